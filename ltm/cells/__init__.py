@@ -1,0 +1,67 @@
+"""The cell library: a file per family. An own cell is named by its import path, ``package.module:Class``."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from ltm.cells.base import Cell, Parameter, State
+from ltm.cells.lstm import LSTM
+from ltm.cells.mist import MIST
+from ltm.cells.mlstm import MLSTM, MLSTMF
+from ltm.cells.mrnn import MRNN, MRNNF
+from ltm.cells.rnn import RNN, RNN2
+from ltm.cells.rwa import RWA
+from ltm.errors import UserError, unknown
+
+CELLS: dict[str, type[Cell]] = {
+    cell.__name__.lower(): cell for cell in (RNN, RNN2, RWA, MIST, MRNNF, MRNN, LSTM, MLSTMF, MLSTM)
+}
+
+__all__ = ["CELLS", "Cell", "Parameter", "State", "build", "find", "options"]
+
+
+def find(name: str) -> type[Cell]:
+    """The cell class of a library name (``mrnn``) or of an import path (``package.module:Class``).
+
+    Raises:
+        UserError: no such cell; the message lists the library.
+    """
+    if ":" not in name:
+        if name not in CELLS:
+            raise unknown("cell", name, CELLS)
+        return CELLS[name]
+    module, _, attribute = name.partition(":")
+    try:
+        cell = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(
+            f"cell '{name}' cannot be imported ({error}); expected package.module:Class, importable from here."
+        ) from None
+    if not (isinstance(cell, type) and issubclass(cell, Cell)):
+        raise UserError(f"cell '{name}' is not a subclass of ltm.cells.Cell.")
+    return cell
+
+
+def options(cell: type[Cell]) -> set[str]:
+    """The keys a model of this cell may set."""
+    return {field.name for field in dataclasses.fields(cell)} - {"input_size", "output_size"}
+
+
+def build(model: Mapping[str, Any], length: int, input_size: int = 1, output_size: int = 1) -> Cell:
+    """The cell of a resolved model config: ``cell`` names the class, every other key is one of its fields.
+
+    Args:
+        length: steps of the sequence, which is what ``K: full`` (the whole past) stands for.
+        input_size, output_size: width of the series and of the read-out.
+    """
+    cell = find(str(model["cell"]))
+    given = {key: value for key, value in model.items() if key not in ("name", "cell")}
+    for key in given:
+        if key not in options(cell):
+            raise unknown(f"key of model '{model.get('name', model['cell'])}':", key, options(cell))
+    if given.get("K") == "full":
+        given["K"] = length
+    return cell(input_size=input_size, output_size=output_size, **given)

@@ -1,0 +1,53 @@
+"""Simulated ARFIMA(p, d, q) series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.signal import lfilter
+from scipy.special import gammaln
+
+from ltm.errors import UserError
+
+BURN_IN = 1000
+"""Steps dropped before the series starts; the fractional noise is exact, so only the ARMA part needs them."""
+
+
+def fractional_noise_autocovariance(d: float, n: int) -> np.ndarray:
+    """Autocovariances 0..n-1 of ARFIMA(0, d, 0) with unit innovations (Hosking 1981, Theorem 1), d in (-0.5, 0.5)."""
+    gamma0 = np.exp(gammaln(1 - 2 * d) - 2 * gammaln(1 - d))
+    k = np.arange(1, n)
+    return gamma0 * np.concatenate([[1.0], np.cumprod((k - 1 + d) / (k - d))])
+
+
+def fractional_noise(d: float, n: int, generator: np.random.Generator) -> np.ndarray:
+    """An exact Gaussian ARFIMA(0, d, 0) path of length n, by circulant embedding (Davies & Harte 1987)."""
+    gamma = fractional_noise_autocovariance(d, n + 1)
+    spectrum = np.fft.rfft(np.concatenate([gamma, gamma[-2:0:-1]])).real.clip(min=0.0)
+    noise = generator.standard_normal((2, len(spectrum)))
+    weights = (noise[0] + 1j * noise[1]) * np.sqrt(0.5)
+    weights[[0, -1]] = noise[0, [0, -1]]
+    return np.fft.irfft(weights * np.sqrt(spectrum * 2 * n), 2 * n)[:n]
+
+
+def simulate(
+    length: int, d: float, ar: Sequence[float] = (), ma: Sequence[float] = (), sigma: float = 1.0, seed: int = 0
+) -> np.ndarray:
+    """A Gaussian path of (1 - sum_i ar_i B^i) (1-B)^d y_t = (1 + sum_j ma_j B^j) e_t, e_t normal with sd ``sigma``.
+
+    The paper's series is ``d=0.4, ar=[0.7, -0.4], ma=[-0.2]``: (1 - 0.7B + 0.4B^2)(1-B)^0.4 y_t = (1 - 0.2B) e_t.
+
+    Returns:
+        Shape ``(length,)``, float64; the same for the same seed.
+
+    Raises:
+        UserError: d outside (-0.5, 0.5), or an AR part that is not stationary.
+    """
+    if not -0.5 < d < 0.5:
+        raise UserError(f"ARFIMA: d is {d}; a stationary series needs -0.5 < d < 0.5.")
+    if len(ar) and np.abs(np.roots(np.concatenate([[1.0], -np.asarray(ar, float)]))).max() >= 1:
+        raise UserError(f"ARFIMA: ar={list(ar)} is not stationary; the roots of 1 - sum_i ar_i z^i must lie outside the unit circle.")
+    noise = fractional_noise(d, length + BURN_IN, np.random.default_rng(seed))
+    path = lfilter(np.concatenate([[1.0], ma]), np.concatenate([[1.0], -np.asarray(ar, float)]), noise)
+    return sigma * path[BURN_IN:]

@@ -1,0 +1,163 @@
+"""Data files: where they lie, what their sums are, how they are fetched and how one column is read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ltm.errors import UserError, unknown
+
+BASE = "https://raw.githubusercontent.com/huawei-noah/noah-research/master/mRNN-mLSTM/data"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file published with the paper (BSD 3-Clause), and its sum."""
+
+    path: str
+    sha256: str
+    about: str
+
+    @property
+    def url(self) -> str:
+        return f"{BASE}/{self.path}"
+
+
+PUBLISHED = {
+    "arfima.csv": Published(
+        "time_series_prediction/arfima.csv",
+        "8646e614ab4defedf5c9d239a20013c5dfd7bba512d786bbe6f7e9d208e08735",
+        "one simulated ARFIMA(2, 0.4, 1) path, 4001 values",
+    ),
+    "DJI.csv": Published(
+        "time_series_prediction/DJI.csv",
+        "011fea06b5daf1ad322d0997b1a51d32dc3bd720450dd965c659b05969b66881",
+        "Dow Jones daily absolute log return 2000-2019, centred, 5029 values",
+    ),
+    "traffic.csv": Published(
+        "time_series_prediction/traffic.csv",
+        "3b145a40bf2152028557079f8270ed538dce79b86b827a959090a65428cdcdac",
+        "Metro interstate traffic volume, daily, deseasonalised, 1860 values",
+    ),
+    "tree7.csv": Published(
+        "time_series_prediction/tree7.csv",
+        "44d55af6320aa692e9e97b9c49f235eaabf377012e4ff72b61cd05a38c252df7",
+        "tree-ring widths of a pine, Indian Garden, Nevada, 4351 values",
+    ),
+    "reviews.json": Published(
+        "review_classification/reviews.json",
+        "5ea7a36d2655b89db2b73c999f086a3df607089ebd11ebeeb122105d7f0de888",
+        "405 paper reviews in Spanish and English (UCI)",
+    ),
+}
+
+
+def folders() -> list[Path]:
+    """Where files are looked for: ``LTM_DATA_DIR`` alone if set, else ``data/`` here, then the user's cache."""
+    named = os.environ.get("LTM_DATA_DIR")
+    if named:
+        return [Path(named)]
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ltm"
+    return [Path("data"), cache]
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def locate(name: str) -> Path:
+    """The path of a data file by name, or of a CSV by path. A published file's sum is checked.
+
+    Raises:
+        UserError: no such file, or a published file with another sum (it is left as it is).
+    """
+    published = PUBLISHED.get(name)
+    if published is None:
+        path = Path(name).expanduser()
+        candidates = [path] if path.is_absolute() else [path, *(folder / path for folder in folders())]
+    else:
+        candidates = [folder / name for folder in folders()]
+    found = next((path for path in candidates if path.is_file()), None)
+    if found is None:
+        where = ", ".join(str(path) for path in candidates)
+        how = f"; fetch it with: python -m ltm.data fetch {name}" if published else ""
+        raise UserError(f"data file '{name}' is not there (looked at {where}){how}")
+    if published and sha256(found) != published.sha256:
+        raise UserError(
+            f"data file {found} is not the published one (sha256 {sha256(found)[:12]}..., expected {published.sha256[:12]}...);"
+            f" move it away and run: python -m ltm.data fetch {name}"
+        )
+    return found
+
+
+def read_column(name: str, column: str) -> np.ndarray:
+    """One numeric column of a CSV, float64.
+
+    Raises:
+        UserError: file missing or empty, column missing, text or an empty cell in it.
+    """
+    path = locate(name)
+    try:
+        frame = pd.read_csv(path)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as CSV ({error}); expected a header line and one row a time step.") from None
+    if column not in frame:
+        raise unknown(f"column of {path}:", column, map(str, frame.columns))
+    if frame.empty:
+        raise UserError(f"{path} has a header but no rows.")
+    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(np.float64)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        row = int(bad[0])
+        raise UserError(f"{path}, column '{column}', line {row + 2}: {frame[column].iloc[row]!r} is not a number.")
+    return values
+
+
+def fetch(name: str, progress: Callable[[int, int], None] = lambda done, total: None) -> tuple[Path, bool]:
+    """Download a published file into ``LTM_DATA_DIR`` or else the user's cache, whole or not at all.
+
+    Args:
+        progress: called with bytes done and bytes in all (0 if the server does not say).
+
+    Returns:
+        Its path, and whether it was downloaded now (False: it was there already).
+
+    Raises:
+        UserError: unknown name, a file of another sum in the way, no connection, or a download with another sum.
+    """
+    if name not in PUBLISHED:
+        raise unknown("data file", name, PUBLISHED)
+    published = PUBLISHED[name]
+    target = folders()[-1] / name
+    if target.exists():
+        if sha256(target) != published.sha256:
+            raise UserError(f"{target} has another sum than the published file and was left as it is; move it away to fetch again.")
+        return target, False
+    temporary = target.with_name(f".{name}.{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with urllib.request.urlopen(published.url, timeout=30) as response, temporary.open("wb") as part:
+            total, done = int(response.headers.get("Content-Length") or 0), 0
+            while block := response.read(1 << 16):
+                part.write(block)
+                done += len(block)
+                progress(done, total)
+        if sha256(temporary) != published.sha256:
+            raise UserError(f"what {published.url} gives has another sum than the published file; nothing was kept.")
+        temporary.replace(target)
+    except (urllib.error.URLError, OSError) as error:
+        raise UserError(
+            f"cannot fetch {name} ({getattr(error, 'reason', error)}); download {published.url} by hand,"
+            " put it into a folder and set LTM_DATA_DIR to that folder."
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target, True

@@ -1,0 +1,73 @@
+"""A series: values, split and scaling; and how it becomes the sequence a cell learns."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from ltm.engine.base import Problem
+from ltm.errors import UserError
+
+SCALINGS = ("released", "train_only", "none")
+
+
+@dataclass(frozen=True)
+class Series:
+    """A univariate series and its split in time.
+
+    ``train`` and ``validation`` count one-step-ahead pairs (x_t, x_{t+1}); the rest of the T - 1 pairs is the test part.
+    ``scaling``: ``released`` is min-max to [0, 1] over the whole series, test part included; ``train_only`` fits the same
+    map on the training part; ``none`` leaves the values.
+
+    Raises:
+        UserError: a split that leaves no test part, a constant series, values that are not finite.
+    """
+
+    name: str
+    values: np.ndarray
+    train: int
+    validation: int
+    scaling: str = "released"
+
+    def __post_init__(self) -> None:
+        def fail(message: str) -> None:
+            raise UserError(f"dataset '{self.name}': {message}")
+
+        values = self.values
+        if self.scaling not in SCALINGS:
+            fail(f"scaling is '{self.scaling}'; expected one of {', '.join(SCALINGS)}.")
+        if not np.isfinite(values).all():
+            fail(f"value {int(np.flatnonzero(~np.isfinite(values))[0])} is not finite; every value must be a number.")
+        if self.train < 1 or self.validation < 1:
+            fail(f"train={self.train}, validation={self.validation}; both parts need at least 1 pair.")
+        pairs = len(values) - 1
+        if self.train + self.validation >= pairs:
+            fail(
+                f"the split takes {self.train} + {self.validation} pairs, the series has {max(pairs, 0)};"
+                " leave at least one for the test part."
+            )
+        if np.ptp(values) == 0 or (self.scaling == "train_only" and np.ptp(values[: self.train + 1]) == 0):
+            fail("the series is constant; there is nothing to forecast.")
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the values, the split and the scaling: the same for the same task everywhere."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.values, dtype="<f8").tobytes())
+        digest.update(f"{self.train},{self.validation},{self.scaling}".encode())
+        return digest.hexdigest()
+
+    @property
+    def offset_and_scale(self) -> tuple[float, float]:
+        """``(a, b)`` of the scaled value ``(x - a) / b``."""
+        if self.scaling == "none":
+            return 0.0, 1.0
+        part = self.values if self.scaling == "released" else self.values[: self.train + 1]
+        return float(part.min()), float(np.ptp(part))
+
+    def problem(self) -> Problem:
+        """The one-step-ahead task on the scaled series."""
+        offset, scale = self.offset_and_scale
+        scaled = ((self.values - offset) / scale)[:, None]
+        return Problem(scaled[:-1], scaled[1:], self.train, self.validation)
