@@ -1,0 +1,160 @@
+"""The plan: a study's grid times its seeds, as seed runs with their ids, cut into packs. Pure: no file is touched here."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from typing import Any
+
+from ltm import cells, data
+from ltm.errors import UserError, unknown
+from ltm.training import Lane
+from sweeps.config import Composed, TrainingConfig, parse_seeds
+
+PROTOCOL_VERSION = 1
+"""Raised whenever the same condition and seed would give other numbers by intention: no old result is then reused."""
+
+LANE_KEYS = ("lr", "weight_decay", "clip")
+"""Training keys that may differ from lane to lane within one pack."""
+
+
+def digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One point of the grid: everything but the seed. ``fingerprint`` is that of the series (values, split, scaling)."""
+
+    model: dict[str, Any]
+    dataset: dict[str, Any]
+    training: dict[str, Any]
+    fingerprint: str
+
+    @cached_property
+    def id(self) -> str:
+        """Hash of what decides the numbers. The names of model and dataset do not."""
+        model = {key: value for key, value in self.model.items() if key != "name"}
+        return digest([model, self.training, self.fingerprint, PROTOCOL_VERSION])
+
+    @property
+    def shape(self) -> str:
+        """Conditions of one shape may share a pack."""
+        training = {key: value for key, value in self.training.items() if key not in LANE_KEYS}
+        return digest([self.model, training, self.fingerprint])
+
+    def lane(self, seed: int) -> Lane:
+        return Lane(seed, **{key: float(self.training[key]) for key in LANE_KEYS})
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """One condition with one seed: the unit of result."""
+
+    condition: Condition
+    seed: int
+
+    @cached_property
+    def run_id(self) -> str:
+        return digest([self.condition.id, self.seed])
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Seed runs of one shape, trained together as one program."""
+
+    runs: tuple[SeedRun, ...]
+
+    @cached_property
+    def id(self) -> str:
+        return digest([run.run_id for run in self.runs])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON, for Ray."""
+        conditions = {run.condition.id: asdict(run.condition) for run in self.runs}
+        return {"conditions": conditions, "runs": [[run.condition.id, run.seed] for run in self.runs]}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Pack:
+        conditions = {key: Condition(**value) for key, value in content["conditions"].items()}
+        return cls(tuple(SeedRun(conditions[condition], seed) for condition, seed in content["runs"]))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every seed run of a study, condition by condition in the order of its grid."""
+
+    conditions: tuple[Condition, ...]
+    seeds: tuple[int, ...]
+    labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> list[SeedRun]:
+        return [SeedRun(condition, seed) for condition in self.conditions for seed in self.seeds]
+
+
+def make(study: Composed) -> Plan:
+    """Expand a study's grid. A key that a model or dataset does not have multiplies nothing for it.
+
+    Raises:
+        UserError: a grid key that nothing has, an empty list, or anything a cell, a series or the protocol rejects.
+    """
+    config = study.config
+    axes = {key: values if isinstance(values, list) else [values] for key, values in config.grid.items() if key not in ("model", "dataset")}
+    training_keys = [f.name for f in fields(TrainingConfig)]
+    known = {"model", "dataset", *training_keys, *itertools.chain(*study.models), *itertools.chain(*study.datasets)} - {"name", "cell", "kind"}
+    for key, values in axes.items():
+        if key not in known:
+            raise unknown("grid key", key, known)
+        if not values:
+            raise UserError(f"grid.{key} is empty; expected a list of values.")
+    seeds = parse_seeds(config.seeds)
+    conditions: dict[str, Condition] = {}
+    for dataset, model in itertools.product(study.datasets, study.models):
+        mine = {key: values for key, values in axes.items() if key in model or key in training_keys or key in dataset}
+        for point in itertools.product(*mine.values()):
+            at = dict(zip(mine, point, strict=True))
+            condition = resolve(model, dataset, asdict(config.training), at)
+            conditions.setdefault(condition.id, condition)
+    shown = [key for key in axes if key != "K"]
+    return Plan(tuple(conditions.values()), tuple(seeds), {key: label(c, shown) for key, c in conditions.items()})
+
+
+def resolve(model: Mapping[str, Any], dataset: Mapping[str, Any], training: Mapping[str, Any], at: Mapping[str, Any]) -> Condition:
+    """One condition: the values of one grid point put where their keys belong, and all of it checked."""
+    sections = [dict(model), dict(training), dict(dataset)]
+    for key, value in at.items():
+        next(section for section in sections if key in section)[key] = value
+    TrainingConfig(**sections[1]).check()
+    series = data.build(sections[2])
+    length = len(series.values) - 1
+    cells.build(sections[0], length)
+    if sections[0].get("K") == "full":
+        sections[0]["K"] = length
+    return Condition(sections[0], sections[2], sections[1], series.fingerprint)
+
+
+def label(condition: Condition, shown: Iterable[str]) -> str:
+    """How a condition is called in tables: ``mrnn K=100 / arfima``, with the further keys that its grid varies."""
+    everything = {**condition.dataset, **condition.training, **condition.model}
+    model = str(condition.model["name"]) + (f" K={condition.model['K']}" if "K" in condition.model else "")
+    return " ".join([model, *(f"{key}={everything[key]}" for key in shown if key in everything), "/", str(condition.dataset["name"])])
+
+
+def cut(runs: Sequence[SeedRun], workers: int, size: int | None = None, largest: int = 128) -> list[Pack]:
+    """Cut seed runs into packs of one shape each, at most ``size`` lanes.
+
+    Without a size, packs are as large as keeps every worker busy: a study with fewer shapes than workers is spread
+    over them, in multiples of 16 lanes, one vector of the processor.
+    """
+    by_shape: dict[str, list[SeedRun]] = {}
+    for run in runs:
+        by_shape.setdefault(run.condition.shape, []).append(run)
+    if size is None:
+        share = -(-len(runs) // max(workers, 1))
+        size = min(largest, max(16, -(-share // 16) * 16))
+    return [Pack(tuple(group[i : i + size])) for group in by_shape.values() for i in range(0, len(group), size)]

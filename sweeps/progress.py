@@ -1,0 +1,89 @@
+"""What a sweep shows while it runs: one live line on a terminal, a plain line now and then in a log file."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+LOG_SECONDS = 15.0
+
+
+def say(console: Console, text: str) -> None:
+    """One line, as it is: neither wrapped nor coloured."""
+    console.print(text, highlight=False, soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """``75`` as ``1:15``, ``3700`` as ``1:01:40``."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+@dataclass
+class Progress:
+    """Packs, seed runs and seed-epochs of one sweep.
+
+    ``lanes`` is the number of seed runs by pack id, ``max_epochs`` bounds a seed run's epochs; a pack in training counts
+    with the share of these that it has done, so time left is an upper estimate where lanes stop early.
+    """
+
+    console: Console
+    lanes: dict[str, int]
+    max_epochs: int
+    finished: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+    seed_epochs: dict[str, int] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+    logged: float = field(default_factory=time.monotonic)
+    live: Live | None = None
+
+    def __enter__(self) -> Progress:
+        if self.console.is_terminal:
+            self.live = Live(get_renderable=self.render, console=self.console, refresh_per_second=4, transient=True)
+            self.live.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.live:
+            self.live.__exit__(None, None, None)
+
+    def update(self, pack: str, seed_epochs: int, done: bool = False, failed: bool = False) -> None:
+        """A pack reported. Logs a plain line at most every ``LOG_SECONDS`` where there is no terminal."""
+        self.seed_epochs[pack] = max(seed_epochs, self.seed_epochs.get(pack, 0))
+        if done:
+            self.finished.add(pack)
+        if failed:
+            self.failed.add(pack)
+        now = time.monotonic()
+        if self.live is None and (now - self.logged > LOG_SECONDS or len(self.finished) == len(self.lanes)):
+            self.logged = now
+            say(self.console, self.line())
+
+    @property
+    def fraction(self) -> float:
+        running = sum(epochs / self.max_epochs for pack, epochs in self.seed_epochs.items() if pack not in self.finished)
+        done = sum(self.lanes[pack] for pack in self.finished | self.failed)
+        return min((done + running) / max(sum(self.lanes.values()), 1), 1.0)
+
+    def line(self) -> str:
+        """Packs, seed runs, rates and time left, in words."""
+        elapsed = max(time.monotonic() - self.started, 1e-9)
+        runs = sum(self.lanes[pack] for pack in self.finished)
+        left = duration(elapsed * (1 - self.fraction) / self.fraction) if self.fraction > 0 else "unknown"
+        failed = f", {len(self.failed)} failed" if self.failed else ""
+        return (
+            f"packs {len(self.finished)}/{len(self.lanes)}{failed} | seed runs {runs}/{sum(self.lanes.values())}"
+            f" | {runs / elapsed:.1f} seed runs/s, {sum(self.seed_epochs.values()) / elapsed:,.0f} seed-epochs/s"
+            f" | {duration(elapsed)} elapsed, {left} left"
+        )
+
+    def render(self) -> Table:
+        grid = Table.grid(padding=(0, 1))
+        grid.add_row(ProgressBar(total=1.0, completed=self.fraction, width=24), self.line())
+        return grid

@@ -1,0 +1,62 @@
+"""One pack of work, from plan to ledger: what a Tune trial does, and what ``ltm.train`` does in its own process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+import ltm
+from ltm import cells, data
+from ltm.engine import Protocol
+from ltm.training import Training
+from sweeps.plan import Pack, Plan
+
+
+def training_of(pack: Pack, engine: str = "auto", threads: int = 1) -> Training:
+    """The pack's training, at its start."""
+    condition = pack.runs[0].condition
+    series = data.build(condition.dataset)
+    cell = cells.build(condition.model, len(series.values) - 1)
+    protocol = Protocol(**{key: condition.training[key] for key in ("max_epochs", "patience", "min_delta")})
+    lanes = [run.condition.lane(run.seed) for run in pack.runs]
+    return Training(cell, series, lanes, protocol, engine, threads)
+
+
+def rows_of(pack: Pack, training: Training, labels: dict[str, str]) -> pd.DataFrame:
+    """The ledger's rows of a trained pack (all columns but ``pack``)."""
+    results = training.results()
+    conditions = [run.condition for run in pack.runs]
+    return results.assign(
+        run_id=[run.run_id for run in pack.runs],
+        condition_id=[c.id for c in conditions],
+        condition=[labels[c.id] for c in conditions],
+        model=[str(c.model["name"]) for c in conditions],
+        dataset=[str(c.dataset["name"]) for c in conditions],
+        K=pd.array([c.model.get("K") for c in conditions], dtype="Int64"),
+        hidden_size=[int(c.model.get("hidden_size", 1)) for c in conditions],
+        lr=[float(c.training["lr"]) for c in conditions],
+        config=[json.dumps({"model": c.model, "dataset": c.dataset, "training": c.training}, sort_keys=True) for c in conditions],
+        fingerprint=[c.fingerprint for c in conditions],
+        code=code_version(),
+        engine=training.engine.name,
+        seconds=training.seconds / len(conditions),
+    )
+
+
+@cache
+def code_version() -> str:
+    """The version of ltm, with the commit where it runs from a git checkout."""
+    folder = Path(ltm.__file__).parents[1]
+    if not (folder / ".git").exists():
+        return ltm.__version__
+    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=folder, capture_output=True, text=True, check=False)
+    return f"{ltm.__version__}+{git.stdout.strip()}" if git.returncode == 0 else ltm.__version__
+
+
+def labels_of(plan: Plan, pack: Pack) -> dict[str, str]:
+    """The labels of the conditions in a pack."""
+    return {run.condition.id: plan.labels[run.condition.id] for run in pack.runs}
