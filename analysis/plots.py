@@ -40,7 +40,13 @@ def box(runs: pd.DataFrame, metric: str = "test_rmse") -> Figure:
                 model = group.loc[group["condition"] == label, "model"].iloc[0]
                 patch.set(facecolor=PALETTE[models.index(model) % len(PALETTE)], alpha=0.75, linewidth=0.6)
             names = [label.rsplit(" / ", 1)[0] for label in labels]
-            axis.set_xticks(range(1, len(labels) + 1), [f"{n}\nn={len(v)}" for n, v in zip(names, values, strict=True)], rotation=35, ha="right", fontsize=7)
+            axis.set_xticks(
+                range(1, len(labels) + 1),
+                [f"{n}\nn={len(v)}" for n, v in zip(names, values, strict=True)],
+                rotation=35,
+                ha="right",
+                fontsize=7,
+            )
             axis.set(title=dataset, ylabel=axis_label(metric))
     return figure
 
@@ -57,7 +63,17 @@ def filter_length(table: pd.DataFrame, metric: str = "test_rmse") -> Figure:
             for i, (model, line) in enumerate(table[table["dataset"] == dataset].groupby("model", sort=False)):
                 at = np.arange(len(line)) + 0.08 * (i - 1.5)
                 errors = np.abs(line[["low", "high"]].to_numpy(float).T - line["mean"].to_numpy(float))
-                axis.errorbar(at, line["mean"], errors, label=model, color=PALETTE[i % len(PALETTE)], marker="o", markersize=4, capsize=3, linewidth=1.2)
+                axis.errorbar(
+                    at,
+                    line["mean"],
+                    errors,
+                    label=model,
+                    color=PALETTE[i % len(PALETTE)],
+                    marker="o",
+                    markersize=4,
+                    capsize=3,
+                    linewidth=1.2,
+                )
             lengths = sorted(table.loc[table["dataset"] == dataset, "K"].unique())
             axis.set_xticks(range(len(lengths)), [str(K) for K in lengths])
             axis.set(title=dataset, xlabel="filter length K", ylabel=f"mean {axis_label(metric)}")

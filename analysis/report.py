@@ -66,7 +66,9 @@ def in_order(runs: pd.DataFrame, condition_ids: list[str]) -> pd.DataFrame:
     return runs.loc[keys.sort_values(["place", "seed"], kind="stable").index].reset_index(drop=True)
 
 
-def page(title: str, record: dict[str, object], runs: pd.DataFrame, lengths: pd.DataFrame, summary: pd.DataFrame, tests: pd.DataFrame) -> str:
+def page(
+    title: str, record: dict[str, object], runs: pd.DataFrame, lengths: pd.DataFrame, summary: pd.DataFrame, tests: pd.DataFrame
+) -> str:
     """The HTML of the report."""
     diverged = int(summary["diverged"].sum())
     parts = [
@@ -113,7 +115,11 @@ def html_table(table: pd.DataFrame) -> str:
     texts = [not pd.api.types.is_numeric_dtype(table[name]) for name in table]
 
     def row(tag: str, values: list[str]) -> str:
-        return "<tr>" + "".join(f"<{tag}{' class=text' if t else ''}>{html.escape(v)}</{tag}>" for t, v in zip(texts, values, strict=True)) + "</tr>"
+        return (
+            "<tr>"
+            + "".join(f"<{tag}{' class=text' if t else ''}>{html.escape(v)}</{tag}>" for t, v in zip(texts, values, strict=True))
+            + "</tr>"
+        )
 
     body = "".join(row("td", [shown(value) for value in values]) for values in table.itertuples(index=False))
     return f'<div class="scroll"><table>{row("th", list(table.columns))}{body}</table></div>'
@@ -122,7 +128,9 @@ def html_table(table: pd.DataFrame) -> str:
 def length_table(lengths: pd.DataFrame) -> Table:
     """The K table of the terminal: a row a series and model, a column a K."""
     columns = sorted(lengths["K"].unique())
-    table = Table("series", "model", *(f"K={K}" for K in columns), title="test RMSE, mean ± half its 95 % interval (n)", title_justify="left")
+    table = Table(
+        "series", "model", *(f"K={K}" for K in columns), title="test RMSE, mean ± half its 95 % interval (n)", title_justify="left"
+    )
     for (dataset, model), group in lengths.groupby(["dataset", "model"], sort=False):
         at = group.set_index("K")
         table.add_row(str(dataset), str(model), *(with_interval(at.loc[K]) if K in at.index else "–" for K in columns))

@@ -105,3 +105,18 @@ def lagged(x: np.ndarray, K: int) -> np.ndarray:
     """Windows ``x_t, x_{t-1}, ..., x_{t-K+1}`` of a sequence of shape ``(T, I)``: shape ``(T, K, I)``, zeros before the start."""
     padded = np.concatenate([np.zeros((K - 1, x.shape[1])), x])
     return np.lib.stride_tricks.sliding_window_view(padded, K, axis=0).transpose(0, 2, 1)[:, ::-1]
+
+
+def free(window: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+    """``sum_k a_k window[k-1]``: a filter with K free weights per input.
+
+    Args:
+        window: ``x_t .. x_{t-K+1}`` of :func:`lagged`, shape ``(K, I)``.
+        a: weights, shape ``(K, I)``.
+
+    Returns:
+        Shape ``(I,)``.
+    """
+    if has_torch_function((window, a)):
+        return handle_torch_function(free, (window, a), window, a)
+    return (a * window).sum(0)

@@ -255,4 +255,3 @@ def parse_seeds(given: Any) -> list[int]:
     if min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise UserError(f"seeds={given} has a negative or a repeated seed; {expected}.")
     return seeds
-

@@ -121,7 +121,9 @@ class Ledger:
                     raise UserError(f"{path} was written by a newer version of ltm (schema {version!r}); upgrade ltm to read it.")
                 tables.append(file.read(columns=list(columns) if columns else None))
             except (pa.ArrowInvalid, OSError) as error:
-                raise UserError(f"{path} is damaged ({error}); move it away, and the same sweep command trains its seed runs again.") from None
+                raise UserError(
+                    f"{path} is damaged ({error}); move it away, and the same sweep command trains its seed runs again."
+                ) from None
         if not tables:
             return schema.empty_table().to_pandas()[list(columns) if columns else schema.names]
         frame = pa.concat_tables(tables).to_pandas()

@@ -106,7 +106,11 @@ def make(study: Composed) -> Plan:
     config = study.config
     axes = {key: values if isinstance(values, list) else [values] for key, values in config.grid.items() if key not in ("model", "dataset")}
     training_keys = [f.name for f in fields(TrainingConfig)]
-    known = {"model", "dataset", *training_keys, *itertools.chain(*study.models), *itertools.chain(*study.datasets)} - {"name", "cell", "kind"}
+    known = {"model", "dataset", *training_keys, *itertools.chain(*study.models), *itertools.chain(*study.datasets)} - {
+        "name",
+        "cell",
+        "kind",
+    }
     for key, values in axes.items():
         if key not in known:
             raise unknown("grid key", key, known)

@@ -20,7 +20,7 @@ STEP_SECONDS = 1.0
 
 
 class PackTrainable(tune.Trainable):
-    """Trains one pack a trial; the actor is reused for the next one. 
+    """Trains one pack a trial; the actor is reused for the next one.
 
     Config, under the one key ``work``: ``pack``, ``labels``, ``folder``, ``engine`` and ``threads``.
     """

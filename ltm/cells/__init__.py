@@ -16,9 +16,7 @@ from ltm.cells.rnn import RNN, RNN2
 from ltm.cells.rwa import RWA
 from ltm.errors import UserError, unknown
 
-CELLS: dict[str, type[Cell]] = {
-    cell.__name__.lower(): cell for cell in (RNN, RNN2, RWA, MIST, MRNNF, MRNN, LSTM, MLSTMF, MLSTM)
-}
+CELLS: dict[str, type[Cell]] = {cell.__name__.lower(): cell for cell in (RNN, RNN2, RWA, MIST, MRNNF, MRNN, LSTM, MLSTMF, MLSTM)}
 
 __all__ = ["CELLS", "Cell", "Parameter", "State", "build", "find", "options"]
 
@@ -37,9 +35,7 @@ def find(name: str) -> type[Cell]:
     try:
         cell = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise UserError(
-            f"cell '{name}' cannot be imported ({error}); expected package.module:Class, importable from here."
-        ) from None
+        raise UserError(f"cell '{name}' cannot be imported ({error}); expected package.module:Class, importable from here.") from None
     if not (isinstance(cell, type) and issubclass(cell, Cell)):
         raise UserError(f"cell '{name}' is not a subclass of ltm.cells.Cell.")
     return cell

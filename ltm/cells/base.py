@@ -109,16 +109,10 @@ class Cell:
     def initial(self, seed: int) -> np.ndarray:
         """Initial parameters of one seed, flat, shape ``(N,)``, float32, from that seed's own generator."""
         generator = torch.Generator().manual_seed(seed)
-        draws = [
-            (torch.rand(q.size, generator=generator, dtype=torch.float32) * 2.0 - 1.0) * q.bound
-            for q in self.parameters().values()
-        ]
+        draws = [(torch.rand(q.size, generator=generator, dtype=torch.float32) * 2.0 - 1.0) * q.bound for q in self.parameters().values()]
         return torch.cat(draws).numpy()
 
     def unflatten(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
         """Views of flat parameters ``(..., N)`` as ``{name: (..., *shape)}``."""
         pieces = flat.split([q.size for q in self.parameters().values()], dim=-1)
-        return {
-            name: piece.unflatten(-1, q.shape)
-            for piece, (name, q) in zip(pieces, self.parameters().items(), strict=True)
-        }
+        return {name: piece.unflatten(-1, q.shape) for piece, (name, q) in zip(pieces, self.parameters().items(), strict=True)}

@@ -53,7 +53,7 @@ class RNN2(Cell):
         return {"now": x, "window": filters.lagged(x, self.K)}
 
     def step(self, p: Tensors, s: Tensors, x: Tensors) -> dict[str, torch.Tensor]:
-        return two_tracks(p, s, x, (p.a * x.window).sum(0))
+        return two_tracks(p, s, x, filters.free(x.window, p.a))
 
     def readout(self, p: Tensors, s: Tensors) -> torch.Tensor:
         return p.V_h @ s.h + p.V_m @ s.m + p.c
@@ -81,5 +81,3 @@ def two_tracks(p: Tensors, s: Tensors, x: Tensors, filtered: torch.Tensor) -> di
         "h": torch.tanh(p.W_h @ s.h + p.W_x @ x.now + p.b_h),
         "m": torch.tanh(p.W_m @ s.m + p.W_f @ filtered + p.b_m),
     }
-
-

@@ -31,9 +31,7 @@ def fractional_noise(d: float, n: int, generator: np.random.Generator) -> np.nda
     return np.fft.irfft(weights * np.sqrt(spectrum * 2 * n), 2 * n)[:n]
 
 
-def simulate(
-    length: int, d: float, ar: Sequence[float] = (), ma: Sequence[float] = (), sigma: float = 1.0, seed: int = 0
-) -> np.ndarray:
+def simulate(length: int, d: float, ar: Sequence[float] = (), ma: Sequence[float] = (), sigma: float = 1.0, seed: int = 0) -> np.ndarray:
     """A Gaussian path of (1 - sum_i ar_i B^i) (1-B)^d y_t = (1 + sum_j ma_j B^j) e_t, e_t normal with sd ``sigma``.
 
     The paper's series is ``d=0.4, ar=[0.7, -0.4], ma=[-0.2]``: (1 - 0.7B + 0.4B^2)(1-B)^0.4 y_t = (1 - 0.2B) e_t.

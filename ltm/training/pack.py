@@ -60,7 +60,10 @@ class Training:
     def curves(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Per lane: training and validation loss (MSE, scaled series) by epoch, each ``(epochs,)``, float32."""
         whole = np.concatenate(self._curves, axis=2)
-        return [(train[: self.state.epoch[i]], validation[: self.state.epoch[i]]) for i, (train, validation) in enumerate(zip(*whole, strict=True))]
+        return [
+            (train[: self.state.epoch[i]], validation[: self.state.epoch[i]])
+            for i, (train, validation) in enumerate(zip(*whole, strict=True))
+        ]
 
     def results(self) -> pd.DataFrame:
         """One row a lane: status, epochs, losses at the best epoch, test errors on the original scale, learned d.

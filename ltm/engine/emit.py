@@ -1,0 +1,586 @@
+"""Prints a traced step and its derived backward step as Python source for numba.
+
+Memory of one block of W lanes is two flat arrays: ``w`` (parameters, their gradients, what is carried from step to step) and
+``tr`` (a row a time step: states, kept results, adjoints of states that are read at longer lags). Every slot is W lanes wide, so
+every access is a constant offset plus the lane, and the lane loop vectorises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ltm.cells import Cell
+from ltm.engine.derive import adjoints, order
+from ltm.engine.trace import TRANSCENDENTAL, Graph, Node, Traced, Unsupported
+
+UNROLL = 8
+"""Steps of a filter's loop taken at once, so that its sums stay in registers between loads and stores."""
+
+MACROS = {"matvec", "matvec_t", "filter", "free"}
+
+INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+
+
+@dataclass(frozen=True)
+class FeatureLayout:
+    """Where features lie in the flat array ``f``: ``rows[name]`` is the offset within a row of ``width`` values a time step;
+    ``windows[name]`` is (offset, K, I) of a padded input; ``tables`` the offset of k -> ((k-1)/k, 1/k); ``scale`` of 2/(train O)."""
+
+    width: int
+    rows: dict[str, int]
+    windows: dict[str, tuple[int, int, int]]
+    tables: int
+    scale: int
+
+
+@dataclass
+class Store:
+    """A value to be written: ``where`` is an address without the lane. ``last`` stores wait for every load of the step."""
+
+    where: str
+    node: Node
+    add: bool = False
+    last: bool = False
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The source of a cell's kernel, and the sizes that its caller must know, in slots of W lanes.
+
+    ``outputs`` and ``d`` are row slots of the read-out and of the state d; ``initial`` the initial value of every row slot.
+    """
+
+    source: str
+    width: int
+    work: int
+    row: int
+    lead: int
+    outputs: list[int]
+    d: list[int]
+    initial: list[float]
+
+
+class Printer:
+    """Lays out memory and prints the four programs of a kernel: prologue, forward, backward, epilogue."""
+
+    def __init__(self, cell: Cell, traced: Traced, features: FeatureLayout, width: int) -> None:
+        self.cell, self.traced, self.graph, self.features, self.W = cell, traced, traced.graph, features, width
+        self.N = cell.size
+        self.constants: dict[float, str] = {}
+        self.memory: dict[Node, str] = {}
+        self.work = 2 * self.N
+        self.row = 0
+        self.lead = 1
+        self._invariants()
+        self._states()
+        self._derive()
+
+    # -- layout -------------------------------------------------------------------------------------------------------
+
+    def slot(self, n: int = 1) -> int:
+        """n new slots of ``w``; the first of them."""
+        self.work += n
+        return self.work - n
+
+    def row_slot(self) -> int:
+        self.row += 1
+        return self.row - 1
+
+    def at_w(self, slot: int) -> str:
+        return f"w[{slot * self.W}"
+
+    def at_row(self, slot: int, lag: int = 0) -> str:
+        return f"tr[b + {slot * self.W}" if lag == 0 else f"tr[b - {lag} * RW + {slot * self.W}"
+
+    def _invariants(self) -> None:
+        """Expressions of parameters alone are computed once before the time loop, and their adjoints summed over it."""
+        roots = [*(n for nodes in self.traced.states.values() for n in nodes), *self.traced.outputs]
+        everything = order(roots, set())
+        fixed: dict[Node, bool] = {}
+        for node in everything:
+            fixed[node] = node.op in ("const", "param") or (bool(node.args) and node.op not in MACROS | {"out"} and all(fixed[a] for a in node.args))
+        used = {a for node in everything if not fixed[node] for a in node.args} | set(roots)
+        self.invariants = [n for n in everything if fixed[n] and n in used and n.op not in ("const", "param")]
+        self.invariant_slot = {n: self.slot() for n in self.invariants}
+        self.invariant_bar = {n: self.slot() for n in self.invariants}
+
+    def _states(self) -> None:
+        """Rows of the trajectory, and where the adjoint of each state unit is kept."""
+        self.states = [(name, unit) for name, nodes in self.traced.states.items() for unit in range(len(nodes))]
+        variables = self.cell.state()
+        self.state_slot = {key: self.row_slot() for key in self.states}
+        self.output_slot = [self.row_slot() for _ in self.traced.outputs]
+        nodes = self.graph.nodes.values()
+        long = {n.data[0] for n in nodes if n.op == "filter"} | {n.data[0] for n in nodes if n.op == "read" and n.data[2] > 1}
+        for name in {n.data[0] for n in nodes if n.op == "filter"}:
+            if variables[name].initial != 0:
+                raise Unsupported(f"a filter over state '{name}', which does not start at 0")
+        self.lead = max([1, *(n.data[2] for n in nodes if n.op == "read")])
+        self.history_bar = {key: self.row_slot() for key in self.states if key[0] in long}
+        self.carried_bar = {key: self.slot() for key in self.states if key[0] not in long}
+        self.loss = self.slot(3)
+
+    def _derive(self) -> None:
+        """The backward step, and with it the results that the forward step must keep."""
+        g = self.graph
+        targets = [g.make("feature", data=("target", o)) for o in range(len(self.traced.outputs))]
+        scale = g.make("feature", data=("scale", 0))
+        self.errors = [g.sub(y, t) for y, t in zip(self.traced.outputs, targets, strict=True)]
+        seeds = [(y, g.mul(e, scale)) for y, e in zip(self.traced.outputs, self.errors, strict=True)]
+        self.state_seed = {key: g.make("seed", data=key) for key in self.states}
+        seeds += [(self.traced.states[name][unit], self.state_seed[name, unit]) for name, unit in self.states]
+        self.back = adjoints(g, seeds, set(self.invariants))
+
+        self.kept: dict[Node, int] = {}
+        for name, unit in self.states:
+            self.kept.setdefault(self.traced.states[name][unit], self.state_slot[name, unit])
+        for node, slot in zip(self.traced.outputs, self.output_slot, strict=True):
+            self.kept.setdefault(node, slot)
+        forward = set(order([*self.kept, *self.traced.outputs], set()))
+        roots = [*self.back.of.values(), *(n for _, _, gs, vs in self.back.effects for n in (*gs, *vs))]
+        stop = set(self.kept) | set(self.invariants)
+        forward |= {n for n in g.nodes.values() if n.op == "out" and n.args[0] in forward}
+        worth = {n for n in forward if n.op in TRANSCENDENTAL | {"out"}} - stop
+        for node in order(roots, stop | worth):
+            if node in worth:
+                self.kept[node] = self.row_slot()
+        self.epilogue_bars = adjoints(g, [(n, g.make("seed", data=("bar", i))) for i, n in enumerate(self.invariants)], set())
+
+    # -- printing -----------------------------------------------------------------------------------------------------
+
+    def where(self, node: Node, backward: bool) -> str | None:
+        """The address of a node that lies in memory, without the lane; features are plain scalars."""
+        match node.op:
+            case "param":
+                return self.at_w(node.data)
+            case "read":
+                name, unit, lag = node.data
+                return self.at_row(self.state_slot[name, unit], lag)
+            case "seed" if node.data[0] == "bar":
+                return self.at_w(self.invariant_bar[self.invariants[node.data[1]]])
+            case "seed":
+                return self.at_row(self.history_bar[node.data]) if node.data in self.history_bar else self.at_w(self.carried_bar[node.data])
+        if node in self.invariant_slot:
+            return self.at_w(self.invariant_slot[node])
+        if backward and node in self.kept:
+            return self.at_row(self.kept[node])
+        return None
+
+    def constant(self, value: float) -> str:
+        return self.constants.setdefault(value, f"C{len(self.constants)}")
+
+    def feature(self, node: Node) -> str:
+        name, index = node.data
+        if name == "scale":
+            return f"f[{self.features.scale}]"
+        if name in self.features.windows:
+            offset, K, I = self.features.windows[name]
+            return f"f[{offset} + (t + {K - 1 - index // I}) * {I} + {index % I}]"
+        return f"f[t * {self.features.width} + {self.features.rows[name] + index}]"
+
+    def program(self, stores: list[Store], effects: list[tuple], backward: bool, memory: dict[Node, str] | None = None) -> list[str]:  # type: ignore[type-arg]
+        """The statements of one step: lane loops of scalar work, with the macros and effects between them."""
+        at: dict[Node, str] = {}
+        roots = [s.node for s in stores] + [n for _, _, gs, vs in effects for n in (*gs, *vs)]
+        candidates = order(roots, set())
+        for node in candidates:
+            where = (memory or {}).get(node) or self.where(node, backward)
+            if where is not None and not (memory is not None and node in self.invariant_slot):
+                at[node] = where
+        needed = order(roots, set(at))
+        place: dict[Node, int] = {}
+        for node in needed:
+            if node in at or node.op in ("const", "feature"):
+                place[node] = 0
+            elif node.op == "out":
+                place[node] = place[node.args[0]] + 1
+            else:
+                place[node] = max((place[a] for a in node.args), default=0)
+        end = max([place[n] for n in roots], default=0)
+        for node in needed:  # results of macros, and what macros and effects read, lie in memory
+            if node.op in MACROS and node not in at:
+                n = {"matvec": lambda d: d[1], "matvec_t": lambda d: d[2], "filter": lambda d: 2 * d[1], "free": lambda d: d[3]}[node.op](node.data)
+                base = self.slot(n + (2 if node.op == "filter" else 0))
+                at[node] = self.at_w(base)
+                for out in needed:
+                    if out.op == "out" and out.args[0] is node:
+                        at[out] = self.at_w(base + out.data)
+        spills: dict[Node, str] = {}
+        contiguous: dict[tuple[Node, ...], int] = {}
+        for kind, _, gs, _ in effects:
+            if kind == "outer" and gs not in contiguous:
+                contiguous[gs] = self.slot(len(gs))
+        late = {a for node in needed if node not in at for a in node.args if place[a] < place[node]}
+        late |= {a for node in needed if node.op in MACROS for a in node.args}
+        late |= {n for kind, _, gs, vs in effects for n in (*gs, *vs)}
+        late |= {s.node for s in stores if s.last and place[s.node] < end}
+        for node in needed:
+            if node in late and node not in at and node.op not in ("const", "feature"):
+                spills[node] = self.at_w(self.slot())
+        lines: list[str] = []
+        for segment in range(end + 1):
+            mine = [n for n in needed if place[n] == segment and n not in at and n.op not in ("const", "feature")]
+            writes = [s for s in stores if (end if s.last else place[s.node]) == segment]
+            copies = [(gs, base) for gs, base in contiguous.items() if max(place[n] for n in gs) == segment]
+            lines += self.lane_loop(mine, writes, copies, at, spills)
+            located = {**at, **spills}
+            for node in needed:
+                if node.op in MACROS and place[node] == segment:
+                    lines += self.macro(node, located)
+            for kind, data, gs, vs in effects:
+                if max(place[n] for n in (*gs, *vs)) == segment:
+                    lines += self.effect(kind, data, gs, vs, located, contiguous)
+        return lines
+
+    def lane_loop(
+        self, nodes: list[Node], writes: list[Store], copies: list[tuple[tuple[Node, ...], int]], at: dict[Node, str], spills: dict[Node, str]
+    ) -> list[str]:
+        """One loop over lanes: loads, scalar statements in order, stores."""
+        computed = set(nodes)
+        before: dict[str, str] = {}
+        body: list[str] = []
+        loaded: set[Node] = set()
+
+        def value(node: Node) -> str:
+            if node.op == "const":
+                return self.constant(node.data)
+            if node.op == "feature":
+                return before.setdefault(self.feature(node), f"x{len(before)}")
+            if node not in computed and node not in loaded:
+                loaded.add(node)
+                body.append(f"v{node.index} = {at.get(node) or spills[node]} + l]")
+            return f"v{node.index}"
+
+        for node in nodes:
+            a = [value(arg) for arg in node.args]
+            body.append(f"v{node.index} = {expression(node, a)}")
+        finals = []
+        for store in writes:
+            finals.append(f"{store.where} + l] {'+=' if store.add else '='} {value(store.node)}")
+        finals += [f"{where} + l] = v{node.index}" for node, where in spills.items() if node in computed]
+        finals += [f"{self.at_w(base + i)} + l] = {value(n)}" for gs, base in copies for i, n in enumerate(gs)]
+        if not finals:
+            return []
+        return [*(f"{name} = {load}" for load, name in before.items()), "for l in LANES:", *(f"    {line}" for line in body + finals)]
+
+    def load(self, node: Node, at: dict[Node, str]) -> str:
+        """A node as an operand inside a macro's lane loop."""
+        if node.op == "const":
+            return self.constant(node.data)
+        return self.feature(node) if node.op == "feature" else f"{at[node]} + l]"
+
+    def macro(self, node: Node, at: dict[Node, str]) -> list[str]:
+        W, out = self.W, at[node]
+        start = int(out.removeprefix("w["))
+        match node.op:
+            case "matvec":
+                base, R, C = node.data
+                terms = " + ".join(f"w[r * {C * W} + {(base + c) * W} + l] * {self.load(v, at)}" for c, v in enumerate(node.args))
+                return [f"for r in range({R}):", "    for l in LANES:", f"        w[r * {W} + {start} + l] = {terms}"]
+            case "matvec_t":
+                base, R, C = node.data
+                terms = " + ".join(f"w[c * {W} + {(base + r * C) * W} + l] * {self.load(g, at)}" for r, g in enumerate(node.args))
+                return [f"for c in range({C}):", "    for l in LANES:", f"        w[c * {W} + {start} + l] = {terms}"]
+            case "free":
+                base, name, K, I = node.data
+                offset = self.features.windows[name][0]
+                lines = []
+                for i in range(I):
+                    def body(j: str, xs: list[str], i: int = i) -> list[str]:
+                        terms = [f"w[(k + {m}) * {I * W} + {(base + i) * W} + l] * {x}" for m, x in enumerate(xs)]
+                        return [f"w[{start + i * W} + l] += {' + '.join(terms)}"]
+                    lines += ["for l in LANES:", f"    w[{start + i * W} + l] = {self.constant(0.0)}"]
+                    lines += self.past_inputs(offset, K, I, i, body)
+                return lines
+            case _:
+                return self.filter(node, at, start)
+
+    def past_inputs(self, offset: int, K: int, I: int, i: int, body) -> list[str]:  # type: ignore[no-untyped-def]
+        """A loop over x_t .. x_{t-K+1}, ``UNROLL`` at once."""
+        lines = []
+        for count, span in ((UNROLL, f"range(0, {K - K % UNROLL}, {UNROLL})"), (1, f"range({K - K % UNROLL}, {K})")):
+            if count == 1 and K % UNROLL == 0 or count > 1 and K < UNROLL:
+                continue
+            names = [f"x{m}" for m in range(count)]
+            lines += [f"for k in {span}:"]
+            lines += [f"    {name} = f[{offset} + (t + {K - 1} - k - {m}) * {I} + {i}]" for m, name in enumerate(names)]
+            lines += ["    for l in LANES:", *(f"        {line}" for line in body("k", names))]
+        return lines
+
+    def filter(self, node: Node, at: dict[Node, str], start: int) -> list[str]:
+        """sum_k w_k(d) c_{t-k} and its derivative by d, the weights by w_k = w_{k-1} (k-1-d)/k."""
+        name, n, K = node.data
+        W, tables, lines = self.W, self.features.tables, []
+        q, dq = start + 2 * n * W, start + (2 * n + 1) * W
+        for u, d in enumerate(node.args):
+            s, ds, slot = start + u * W, start + (n + u) * W, self.state_slot[name, u] * W
+            zero, one = self.constant(0.0), self.constant(1.0)
+            lines += ["for l in LANES:", f"    w[{s} + l] = {zero}", f"    w[{ds} + l] = {zero}", f"    w[{q} + l] = {one}", f"    w[{dq} + l] = {zero}"]
+
+            def body(count: int, d: Node = d, s: int = s, ds: int = ds, slot: int = slot) -> list[str]:
+                out = [f"    a{m} = f[{tables} + 2 * (k + {m})]" for m in range(count)]
+                out += [f"    i{m} = f[{tables + 1} + 2 * (k + {m})]" for m in range(count)]
+                out += ["    o = b - (k + 1) * RW", "    for l in LANES:", f"        d = {self.load(d, at)}"]
+                out += [f"        q = w[{q} + l]", f"        dq = w[{dq} + l]", f"        s = w[{s} + l]", f"        ds = w[{ds} + l]"]
+                for m in range(count):
+                    out += [
+                        f"        c = tr[o - {m} * RW + {slot} + l]", f"        r = a{m} - d * i{m}", f"        dq = dq * r - q * i{m}",
+                        "        q = q * r", "        s = s + q * c", "        ds = ds + dq * c",
+                    ]  # fmt: skip
+                return [*out, f"        w[{q} + l] = q", f"        w[{dq} + l] = dq", f"        w[{s} + l] = s", f"        w[{ds} + l] = ds"]
+
+            lines += self.past_states(K, body)
+        return lines
+
+    def past_states(self, K: int, body) -> list[str]:  # type: ignore[no-untyped-def]
+        """A loop over lags 1..K (k from 0), as far as the sequence reaches back, ``UNROLL`` at once."""
+        return [
+            f"reach = min({K}, t)", f"whole = reach - reach % {UNROLL}", f"for k in range(0, whole, {UNROLL}):", *body(UNROLL),
+            "for k in range(whole, reach):", *body(1),
+        ]  # fmt: skip
+
+    def effect(self, kind: str, data, gs, vs, at: dict[Node, str], contiguous) -> list[str]:  # type: ignore[no-untyped-def]
+        W, N = self.W, self.N
+        match kind:
+            case "outer":
+                base, R, C = data
+                start = contiguous[gs] * W
+                adds = [f"        w[r * {C * W} + {(N + base + c) * W} + l] += g * {self.load(v, at)}" for c, v in enumerate(vs)]
+                return [f"for r in range({R}):", "    for l in LANES:", f"        g = w[r * {W} + {start} + l]", *adds]
+            case "scatter":
+                name, n, K = data
+                lines = []
+                q = self.slot()
+                for u in range(n):
+                    bar, tables = self.history_bar[name, u] * W, self.features.tables
+                    lines += ["for l in LANES:", f"    w[{q * W} + l] = {self.load(gs[u], at)}"]
+
+                    def body(count: int, d: Node = vs[u], bar: int = bar, tables: int = tables) -> list[str]:
+                        out = [f"    a{m} = f[{tables} + 2 * (k + {m})]" for m in range(count)]
+                        out += [f"    i{m} = f[{tables + 1} + 2 * (k + {m})]" for m in range(count)]
+                        out += ["    o = b - (k + 1) * RW", "    for l in LANES:", f"        d = {self.load(d, at)}", f"        q = w[{q * W} + l]"]
+                        for m in range(count):
+                            out += [f"        q = q * (a{m} - d * i{m})", f"        tr[o - {m} * RW + {bar} + l] += q"]
+                        return [*out, f"        w[{q * W} + l] = q"]
+
+                    lines += self.past_states(K, body)
+                return lines
+            case _:
+                base, name, K, I = data
+                offset, lines = self.features.windows[name][0], []
+                for i in range(I):
+                    def body(j: str, xs: list[str], i: int = i) -> list[str]:
+                        adds = [f"w[(k + {m}) * {I * W} + {(N + base + i) * W} + l] += g * {x}" for m, x in enumerate(xs)]
+                        return [f"g = {self.load(gs[i], at)}", *adds]
+                    lines += self.past_inputs(offset, K, I, i, body)
+                return lines
+
+    def programs(self) -> dict[str, list[str]]:
+        """The statements of every program by name."""
+        g: Graph = self.graph
+        out: dict[str, list[str]] = {}
+        prologue = [Store(self.at_w(slot), node) for node, slot in self.invariant_slot.items()]
+        out["prologue"] = self.program(prologue, [], False, memory={})
+        forward = [Store(self.at_row(slot), node) for node, slot in self.kept.items()]
+        shared = [(self.traced.states[n][u], self.state_slot[n, u]) for n, u in self.states] + list(zip(self.traced.outputs, self.output_slot, strict=True))
+        forward += [Store(self.at_row(slot), node) for node, slot in shared if self.kept[node] != slot]
+        forward += [Store(self.at_row(slot), g.const(0)) for slot in self.history_bar.values()]
+        forward += [Store(self.at_w(self.loss), g.total(g.mul(e, e) for e in self.errors), add=True)]
+        out["forward"] = self.program(forward, [], False)
+        backward = []
+        for node, bar in self.back.of.items():
+            if node.op == "param":
+                backward.append(Store(self.at_w(self.N + node.data), bar, add=True))
+            elif node in self.invariant_bar:
+                backward.append(Store(self.at_w(self.invariant_bar[node]), bar, add=True))
+            elif node.op == "read" and node.data[:2] in self.history_bar:
+                backward.append(Store(self.at_row(self.history_bar[node.data[:2]], node.data[2]), bar, add=True, last=True))
+        for key, slot in self.carried_bar.items():
+            read = g.make("read", data=(*key, 1))
+            backward.append(Store(self.at_w(slot), self.back.of.get(read, g.const(0)), last=True))
+        out["backward"] = self.program(backward, self.back.effects, True)
+        epilogue = [Store(self.at_w(self.N + node.data), bar, add=True) for node, bar in self.epilogue_bars.of.items() if node.op == "param"]
+        out["epilogue"] = self.program(epilogue, [], True, memory=None)
+        return out
+
+
+def expression(node: Node, a: list[str]) -> str:
+    match node.op:
+        case "add" | "sub" | "mul" | "div":
+            return f"{a[0]} {INFIX[node.op]} {a[1]}"
+        case "neg":
+            return f"-{a[0]}"
+        case "detach":
+            return a[0]
+        case "max":
+            return f"{a[0]} if {a[0]} >= {a[1]} else {a[1]}"
+        case "ge":
+            return f"ONE if {a[0]} >= {a[1]} else ZERO"
+        case _:
+            return f"{node.op}({a[0]})"
+
+
+MODULE = """# Generated from a cell's step by ltm.engine; see ltm/engine/emit.py.
+import math
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+from ltm.engine import runtime
+
+real = np.{dtype}
+FAST = {{"contract", "nsz", "arcp", "reassoc"}}
+inline = njit(fastmath=FAST, error_model="numpy")
+W = {width}
+RW = {row}
+ZERO, ONE = real(0), real(1)
+{constants}
+{functions}
+
+@njit(fastmath=FAST, error_model="numpy")
+def prologue(w):
+{prologue}
+
+@njit(fastmath=FAST, error_model="numpy")
+def forward(w, tr, f, first, end):
+    for t in range(first, end):
+        b = (t + {lead}) * RW
+{forward}
+
+@njit(fastmath=FAST, error_model="numpy")
+def backward(w, tr, f, end):
+    for t in range(end - 1, -1, -1):
+        b = (t + {lead}) * RW
+{backward}
+
+@njit(fastmath=FAST, error_model="numpy")
+def epilogue(w):
+{epilogue}
+
+@njit(error_model="numpy")
+def sweep(w, tr, f, first, end, total):
+    # Losses are summed in chunks, so that float32 loses nothing over thousands of steps.
+    for l in range(W):
+        w[total * W + l] = ZERO
+    for t in range(first, end, 64):
+        for l in range(W):
+            w[{loss} * W + l] = ZERO
+        forward(w, tr, f, t, min(t + 64, end))
+        for l in range(W):
+            w[total * W + l] += w[{loss} * W + l]
+
+@njit(error_model="numpy")
+def gradient(w, tr, f, train, end, losses):
+    for i in range({parameters} * W, {work} * W):
+        w[i] = ZERO
+    prologue(w)
+    sweep(w, tr, f, 0, train, {loss} + 1)
+    sweep(w, tr, f, train, end, {loss} + 2)
+    backward(w, tr, f, train)
+    epilogue(w)
+    for l in range(W):
+        losses[0, l] = w[({loss} + 1) * W + l] / real(train * {outputs})
+        losses[1, l] = w[({loss} + 2) * W + l] / real(max(end - train, 1) * {outputs})
+
+update = njit(error_model="numpy")(runtime.update)
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def advance(epochs, params, m, v, best, reals, counts, protocol, w, tr, f, train, end, curves):
+    losses = np.empty((2, W), real)
+    for block in range(params.shape[0]):
+        for i in range({parameters}):
+            for l in range(W):
+                w[i * W + l] = params[block, i, l]
+        for e in range(epochs):
+            running = False
+            for l in range(W):
+                running = running or counts[block, 3, l] == 0
+            if not running:
+                break
+            gradient(w, tr, f, train, end, losses)
+            update(W, {parameters}, {parameters}, W, w, losses[0], losses[1], m[block], v[block], best[block], reals[block],
+                   counts[block], protocol, curves[block], e)
+        for i in range({parameters}):
+            for l in range(W):
+                params[block, i, l] = w[i * W + l]
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def gradients(params, grads, losses, w, tr, f, train, end):
+    for block in range(params.shape[0]):
+        for i in range({parameters}):
+            for l in range(W):
+                w[i * W + l] = params[block, i, l]
+        gradient(w, tr, f, train, end, losses[block])
+        for i in range({parameters}):
+            for l in range(W):
+                grads[block, i, l] = w[({parameters} + i) * W + l]
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def predict(params, slots, out, w, tr, f, length):
+    for block in range(params.shape[0]):
+        w[:] = ZERO
+        for i in range({parameters}):
+            for l in range(W):
+                w[i * W + l] = params[block, i, l]
+        prologue(w)
+        forward(w, tr, f, 0, length)
+        for t in range(length):
+            for j in range(len(slots)):
+                for l in range(W):
+                    out[block, t, j, l] = tr[(t + {lead}) * RW + slots[j] * W + l]
+"""
+
+FUNCTIONS = {
+    "float32": """
+@intrinsic
+def power_of_two(context, n):
+    def code(context, builder, signature, args):
+        from llvmlite import ir
+        whole = builder.fptosi(args[0], ir.IntType(32))
+        bits = builder.shl(builder.add(whole, ir.Constant(ir.IntType(32), 127)), ir.Constant(ir.IntType(32), 23))
+        return builder.bitcast(bits, ir.FloatType())
+    return types.float32(types.float32), code
+
+exp32 = inline(runtime.exp32)
+tanh, sigmoid = inline(runtime.tanh32), inline(runtime.sigmoid32)
+log, sqrt = math.log, math.sqrt
+
+@inline
+def exp(x):
+    return exp32(x, power_of_two)
+""",
+    "float64": """
+tanh, exp, log, sqrt = math.tanh, math.exp, math.log, math.sqrt
+sigmoid = inline(runtime.sigmoid64)
+""",
+}
+
+
+def kernel(cell: Cell, traced: Traced, features: FeatureLayout, width: int, dtype: str) -> Kernel:
+    """Print the kernel of a traced cell.
+
+    Args:
+        width: lanes of a block, W.
+        dtype: ``float32`` or ``float64``.
+
+    Raises:
+        Unsupported: the step has something that cannot be derived.
+    """
+    printer = Printer(cell, traced, features, width)
+    programs = printer.programs()
+    variables = cell.state()
+    initial = [0.0] * printer.row
+    for (name, unit), slot in printer.state_slot.items():
+        initial[slot] = variables[name].initial
+    source = MODULE.format(
+        dtype=dtype, width=width, row=printer.row * width, lead=printer.lead, loss=printer.loss, parameters=printer.N, work=printer.work,
+        outputs=len(traced.outputs), functions=FUNCTIONS[dtype],
+        constants="\n".join(f"{name} = real({value!r})" for value, name in printer.constants.items()),
+        **{name: indented(lines, 2 if name in ("forward", "backward") else 1, width) for name, lines in programs.items()},
+    )  # fmt: skip
+    d = [slot for (name, _), slot in printer.state_slot.items() if name == "d"]
+    return Kernel(source, width, printer.work, printer.row, printer.lead, printer.output_slot, d, initial)
+
+
+def indented(lines: list[str], depth: int, width: int) -> str:
+    text = [("    " * depth) + line.replace("LANES:", f"range({width}):") for line in lines]
+    return "\n".join(text or ["    " * depth + "pass"])

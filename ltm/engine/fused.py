@@ -1,0 +1,205 @@
+"""The fused CPU engine: a kernel derived from the cell's step, compiled by numba, that trains blocks of lanes for many epochs a call."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from ltm.cells import Cell
+from ltm.engine import emit, runtime
+from ltm.engine.base import RUNNING, Engine, PackState, Prediction, Problem, Protocol
+from ltm.engine.trace import trace
+
+log = logging.getLogger(__name__)
+
+WIDTH = 16
+"""Lanes of a block: one 512-bit vector of float32. A pack is filled up to whole blocks, so that every lane meets the same
+instructions in any company."""
+
+LARGEST_HIDDEN = 16
+"""Beyond this hidden size, matrix products dominate and the reference engine is the better one."""
+
+REALS = ("best_validation", "train_at_best", "best_train", "lr", "weight_decay", "clip")
+COUNTS = ("best_epoch", "stale", "epoch", "status")
+MATRICES = ("params", "m", "v", "best_params")
+
+
+class Fused(Engine):
+    """Blocks of 16 lanes, each taken through all epochs of a call before the next; threads share the blocks.
+
+    Raises (on construction):
+        Unsupported: the cell's step has something that cannot be derived.
+    """
+
+    name = "cpu"
+
+    def __init__(self, cell: Cell, problem: Problem, protocol: Protocol, threads: int = 1, dtype: str = "float32") -> None:
+        super().__init__(cell, problem, protocol)
+        self.dtype, self.threads = np.dtype(dtype), threads
+        layout, self.f = flatten(cell, problem, self.dtype)
+        shapes = {name: value.shape[1:] for name, value in cell.features(problem.inputs).items()}
+        self.kernel = emit.kernel(cell, trace(cell, shapes), layout, WIDTH, dtype)
+        self.module = load(self.kernel.source)
+
+    def _memory(self, steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """Work array and trajectory of one thread, the rows before the sequence at the states' initial values."""
+        k = self.kernel
+        trajectory = np.zeros(((steps + k.lead), k.row, WIDTH), self.dtype)
+        trajectory[: k.lead] = np.array(k.initial, self.dtype)[:, None]
+        return np.zeros(k.work * WIDTH, self.dtype), trajectory.reshape(-1)
+
+    def _shares(self, blocks: int) -> list[slice]:
+        """Blocks for each thread."""
+        edges = np.linspace(0, blocks, min(self.threads, blocks) + 1).round().astype(int)
+        return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+    def advance(self, state: PackState, epochs: int) -> tuple[np.ndarray, np.ndarray]:
+        curves = np.full((2, len(state.status), epochs), np.nan, np.float32)
+        lanes = np.flatnonzero(state.status == RUNNING)
+        if not len(lanes):
+            return curves[0], curves[1]
+        filled = np.concatenate([lanes, np.repeat(lanes[-1:], -len(lanes) % WIDTH)])  # only running lanes are computed
+        blocks = len(filled) // WIDTH
+        packed = state.take(filled)
+        matrices = [blocked(getattr(packed, name)[:, :, None])[:, :, 0] for name in MATRICES]
+        reals = np.stack([getattr(packed, name).reshape(blocks, WIDTH) for name in REALS], 1)
+        counts = np.stack([getattr(packed, name).reshape(blocks, WIDTH) for name in COUNTS], 1)
+        new = np.full((blocks, 2, epochs, WIDTH), np.nan, self.dtype)
+        p = self.protocol
+        real = self.dtype.type
+        protocol = (p.max_epochs, p.patience, real(p.min_delta), real(p.beta1), real(p.beta2), real(p.eps))
+        end = self.problem.train + self.problem.validation
+
+        def work(share: slice) -> None:
+            w, trajectory = self._memory(end)
+            self.module.advance(  # type: ignore[attr-defined]
+                epochs, *(x[share] for x in matrices), reals[share], counts[share], protocol, w, trajectory, self.f,
+                self.problem.train, end, new[share],
+            )  # fmt: skip
+
+        self._run(work, blocks)
+        n = len(lanes)
+        for name, matrix in zip(MATRICES, matrices, strict=True):
+            getattr(packed, name)[:] = matrix.transpose(0, 2, 1).reshape(blocks * WIDTH, -1)
+        for names, values in ((REALS, reals), (COUNTS, counts)):
+            for i, name in enumerate(names):
+                getattr(packed, name)[:] = values[:, i].reshape(-1)
+        state.put(lanes, packed.take(np.arange(n)))
+        curves[:, lanes] = new.transpose(1, 0, 3, 2).reshape(2, blocks * WIDTH, epochs)[:, :n]
+        return curves[0], curves[1]
+
+    def _run(self, work, blocks: int) -> None:  # type: ignore[no-untyped-def]
+        shares = self._shares(blocks)
+        if len(shares) == 1:
+            work(shares[0])
+            return
+        with ThreadPoolExecutor(len(shares)) as pool:
+            list(pool.map(work, shares))
+
+    def gradient(self, params: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Training loss ``(S,)``, validation loss ``(S,)`` and the gradient of the first ``(S, N)``."""
+        S = len(params)
+        packed = self._packed(params)
+        gradient = np.empty_like(packed)
+        losses = np.empty((len(packed), 2, WIDTH), self.dtype)
+        end = self.problem.train + self.problem.validation
+        self.module.gradients(packed, gradient, losses, *self._memory(end), self.f, self.problem.train, end)  # type: ignore[attr-defined]
+        flat = losses.transpose(1, 0, 2).reshape(2, -1)[:, :S]
+        return flat[0], flat[1], gradient.transpose(0, 2, 1).reshape(-1, self.cell.size)[:S]
+
+    def predict(self, params: np.ndarray) -> Prediction:
+        S, k = len(params), self.kernel
+        packed = self._packed(params)
+        slots = np.array([*k.outputs, *k.d], np.int64)
+        out = np.empty((len(packed), self.problem.length, len(slots), WIDTH), self.dtype)
+        self.module.predict(packed, slots, out, *self._memory(self.problem.length), self.f, self.problem.length)  # type: ignore[attr-defined]
+        by_lane = out.transpose(0, 3, 1, 2).reshape(-1, self.problem.length, len(slots))[:S]
+        n = len(k.outputs)
+        return Prediction(by_lane[..., :n], by_lane[..., n:] if k.d else None)
+
+    def _packed(self, params: np.ndarray) -> np.ndarray:
+        """Parameters ``(S, N)`` as blocks ``(S / W, N, W)``, filled up with copies of the last lane."""
+        filled = np.concatenate([params, np.repeat(params[-1:], -len(params) % WIDTH, axis=0)]).astype(self.dtype)
+        return np.ascontiguousarray(filled.reshape(-1, WIDTH, params.shape[1]).transpose(0, 2, 1))
+
+
+def blocked(array: np.ndarray) -> np.ndarray:
+    """``(S, N, 1)`` as ``(S / W, N, 1, W)``, contiguous."""
+    return np.ascontiguousarray(array.reshape(-1, WIDTH, *array.shape[1:]).transpose(0, 2, 3, 1))
+
+
+def flatten(cell: Cell, problem: Problem, dtype: np.dtype) -> tuple[emit.FeatureLayout, np.ndarray]:
+    """All features and targets in one flat array. A window over past inputs is stored once, not K times."""
+    T = problem.length
+    rows: dict[str, int] = {}
+    windows: dict[str, tuple[int, int, int]] = {}
+    columns, tails, width = [], [], 0
+    for name, value in {**cell.features(problem.inputs), "target": problem.targets}.items():
+        if value.ndim == 3 and value.strides[1] == -value.strides[0]:
+            windows[name] = (0, value.shape[1], value.shape[2])
+            tails.append((name, np.concatenate([value[0, :0:-1], value[:, 0]]).ravel()))
+        else:
+            rows[name] = width
+            columns.append(value.reshape(T, -1))
+            width += columns[-1].shape[1]
+    parts = [np.concatenate(columns, axis=1).ravel()]
+    offset = len(parts[0])
+    for name, tail in tails:
+        windows[name] = (offset, *windows[name][1:])
+        parts.append(tail)
+        offset += len(tail)
+    longest = max([1, *(q.lags for q in cell.state().values())])
+    k = np.arange(1, longest + 1)
+    parts += [np.stack([(k - 1) / k, 1 / k], 1).ravel(), np.array([2.0 / (problem.train * problem.targets.shape[1])])]
+    layout = emit.FeatureLayout(width, rows, windows, offset, offset + 2 * longest)
+    return layout, np.concatenate(parts).astype(dtype)
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: ``LTM_CACHE_DIR``, or the user's cache."""
+    named = os.environ.get("LTM_CACHE_DIR")
+    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ltm" / "kernels"
+
+
+@lru_cache(maxsize=256)
+def load(source: str) -> ModuleType:
+    """The module of a generated source, compiled code cached on disk. A damaged cache entry is made anew."""
+    import numba
+
+    salt = f"{numba.__version__} {Path(runtime.__file__).read_text()}"
+    name = f"k{hashlib.sha256((salt + source).encode()).hexdigest()[:20]}"
+    folder = cache_folder() / name
+    try:
+        return load_from(folder, name, source)
+    except OSError as error:
+        temporary = Path(tempfile.mkdtemp(prefix="ltm-kernels-"))
+        log.warning("kernel cache %s cannot be used (%s); kernels of this process go to %s", folder, error, temporary)
+        return load_from(temporary / name, name, source)
+
+
+def load_from(folder: Path, name: str, source: str) -> ModuleType:
+    path = folder / f"{name}.py"
+    if not path.exists() or path.read_text() != source:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / f".{os.getpid()}"
+        temporary.write_text(source)
+        temporary.replace(path)
+    spec = importlib.util.spec_from_file_location(f"ltm_kernel_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module  # numba's cache imports it by name
+    spec.loader.exec_module(module)
+    return module
