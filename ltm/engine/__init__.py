@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+import logging
+
 from ltm.cells import Cell
 from ltm.engine.base import Engine, PackState, Prediction, Problem, Protocol
+from ltm.engine.fused import LARGEST_HIDDEN, Fused
 from ltm.engine.reference import Reference
-from ltm.errors import unknown
+from ltm.engine.trace import Unsupported
+from ltm.errors import UserError, unknown
 
-ENGINES = ("auto", "reference")
+log = logging.getLogger(__name__)
+
+ENGINES = ("auto", "reference", "cpu")
 
 __all__ = ["ENGINES", "Engine", "PackState", "Prediction", "Problem", "Protocol", "choose"]
 
 
 def choose(name: str, cell: Cell, problem: Problem, protocol: Protocol, threads: int = 1) -> Engine:
-    """The engine of this name; ``auto`` takes the fastest that covers the cell."""
+    """The engine of this name; ``auto`` takes the fastest that covers the cell, and the log says which and why.
+
+    Raises:
+        UserError: unknown engine, or ``cpu`` for a cell that it does not cover.
+    """
     if name not in ENGINES:
         raise unknown("engine", name, ENGINES)
-    return Reference(cell, problem, protocol)
+    if name == "reference":
+        return Reference(cell, problem, protocol)
+    kind = type(cell).__name__
+    if name == "auto" and cell.hidden_size > LARGEST_HIDDEN:
+        log.info("%s: reference engine (hidden size %d is above %d)", kind, cell.hidden_size, LARGEST_HIDDEN)
+        return Reference(cell, problem, protocol)
+    try:
+        return Fused(cell, problem, protocol, threads)
+    except Unsupported as error:
+        if name == "cpu":
+            raise UserError(f"engine=cpu does not cover {kind}: {error}; use engine=reference.") from None
+        log.warning("%s: reference engine, since the step cannot be derived: %s", kind, error)
+        return Reference(cell, problem, protocol)

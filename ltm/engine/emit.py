@@ -13,7 +13,7 @@ from ltm.cells import Cell
 from ltm.engine.derive import adjoints, order
 from ltm.engine.trace import TRANSCENDENTAL, Graph, Node, Traced, Unsupported
 
-UNROLL = 8
+UNROLL = 16
 """Steps of a filter's loop taken at once, so that its sums stay in registers between loads and stores."""
 
 MACROS = {"matvec", "matvec_t", "filter", "free"}
@@ -23,14 +23,15 @@ INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 
 @dataclass(frozen=True)
 class FeatureLayout:
-    """Where features lie in the flat array ``f``: ``rows[name]`` is the offset within a row of ``width`` values a time step;
-    ``windows[name]`` is (offset, K, I) of a padded input; ``tables`` the offset of k -> ((k-1)/k, 1/k); ``scale`` of 2/(train O)."""
+    """Where features lie in the flat arrays that a kernel reads; none of it depends on the length of the series.
+
+    ``f``: the gradient's scale 2/(train O), then ``width`` values a time step, ``rows[name]`` the offset within them.
+    ``px``: padded inputs, ``windows[name]`` is (offset, K, I). ``kt``: ((k-1)/k, 1/k) for k = 1..K, K the longest lag of a state.
+    """
 
     width: int
     rows: dict[str, int]
     windows: dict[str, tuple[int, int, int]]
-    tables: int
-    scale: int
 
 
 @dataclass
@@ -71,6 +72,7 @@ class Printer:
         self.work = 2 * self.N
         self.row = 0
         self.lead = 1
+        self.lags: set[int] = set()
         self._invariants()
         self._states()
         self._derive()
@@ -90,7 +92,11 @@ class Printer:
         return f"w[{slot * self.W}"
 
     def at_row(self, slot: int, lag: int = 0) -> str:
-        return f"tr[b + {slot * self.W}" if lag == 0 else f"tr[b - {lag} * RW + {slot * self.W}"
+        """The row of this step and that of the last lie in one view, so that the compiler sees that they do not overlap."""
+        if lag > 1:
+            self.lags.add(lag)
+            return f"z{lag}[{slot * self.W}"
+        return f"z[{(self.row * (1 - lag) + slot) * self.W}"
 
     def _invariants(self) -> None:
         """Expressions of parameters alone are computed once before the time loop, and their adjoints summed over it."""
@@ -172,11 +178,11 @@ class Printer:
     def feature(self, node: Node) -> str:
         name, index = node.data
         if name == "scale":
-            return f"f[{self.features.scale}]"
+            return "f[0]"
         if name in self.features.windows:
             offset, K, I = self.features.windows[name]
-            return f"f[{offset} + (t + {K - 1 - index // I}) * {I} + {index % I}]"
-        return f"f[t * {self.features.width} + {self.features.rows[name] + index}]"
+            return f"px[{offset} + (t + {K - 1 - index // I}) * {I} + {index % I}]"
+        return f"f[t * {self.features.width} + {1 + self.features.rows[name] + index}]"
 
     def program(self, stores: list[Store], effects: list[tuple], backward: bool, memory: dict[Node, str] | None = None) -> list[str]:  # type: ignore[type-arg]
         """The statements of one step: lane loops of scalar work, with the macros and effects between them."""
@@ -188,6 +194,19 @@ class Printer:
             if where is not None and not (memory is not None and node in self.invariant_slot):
                 at[node] = where
         needed = order(roots, set(at))
+        # Rows further back are copied through w in loops of their own: too many views at once defeat the vectoriser's alias checks.
+        before: list[str] = []
+        for node in needed:
+            if node.op == "read" and node.data[2] > 1:
+                slot = self.slot()
+                before += ["for l in LANES:", f"    w[{slot * self.W} + l] = {at[node]} + l]"]
+                at[node] = self.at_w(slot)
+        after: list[str] = []
+        for i, store in enumerate(stores):
+            if store.where.startswith("z") and not store.where.startswith("z["):
+                slot = self.slot()
+                after += ["for l in LANES:", f"    {store.where} + l] += w[{slot * self.W} + l]"]
+                stores[i] = Store(self.at_w(slot), store.node, last=True)
         place: dict[Node, int] = {}
         for node in needed:
             if node in at or node.op in ("const", "feature"):
@@ -217,7 +236,7 @@ class Printer:
         for node in needed:
             if node in late and node not in at and node.op not in ("const", "feature"):
                 spills[node] = self.at_w(self.slot())
-        lines: list[str] = []
+        lines = before
         for segment in range(end + 1):
             mine = [n for n in needed if place[n] == segment and n not in at and n.op not in ("const", "feature")]
             writes = [s for s in stores if (end if s.last else place[s.node]) == segment]
@@ -230,7 +249,7 @@ class Printer:
             for kind, data, gs, vs in effects:
                 if max(place[n] for n in (*gs, *vs)) == segment:
                     lines += self.effect(kind, data, gs, vs, located, contiguous)
-        return lines
+        return lines + after
 
     def lane_loop(
         self, nodes: list[Node], writes: list[Store], copies: list[tuple[tuple[Node, ...], int]], at: dict[Node, str], spills: dict[Node, str]
@@ -303,14 +322,14 @@ class Printer:
                 continue
             names = [f"x{m}" for m in range(count)]
             lines += [f"for k in {span}:"]
-            lines += [f"    {name} = f[{offset} + (t + {K - 1} - k - {m}) * {I} + {i}]" for m, name in enumerate(names)]
+            lines += [f"    {name} = px[{offset} + (t + {K - 1} - k - {m}) * {I} + {i}]" for m, name in enumerate(names)]
             lines += ["    for l in LANES:", *(f"        {line}" for line in body("k", names))]
         return lines
 
     def filter(self, node: Node, at: dict[Node, str], start: int) -> list[str]:
         """sum_k w_k(d) c_{t-k} and its derivative by d, the weights by w_k = w_{k-1} (k-1-d)/k."""
         name, n, K = node.data
-        W, tables, lines = self.W, self.features.tables, []
+        W, lines = self.W, []
         q, dq = start + 2 * n * W, start + (2 * n + 1) * W
         for u, d in enumerate(node.args):
             s, ds, slot = start + u * W, start + (n + u) * W, self.state_slot[name, u] * W
@@ -318,24 +337,25 @@ class Printer:
             lines += ["for l in LANES:", f"    w[{s} + l] = {zero}", f"    w[{ds} + l] = {zero}", f"    w[{q} + l] = {one}", f"    w[{dq} + l] = {zero}"]
 
             def body(count: int, d: Node = d, s: int = s, ds: int = ds, slot: int = slot) -> list[str]:
-                out = [f"    a{m} = f[{tables} + 2 * (k + {m})]" for m in range(count)]
-                out += [f"    i{m} = f[{tables + 1} + 2 * (k + {m})]" for m in range(count)]
-                out += ["    o = b - (k + 1) * RW", "    for l in LANES:", f"        d = {self.load(d, at)}"]
+                out = [f"    a{m} = kt[2 * (k + {m})]" for m in range(count)]
+                out += [f"    i{m} = kt[2 * (k + {m}) + 1]" for m in range(count)]
+                out += [f"    past = tr[b - (k + {count}) * RW : b - k * RW]", "    for l in LANES:", f"        d = {self.load(d, at)}"]
                 out += [f"        q = w[{q} + l]", f"        dq = w[{dq} + l]", f"        s = w[{s} + l]", f"        ds = w[{ds} + l]"]
                 for m in range(count):
                     out += [
-                        f"        c = tr[o - {m} * RW + {slot} + l]", f"        r = a{m} - d * i{m}", f"        dq = dq * r - q * i{m}",
+                        f"        c = past[{(count - 1 - m) * self.row * W + slot} + l]", f"        r = a{m} - d * i{m}", f"        dq = dq * r - q * i{m}",
                         "        q = q * r", "        s = s + q * c", "        ds = ds + dq * c",
                     ]  # fmt: skip
                 return [*out, f"        w[{q} + l] = q", f"        w[{dq} + l] = dq", f"        w[{s} + l] = s", f"        w[{ds} + l] = ds"]
 
-            lines += self.past_states(K, body)
+            lines += self.past_states(name, K, body)
         return lines
 
-    def past_states(self, K: int, body) -> list[str]:  # type: ignore[no-untyped-def]
+    def past_states(self, name: str, K: int, body) -> list[str]:  # type: ignore[no-untyped-def]
         """A loop over lags 1..K (k from 0), as far as the sequence reaches back, ``UNROLL`` at once."""
+        longest = "len(kt) // 2" if K == max(q.lags for q in self.cell.state().values()) else K  # one kernel for every K
         return [
-            f"reach = min({K}, t)", f"whole = reach - reach % {UNROLL}", f"for k in range(0, whole, {UNROLL}):", *body(UNROLL),
+            f"reach = min({longest}, t)", f"whole = reach - reach % {UNROLL}", f"for k in range(0, whole, {UNROLL}):", *body(UNROLL),
             "for k in range(whole, reach):", *body(1),
         ]  # fmt: skip
 
@@ -350,20 +370,20 @@ class Printer:
             case "scatter":
                 name, n, K = data
                 lines = []
-                q = self.slot()
+                q, memory = self.slot(), self.slot()
                 for u in range(n):
-                    bar, tables = self.history_bar[name, u] * W, self.features.tables
-                    lines += ["for l in LANES:", f"    w[{q * W} + l] = {self.load(gs[u], at)}"]
+                    bar = self.history_bar[name, u] * W
+                    lines += ["for l in LANES:", f"    w[{q * W} + l] = {self.load(gs[u], at)}", f"    w[{memory * W} + l] = {self.load(vs[u], at)}"]
 
-                    def body(count: int, d: Node = vs[u], bar: int = bar, tables: int = tables) -> list[str]:
-                        out = [f"    a{m} = f[{tables} + 2 * (k + {m})]" for m in range(count)]
-                        out += [f"    i{m} = f[{tables + 1} + 2 * (k + {m})]" for m in range(count)]
-                        out += ["    o = b - (k + 1) * RW", "    for l in LANES:", f"        d = {self.load(d, at)}", f"        q = w[{q * W} + l]"]
+                    def body(count: int, bar: int = bar) -> list[str]:
+                        out = [f"    a{m} = kt[2 * (k + {m})]" for m in range(count)]
+                        out += [f"    i{m} = kt[2 * (k + {m}) + 1]" for m in range(count)]
+                        out += [f"    past = tr[b - (k + {count}) * RW : b - k * RW]", "    for l in LANES:", f"        d = w[{memory * W} + l]", f"        q = w[{q * W} + l]"]
                         for m in range(count):
-                            out += [f"        q = q * (a{m} - d * i{m})", f"        tr[o - {m} * RW + {bar} + l] += q"]
+                            out += [f"        q = q * (a{m} - d * i{m})", f"        past[{(count - 1 - m) * self.row * W + bar} + l] += q"]
                         return [*out, f"        w[{q * W} + l] = q"]
 
-                    lines += self.past_states(K, body)
+                    lines += self.past_states(name, K, body)
                 return lines
             case _:
                 base, name, K, I = data
@@ -441,15 +461,17 @@ def prologue(w):
 {prologue}
 
 @njit(fastmath=FAST, error_model="numpy")
-def forward(w, tr, f, first, end):
+def forward(w, tr, f, px, kt, first, end):
     for t in range(first, end):
         b = (t + {lead}) * RW
+{views}
 {forward}
 
 @njit(fastmath=FAST, error_model="numpy")
-def backward(w, tr, f, end):
+def backward(w, tr, f, px, kt, end):
     for t in range(end - 1, -1, -1):
         b = (t + {lead}) * RW
+{views}
 {backward}
 
 @njit(fastmath=FAST, error_model="numpy")
@@ -457,25 +479,25 @@ def epilogue(w):
 {epilogue}
 
 @njit(error_model="numpy")
-def sweep(w, tr, f, first, end, total):
+def sweep(w, tr, f, px, kt, first, end, total):
     # Losses are summed in chunks, so that float32 loses nothing over thousands of steps.
     for l in range(W):
         w[total * W + l] = ZERO
     for t in range(first, end, 64):
         for l in range(W):
             w[{loss} * W + l] = ZERO
-        forward(w, tr, f, t, min(t + 64, end))
+        forward(w, tr, f, px, kt, t, min(t + 64, end))
         for l in range(W):
             w[total * W + l] += w[{loss} * W + l]
 
 @njit(error_model="numpy")
-def gradient(w, tr, f, train, end, losses):
+def gradient(w, tr, f, px, kt, train, end, losses):
     for i in range({parameters} * W, {work} * W):
         w[i] = ZERO
     prologue(w)
-    sweep(w, tr, f, 0, train, {loss} + 1)
-    sweep(w, tr, f, train, end, {loss} + 2)
-    backward(w, tr, f, train)
+    sweep(w, tr, f, px, kt, 0, train, {loss} + 1)
+    sweep(w, tr, f, px, kt, train, end, {loss} + 2)
+    backward(w, tr, f, px, kt, train)
     epilogue(w)
     for l in range(W):
         losses[0, l] = w[({loss} + 1) * W + l] / real(train * {outputs})
@@ -484,7 +506,7 @@ def gradient(w, tr, f, train, end, losses):
 update = njit(error_model="numpy")(runtime.update)
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def advance(epochs, params, m, v, best, reals, counts, protocol, w, tr, f, train, end, curves):
+def advance(epochs, params, m, v, best, reals, counts, protocol, w, tr, f, px, kt, train, end, curves):
     losses = np.empty((2, W), real)
     for block in range(params.shape[0]):
         for i in range({parameters}):
@@ -496,7 +518,7 @@ def advance(epochs, params, m, v, best, reals, counts, protocol, w, tr, f, train
                 running = running or counts[block, 3, l] == 0
             if not running:
                 break
-            gradient(w, tr, f, train, end, losses)
+            gradient(w, tr, f, px, kt, train, end, losses)
             update(W, {parameters}, {parameters}, W, w, losses[0], losses[1], m[block], v[block], best[block], reals[block],
                    counts[block], protocol, curves[block], e)
         for i in range({parameters}):
@@ -504,25 +526,25 @@ def advance(epochs, params, m, v, best, reals, counts, protocol, w, tr, f, train
                 params[block, i, l] = w[i * W + l]
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def gradients(params, grads, losses, w, tr, f, train, end):
+def gradients(params, grads, losses, w, tr, f, px, kt, train, end):
     for block in range(params.shape[0]):
         for i in range({parameters}):
             for l in range(W):
                 w[i * W + l] = params[block, i, l]
-        gradient(w, tr, f, train, end, losses[block])
+        gradient(w, tr, f, px, kt, train, end, losses[block])
         for i in range({parameters}):
             for l in range(W):
                 grads[block, i, l] = w[({parameters} + i) * W + l]
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def predict(params, slots, out, w, tr, f, length):
+def predict(params, slots, out, w, tr, f, px, kt, length):
     for block in range(params.shape[0]):
         w[:] = ZERO
         for i in range({parameters}):
             for l in range(W):
                 w[i * W + l] = params[block, i, l]
         prologue(w)
-        forward(w, tr, f, 0, length)
+        forward(w, tr, f, px, kt, 0, length)
         for t in range(length):
             for j in range(len(slots)):
                 for l in range(W):
@@ -571,9 +593,11 @@ def kernel(cell: Cell, traced: Traced, features: FeatureLayout, width: int, dtyp
     initial = [0.0] * printer.row
     for (name, unit), slot in printer.state_slot.items():
         initial[slot] = variables[name].initial
+    views = ["z = tr[b - RW : b + RW]", *(f"z{lag} = tr[b - {lag} * RW : b - {lag - 1} * RW]" for lag in sorted(printer.lags))]
     source = MODULE.format(
         dtype=dtype, width=width, row=printer.row * width, lead=printer.lead, loss=printer.loss, parameters=printer.N, work=printer.work,
         outputs=len(traced.outputs), functions=FUNCTIONS[dtype],
+        views=indented(views, 2, width),
         constants="\n".join(f"{name} = real({value!r})" for value, name in printer.constants.items()),
         **{name: indented(lines, 2 if name in ("forward", "backward") else 1, width) for name, lines in programs.items()},
     )  # fmt: skip

@@ -47,7 +47,7 @@ class Fused(Engine):
     def __init__(self, cell: Cell, problem: Problem, protocol: Protocol, threads: int = 1, dtype: str = "float32") -> None:
         super().__init__(cell, problem, protocol)
         self.dtype, self.threads = np.dtype(dtype), threads
-        layout, self.f = flatten(cell, problem, self.dtype)
+        layout, self.inputs = flatten(cell, problem, self.dtype)
         shapes = {name: value.shape[1:] for name, value in cell.features(problem.inputs).items()}
         self.kernel = emit.kernel(cell, trace(cell, shapes), layout, WIDTH, dtype)
         self.module = load(self.kernel.source)
@@ -84,7 +84,7 @@ class Fused(Engine):
         def work(share: slice) -> None:
             w, trajectory = self._memory(end)
             self.module.advance(  # type: ignore[attr-defined]
-                epochs, *(x[share] for x in matrices), reals[share], counts[share], protocol, w, trajectory, self.f,
+                epochs, *(x[share] for x in matrices), reals[share], counts[share], protocol, w, trajectory, *self.inputs,
                 self.problem.train, end, new[share],
             )  # fmt: skip
 
@@ -114,7 +114,7 @@ class Fused(Engine):
         gradient = np.empty_like(packed)
         losses = np.empty((len(packed), 2, WIDTH), self.dtype)
         end = self.problem.train + self.problem.validation
-        self.module.gradients(packed, gradient, losses, *self._memory(end), self.f, self.problem.train, end)  # type: ignore[attr-defined]
+        self.module.gradients(packed, gradient, losses, *self._memory(end), *self.inputs, self.problem.train, end)  # type: ignore[attr-defined]
         flat = losses.transpose(1, 0, 2).reshape(2, -1)[:, :S]
         return flat[0], flat[1], gradient.transpose(0, 2, 1).reshape(-1, self.cell.size)[:S]
 
@@ -123,7 +123,7 @@ class Fused(Engine):
         packed = self._packed(params)
         slots = np.array([*k.outputs, *k.d], np.int64)
         out = np.empty((len(packed), self.problem.length, len(slots), WIDTH), self.dtype)
-        self.module.predict(packed, slots, out, *self._memory(self.problem.length), self.f, self.problem.length)  # type: ignore[attr-defined]
+        self.module.predict(packed, slots, out, *self._memory(self.problem.length), *self.inputs, self.problem.length)  # type: ignore[attr-defined]
         by_lane = out.transpose(0, 3, 1, 2).reshape(-1, self.problem.length, len(slots))[:S]
         n = len(k.outputs)
         return Prediction(by_lane[..., :n], by_lane[..., n:] if k.d else None)
@@ -139,31 +139,24 @@ def blocked(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array.reshape(-1, WIDTH, *array.shape[1:]).transpose(0, 2, 3, 1))
 
 
-def flatten(cell: Cell, problem: Problem, dtype: np.dtype) -> tuple[emit.FeatureLayout, np.ndarray]:
-    """All features and targets in one flat array. A window over past inputs is stored once, not K times."""
-    T = problem.length
+def flatten(cell: Cell, problem: Problem, dtype: np.dtype) -> tuple[emit.FeatureLayout, tuple[np.ndarray, ...]]:
+    """All features and targets in flat arrays; a window over past inputs is stored once, not K times."""
     rows: dict[str, int] = {}
     windows: dict[str, tuple[int, int, int]] = {}
-    columns, tails, width = [], [], 0
+    columns, padded, width, offset = [], [np.zeros(0)], 0, 0
     for name, value in {**cell.features(problem.inputs), "target": problem.targets}.items():
         if value.ndim == 3 and value.strides[1] == -value.strides[0]:
-            windows[name] = (0, value.shape[1], value.shape[2])
-            tails.append((name, np.concatenate([value[0, :0:-1], value[:, 0]]).ravel()))
+            windows[name] = (offset, value.shape[1], value.shape[2])
+            padded.append(np.concatenate([value[0, :0:-1], value[:, 0]]).ravel())
+            offset += len(padded[-1])
         else:
             rows[name] = width
-            columns.append(value.reshape(T, -1))
+            columns.append(value.reshape(problem.length, -1))
             width += columns[-1].shape[1]
-    parts = [np.concatenate(columns, axis=1).ravel()]
-    offset = len(parts[0])
-    for name, tail in tails:
-        windows[name] = (offset, *windows[name][1:])
-        parts.append(tail)
-        offset += len(tail)
-    longest = max([1, *(q.lags for q in cell.state().values())])
-    k = np.arange(1, longest + 1)
-    parts += [np.stack([(k - 1) / k, 1 / k], 1).ravel(), np.array([2.0 / (problem.train * problem.targets.shape[1])])]
-    layout = emit.FeatureLayout(width, rows, windows, offset, offset + 2 * longest)
-    return layout, np.concatenate(parts).astype(dtype)
+    scale = np.array([2.0 / (problem.train * problem.targets.shape[1])])
+    k = np.arange(1, 1 + max([1, *(q.lags for q in cell.state().values())]))
+    flat = (np.concatenate([scale, np.concatenate(columns, axis=1).ravel()]), np.concatenate(padded), np.stack([(k - 1) / k, 1 / k], 1).ravel())
+    return emit.FeatureLayout(width, rows, windows), tuple(part.astype(dtype) for part in flat)
 
 
 def cache_folder() -> Path:

@@ -1,0 +1,39 @@
+"""Settings for every test: no tracking service, kernels compiled once a run, real data only where it is at hand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run ``python -m ...`` in an empty folder, as a user would; asserts the exit status and returns what was printed."""
+
+    def call(*arguments: str, status: int = 0, cwd: Path = tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", *arguments], cwd=cwd, env=os.environ | environment, capture_output=True, text=True, timeout=500, check=False
+        )
+        assert done.returncode == status, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    return call
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of the published files; skips where LTM_DATA_DIR does not name it."""
+    folder = os.environ.get("LTM_DATA_DIR")
+    if not folder or not (Path(folder) / "tree7.csv").is_file():
+        pytest.skip("LTM_DATA_DIR does not name a folder with the published data files (python -m ltm.data fetch)")
+    return Path(folder).absolute()
