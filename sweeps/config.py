@@ -117,6 +117,7 @@ def compose(overrides: Sequence[str]) -> Composed:
     Raises:
         UserError: an unknown key, group option or value type; the message lists what exists.
     """
+    overrides = [f"++{o}" if o.startswith("grid.") else o for o in overrides]  # the grid has no fixed keys
     for override in overrides:
         check_option(override)
     per_group = {group: [o for o in overrides if key_of(o).startswith(f"{group}.")] for group in ("model", "dataset")}

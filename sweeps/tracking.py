@@ -89,10 +89,10 @@ class Tracker:
         import wandb
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        common: dict[str, Any] = dict(
-            project=self.config.project, entity=self.config.entity, group=self.study, name=name, config=config,
-            dir=str(self.folder), reinit="create_new",
-        )  # fmt: skip
+        common: dict[str, Any] = {
+            "project": self.config.project, "entity": self.config.entity, "group": self.study, "name": name, "config": config,
+            "dir": str(self.folder), "reinit": "create_new",
+        }  # fmt: skip
         quiet = wandb.Settings(silent=True, console="off", init_timeout=20, x_disable_meta=True, x_disable_stats=True)
         if not self.offline:
             try:

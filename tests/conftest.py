@@ -22,7 +22,13 @@ def run(tmp_path: Path) -> Run:
 
     def call(*arguments: str, status: int = 0, cwd: Path = tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", *arguments], cwd=cwd, env=os.environ | environment, capture_output=True, text=True, timeout=500, check=False
+            [sys.executable, "-m", *arguments],
+            cwd=cwd,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=False,
         )
         assert done.returncode == status, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done

@@ -106,7 +106,7 @@ def read_column(name: str, column: str) -> np.ndarray:
     """
     path = locate(name)
     try:
-        frame = pd.read_csv(path)
+        frame = pd.read_csv(path, skip_blank_lines=False)
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as CSV ({error}); expected a header line and one row a time step.") from None
     if column not in frame:
@@ -117,7 +117,7 @@ def read_column(name: str, column: str) -> np.ndarray:
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         row = int(bad[0])
-        raise UserError(f"{path}, column '{column}', line {row + 2}: {frame[column].iloc[row]!r} is not a number.")
+        raise UserError(f"{path}, column '{column}', line {row + 2}: '{frame[column].iloc[row]}' is not a number.")
     return values
 
 

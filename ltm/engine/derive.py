@@ -105,7 +105,7 @@ def through_macro(g: Graph, macro: Node, bars: dict[int, Node], give, out: Adjoi
     """The adjoint of a macro's arguments, and its effects."""
     match macro.op:
         case "matvec":
-            _, R, C = macro.data
+            _, R, _C = macro.data
             gs = tuple(bars.get(r, g.const(0)) for r in range(R))
             transposed = g.make("matvec_t", *gs, data=macro.data)
             for c, v in enumerate(macro.args):

@@ -44,23 +44,6 @@ class Store:
     last: bool = False
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """The source of a cell's kernel, and the sizes that its caller must know, in slots of W lanes.
-
-    ``outputs`` and ``d`` are row slots of the read-out and of the state d; ``initial`` the initial value of every row slot.
-    """
-
-    source: str
-    width: int
-    work: int
-    row: int
-    lead: int
-    outputs: list[int]
-    d: list[int]
-    initial: list[float]
-
-
 class Printer:
     """Lays out memory and prints the four programs of a kernel: prologue, forward, backward, epilogue."""
 
@@ -104,7 +87,9 @@ class Printer:
         everything = order(roots, set())
         fixed: dict[Node, bool] = {}
         for node in everything:
-            fixed[node] = node.op in ("const", "param") or (bool(node.args) and node.op not in MACROS | {"out"} and all(fixed[a] for a in node.args))
+            fixed[node] = node.op in ("const", "param") or (
+                bool(node.args) and node.op not in MACROS | {"out"} and all(fixed[a] for a in node.args)
+            )
         used = {a for node in everything if not fixed[node] for a in node.args} | set(roots)
         self.invariants = [n for n in everything if fixed[n] and n in used and n.op not in ("const", "param")]
         self.invariant_slot = {n: self.slot() for n in self.invariants}
@@ -184,7 +169,7 @@ class Printer:
             return f"px[{offset} + (t + {K - 1 - index // I}) * {I} + {index % I}]"
         return f"f[t * {self.features.width} + {1 + self.features.rows[name] + index}]"
 
-    def program(self, stores: list[Store], effects: list[tuple], backward: bool, memory: dict[Node, str] | None = None) -> list[str]:  # type: ignore[type-arg]
+    def program(self, stores: list[Store], effects: list[tuple], backward: bool, memory: dict[Node, str] | None = None) -> list[str]:
         """The statements of one step: lane loops of scalar work, with the macros and effects between them."""
         at: dict[Node, str] = {}
         roots = [s.node for s in stores] + [n for _, _, gs, vs in effects for n in (*gs, *vs)]
@@ -218,7 +203,9 @@ class Printer:
         end = max([place[n] for n in roots], default=0)
         for node in needed:  # results of macros, and what macros and effects read, lie in memory
             if node.op in MACROS and node not in at:
-                n = {"matvec": lambda d: d[1], "matvec_t": lambda d: d[2], "filter": lambda d: 2 * d[1], "free": lambda d: d[3]}[node.op](node.data)
+                n = {"matvec": lambda d: d[1], "matvec_t": lambda d: d[2], "filter": lambda d: 2 * d[1], "free": lambda d: d[3]}[node.op](
+                    node.data
+                )
                 base = self.slot(n + (2 if node.op == "filter" else 0))
                 at[node] = self.at_w(base)
                 for out in needed:
@@ -252,7 +239,12 @@ class Printer:
         return lines + after
 
     def lane_loop(
-        self, nodes: list[Node], writes: list[Store], copies: list[tuple[tuple[Node, ...], int]], at: dict[Node, str], spills: dict[Node, str]
+        self,
+        nodes: list[Node],
+        writes: list[Store],
+        copies: list[tuple[tuple[Node, ...], int]],
+        at: dict[Node, str],
+        spills: dict[Node, str],
     ) -> list[str]:
         """One loop over lanes: loads, scalar statements in order, stores."""
         computed = set(nodes)
@@ -305,9 +297,11 @@ class Printer:
                 offset = self.features.windows[name][0]
                 lines = []
                 for i in range(I):
+
                     def body(j: str, xs: list[str], i: int = i) -> list[str]:
                         terms = [f"w[(k + {m}) * {I * W} + {(base + i) * W} + l] * {x}" for m, x in enumerate(xs)]
                         return [f"w[{start + i * W} + l] += {' + '.join(terms)}"]
+
                     lines += ["for l in LANES:", f"    w[{start + i * W} + l] = {self.constant(0.0)}"]
                     lines += self.past_inputs(offset, K, I, i, body)
                 return lines
@@ -318,7 +312,7 @@ class Printer:
         """A loop over x_t .. x_{t-K+1}, ``UNROLL`` at once."""
         lines = []
         for count, span in ((UNROLL, f"range(0, {K - K % UNROLL}, {UNROLL})"), (1, f"range({K - K % UNROLL}, {K})")):
-            if count == 1 and K % UNROLL == 0 or count > 1 and K < UNROLL:
+            if (count == 1 and K % UNROLL == 0) or (count > 1 and K < UNROLL):
                 continue
             names = [f"x{m}" for m in range(count)]
             lines += [f"for k in {span}:"]
@@ -334,7 +328,13 @@ class Printer:
         for u, d in enumerate(node.args):
             s, ds, slot = start + u * W, start + (n + u) * W, self.state_slot[name, u] * W
             zero, one = self.constant(0.0), self.constant(1.0)
-            lines += ["for l in LANES:", f"    w[{s} + l] = {zero}", f"    w[{ds} + l] = {zero}", f"    w[{q} + l] = {one}", f"    w[{dq} + l] = {zero}"]
+            lines += [
+                "for l in LANES:",
+                f"    w[{s} + l] = {zero}",
+                f"    w[{ds} + l] = {zero}",
+                f"    w[{q} + l] = {one}",
+                f"    w[{dq} + l] = {zero}",
+            ]
 
             def body(count: int, d: Node = d, s: int = s, ds: int = ds, slot: int = slot) -> list[str]:
                 out = [f"    a{m} = kt[2 * (k + {m})]" for m in range(count)]
@@ -346,14 +346,20 @@ class Printer:
                         f"        c = past[{(count - 1 - m) * self.row * W + slot} + l]", f"        r = a{m} - d * i{m}", f"        dq = dq * r - q * i{m}",
                         "        q = q * r", "        s = s + q * c", "        ds = ds + dq * c",
                     ]  # fmt: skip
-                return [*out, f"        w[{q} + l] = q", f"        w[{dq} + l] = dq", f"        w[{s} + l] = s", f"        w[{ds} + l] = ds"]
+                return [
+                    *out,
+                    f"        w[{q} + l] = q",
+                    f"        w[{dq} + l] = dq",
+                    f"        w[{s} + l] = s",
+                    f"        w[{ds} + l] = ds",
+                ]
 
             lines += self.past_states(name, K, body)
         return lines
 
     def past_states(self, name: str, K: int, body) -> list[str]:  # type: ignore[no-untyped-def]
         """A loop over lags 1..K (k from 0), as far as the sequence reaches back, ``UNROLL`` at once."""
-        longest = "len(kt) // 2" if K == max(q.lags for q in self.cell.state().values()) else K  # one kernel for every K
+        longest = "len(kt) // 2" if max(q.lags for q in self.cell.state().values()) == K else K  # one kernel for every K
         return [
             f"reach = min({longest}, t)", f"whole = reach - reach % {UNROLL}", f"for k in range(0, whole, {UNROLL}):", *body(UNROLL),
             "for k in range(whole, reach):", *body(1),
@@ -373,25 +379,36 @@ class Printer:
                 q, memory = self.slot(), self.slot()
                 for u in range(n):
                     bar = self.history_bar[name, u] * W
-                    lines += ["for l in LANES:", f"    w[{q * W} + l] = {self.load(gs[u], at)}", f"    w[{memory * W} + l] = {self.load(vs[u], at)}"]
+                    lines += [
+                        "for l in LANES:",
+                        f"    w[{q * W} + l] = {self.load(gs[u], at)}",
+                        f"    w[{memory * W} + l] = {self.load(vs[u], at)}",
+                    ]
 
-                    def body(count: int, bar: int = bar) -> list[str]:
+                    def scatter(count: int, bar: int = bar) -> list[str]:
                         out = [f"    a{m} = kt[2 * (k + {m})]" for m in range(count)]
                         out += [f"    i{m} = kt[2 * (k + {m}) + 1]" for m in range(count)]
-                        out += [f"    past = tr[b - (k + {count}) * RW : b - k * RW]", "    for l in LANES:", f"        d = w[{memory * W} + l]", f"        q = w[{q * W} + l]"]
+                        out += [
+                            f"    past = tr[b - (k + {count}) * RW : b - k * RW]",
+                            "    for l in LANES:",
+                            f"        d = w[{memory * W} + l]",
+                            f"        q = w[{q * W} + l]",
+                        ]
                         for m in range(count):
                             out += [f"        q = q * (a{m} - d * i{m})", f"        past[{(count - 1 - m) * self.row * W + bar} + l] += q"]
                         return [*out, f"        w[{q * W} + l] = q"]
 
-                    lines += self.past_states(name, K, body)
+                    lines += self.past_states(name, K, scatter)
                 return lines
             case _:
                 base, name, K, I = data
                 offset, lines = self.features.windows[name][0], []
                 for i in range(I):
+
                     def body(j: str, xs: list[str], i: int = i) -> list[str]:
                         adds = [f"w[(k + {m}) * {I * W} + {(N + base + i) * W} + l] += g * {x}" for m, x in enumerate(xs)]
                         return [f"g = {self.load(gs[i], at)}", *adds]
+
                     lines += self.past_inputs(offset, K, I, i, body)
                 return lines
 
@@ -402,7 +419,9 @@ class Printer:
         prologue = [Store(self.at_w(slot), node) for node, slot in self.invariant_slot.items()]
         out["prologue"] = self.program(prologue, [], False, memory={})
         forward = [Store(self.at_row(slot), node) for node, slot in self.kept.items()]
-        shared = [(self.traced.states[n][u], self.state_slot[n, u]) for n, u in self.states] + list(zip(self.traced.outputs, self.output_slot, strict=True))
+        shared = [(self.traced.states[n][u], self.state_slot[n, u]) for n, u in self.states] + list(
+            zip(self.traced.outputs, self.output_slot, strict=True)
+        )
         forward += [Store(self.at_row(slot), node) for node, slot in shared if self.kept[node] != slot]
         forward += [Store(self.at_row(slot), g.const(0)) for slot in self.history_bar.values()]
         forward += [Store(self.at_w(self.loss), g.total(g.mul(e, e) for e in self.errors), add=True)]
@@ -419,7 +438,9 @@ class Printer:
             read = g.make("read", data=(*key, 1))
             backward.append(Store(self.at_w(slot), self.back.of.get(read, g.const(0)), last=True))
         out["backward"] = self.program(backward, self.back.effects, True)
-        epilogue = [Store(self.at_w(self.N + node.data), bar, add=True) for node, bar in self.epilogue_bars.of.items() if node.op == "param"]
+        epilogue = [
+            Store(self.at_w(self.N + node.data), bar, add=True) for node, bar in self.epilogue_bars.of.items() if node.op == "param"
+        ]
         out["epilogue"] = self.program(epilogue, [], True, memory=None)
         return out
 
@@ -438,173 +459,3 @@ def expression(node: Node, a: list[str]) -> str:
             return f"ONE if {a[0]} >= {a[1]} else ZERO"
         case _:
             return f"{node.op}({a[0]})"
-
-
-MODULE = """# Generated from a cell's step by ltm.engine; see ltm/engine/emit.py.
-import math
-import numpy as np
-from numba import njit, types
-from numba.extending import intrinsic
-from ltm.engine import runtime
-
-real = np.{dtype}
-FAST = {{"contract", "nsz", "arcp", "reassoc"}}
-inline = njit(fastmath=FAST, error_model="numpy")
-W = {width}
-RW = {row}
-ZERO, ONE = real(0), real(1)
-{constants}
-{functions}
-
-@njit(fastmath=FAST, error_model="numpy")
-def prologue(w):
-{prologue}
-
-@njit(fastmath=FAST, error_model="numpy")
-def forward(w, tr, f, px, kt, first, end):
-    for t in range(first, end):
-        b = (t + {lead}) * RW
-{views}
-{forward}
-
-@njit(fastmath=FAST, error_model="numpy")
-def backward(w, tr, f, px, kt, end):
-    for t in range(end - 1, -1, -1):
-        b = (t + {lead}) * RW
-{views}
-{backward}
-
-@njit(fastmath=FAST, error_model="numpy")
-def epilogue(w):
-{epilogue}
-
-@njit(error_model="numpy")
-def sweep(w, tr, f, px, kt, first, end, total):
-    # Losses are summed in chunks, so that float32 loses nothing over thousands of steps.
-    for l in range(W):
-        w[total * W + l] = ZERO
-    for t in range(first, end, 64):
-        for l in range(W):
-            w[{loss} * W + l] = ZERO
-        forward(w, tr, f, px, kt, t, min(t + 64, end))
-        for l in range(W):
-            w[total * W + l] += w[{loss} * W + l]
-
-@njit(error_model="numpy")
-def gradient(w, tr, f, px, kt, train, end, losses):
-    for i in range({parameters} * W, {work} * W):
-        w[i] = ZERO
-    prologue(w)
-    sweep(w, tr, f, px, kt, 0, train, {loss} + 1)
-    sweep(w, tr, f, px, kt, train, end, {loss} + 2)
-    backward(w, tr, f, px, kt, train)
-    epilogue(w)
-    for l in range(W):
-        losses[0, l] = w[({loss} + 1) * W + l] / real(train * {outputs})
-        losses[1, l] = w[({loss} + 2) * W + l] / real(max(end - train, 1) * {outputs})
-
-update = njit(error_model="numpy")(runtime.update)
-
-@njit(error_model="numpy", nogil=True, cache=True)
-def advance(epochs, params, m, v, best, reals, counts, protocol, w, tr, f, px, kt, train, end, curves):
-    losses = np.empty((2, W), real)
-    for block in range(params.shape[0]):
-        for i in range({parameters}):
-            for l in range(W):
-                w[i * W + l] = params[block, i, l]
-        for e in range(epochs):
-            running = False
-            for l in range(W):
-                running = running or counts[block, 3, l] == 0
-            if not running:
-                break
-            gradient(w, tr, f, px, kt, train, end, losses)
-            update(W, {parameters}, {parameters}, W, w, losses[0], losses[1], m[block], v[block], best[block], reals[block],
-                   counts[block], protocol, curves[block], e)
-        for i in range({parameters}):
-            for l in range(W):
-                params[block, i, l] = w[i * W + l]
-
-@njit(error_model="numpy", nogil=True, cache=True)
-def gradients(params, grads, losses, w, tr, f, px, kt, train, end):
-    for block in range(params.shape[0]):
-        for i in range({parameters}):
-            for l in range(W):
-                w[i * W + l] = params[block, i, l]
-        gradient(w, tr, f, px, kt, train, end, losses[block])
-        for i in range({parameters}):
-            for l in range(W):
-                grads[block, i, l] = w[({parameters} + i) * W + l]
-
-@njit(error_model="numpy", nogil=True, cache=True)
-def predict(params, slots, out, w, tr, f, px, kt, length):
-    for block in range(params.shape[0]):
-        w[:] = ZERO
-        for i in range({parameters}):
-            for l in range(W):
-                w[i * W + l] = params[block, i, l]
-        prologue(w)
-        forward(w, tr, f, px, kt, 0, length)
-        for t in range(length):
-            for j in range(len(slots)):
-                for l in range(W):
-                    out[block, t, j, l] = tr[(t + {lead}) * RW + slots[j] * W + l]
-"""
-
-FUNCTIONS = {
-    "float32": """
-@intrinsic
-def power_of_two(context, n):
-    def code(context, builder, signature, args):
-        from llvmlite import ir
-        whole = builder.fptosi(args[0], ir.IntType(32))
-        bits = builder.shl(builder.add(whole, ir.Constant(ir.IntType(32), 127)), ir.Constant(ir.IntType(32), 23))
-        return builder.bitcast(bits, ir.FloatType())
-    return types.float32(types.float32), code
-
-exp32 = inline(runtime.exp32)
-tanh, sigmoid = inline(runtime.tanh32), inline(runtime.sigmoid32)
-log, sqrt = math.log, math.sqrt
-
-@inline
-def exp(x):
-    return exp32(x, power_of_two)
-""",
-    "float64": """
-tanh, exp, log, sqrt = math.tanh, math.exp, math.log, math.sqrt
-sigmoid = inline(runtime.sigmoid64)
-""",
-}
-
-
-def kernel(cell: Cell, traced: Traced, features: FeatureLayout, width: int, dtype: str) -> Kernel:
-    """Print the kernel of a traced cell.
-
-    Args:
-        width: lanes of a block, W.
-        dtype: ``float32`` or ``float64``.
-
-    Raises:
-        Unsupported: the step has something that cannot be derived.
-    """
-    printer = Printer(cell, traced, features, width)
-    programs = printer.programs()
-    variables = cell.state()
-    initial = [0.0] * printer.row
-    for (name, unit), slot in printer.state_slot.items():
-        initial[slot] = variables[name].initial
-    views = ["z = tr[b - RW : b + RW]", *(f"z{lag} = tr[b - {lag} * RW : b - {lag - 1} * RW]" for lag in sorted(printer.lags))]
-    source = MODULE.format(
-        dtype=dtype, width=width, row=printer.row * width, lead=printer.lead, loss=printer.loss, parameters=printer.N, work=printer.work,
-        outputs=len(traced.outputs), functions=FUNCTIONS[dtype],
-        views=indented(views, 2, width),
-        constants="\n".join(f"{name} = real({value!r})" for value, name in printer.constants.items()),
-        **{name: indented(lines, 2 if name in ("forward", "backward") else 1, width) for name, lines in programs.items()},
-    )  # fmt: skip
-    d = [slot for (name, _), slot in printer.state_slot.items() if name == "d"]
-    return Kernel(source, width, printer.work, printer.row, printer.lead, printer.output_slot, d, initial)
-
-
-def indented(lines: list[str], depth: int, width: int) -> str:
-    text = [("    " * depth) + line.replace("LANES:", f"range({width}):") for line in lines]
-    return "\n".join(text or ["    " * depth + "pass"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import itertools
 import logging
 import os
 import shutil
@@ -17,8 +18,10 @@ from types import ModuleType
 import numpy as np
 
 from ltm.cells import Cell
-from ltm.engine import emit, runtime
+from ltm.engine import runtime
 from ltm.engine.base import RUNNING, Engine, PackState, Prediction, Problem, Protocol
+from ltm.engine.emit import FeatureLayout
+from ltm.engine.kernel import print_kernel
 from ltm.engine.trace import trace
 
 log = logging.getLogger(__name__)
@@ -49,7 +52,7 @@ class Fused(Engine):
         self.dtype, self.threads = np.dtype(dtype), threads
         layout, self.inputs = flatten(cell, problem, self.dtype)
         shapes = {name: value.shape[1:] for name, value in cell.features(problem.inputs).items()}
-        self.kernel = emit.kernel(cell, trace(cell, shapes), layout, WIDTH, dtype)
+        self.kernel = print_kernel(cell, trace(cell, shapes), layout, WIDTH, dtype)
         self.module = load(self.kernel.source)
 
     def _memory(self, steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -62,7 +65,7 @@ class Fused(Engine):
     def _shares(self, blocks: int) -> list[slice]:
         """Blocks for each thread."""
         edges = np.linspace(0, blocks, min(self.threads, blocks) + 1).round().astype(int)
-        return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
     def advance(self, state: PackState, epochs: int) -> tuple[np.ndarray, np.ndarray]:
         curves = np.full((2, len(state.status), epochs), np.nan, np.float32)
@@ -83,7 +86,7 @@ class Fused(Engine):
 
         def work(share: slice) -> None:
             w, trajectory = self._memory(end)
-            self.module.advance(  # type: ignore[attr-defined]
+            self.module.advance(
                 epochs, *(x[share] for x in matrices), reals[share], counts[share], protocol, w, trajectory, *self.inputs,
                 self.problem.train, end, new[share],
             )  # fmt: skip
@@ -114,7 +117,7 @@ class Fused(Engine):
         gradient = np.empty_like(packed)
         losses = np.empty((len(packed), 2, WIDTH), self.dtype)
         end = self.problem.train + self.problem.validation
-        self.module.gradients(packed, gradient, losses, *self._memory(end), *self.inputs, self.problem.train, end)  # type: ignore[attr-defined]
+        self.module.gradients(packed, gradient, losses, *self._memory(end), *self.inputs, self.problem.train, end)
         flat = losses.transpose(1, 0, 2).reshape(2, -1)[:, :S]
         return flat[0], flat[1], gradient.transpose(0, 2, 1).reshape(-1, self.cell.size)[:S]
 
@@ -123,7 +126,7 @@ class Fused(Engine):
         packed = self._packed(params)
         slots = np.array([*k.outputs, *k.d], np.int64)
         out = np.empty((len(packed), self.problem.length, len(slots), WIDTH), self.dtype)
-        self.module.predict(packed, slots, out, *self._memory(self.problem.length), *self.inputs, self.problem.length)  # type: ignore[attr-defined]
+        self.module.predict(packed, slots, out, *self._memory(self.problem.length), *self.inputs, self.problem.length)
         by_lane = out.transpose(0, 3, 1, 2).reshape(-1, self.problem.length, len(slots))[:S]
         n = len(k.outputs)
         return Prediction(by_lane[..., :n], by_lane[..., n:] if k.d else None)
@@ -139,7 +142,7 @@ def blocked(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array.reshape(-1, WIDTH, *array.shape[1:]).transpose(0, 2, 3, 1))
 
 
-def flatten(cell: Cell, problem: Problem, dtype: np.dtype) -> tuple[emit.FeatureLayout, tuple[np.ndarray, ...]]:
+def flatten(cell: Cell, problem: Problem, dtype: np.dtype) -> tuple[FeatureLayout, tuple[np.ndarray, ...]]:
     """All features and targets in flat arrays; a window over past inputs is stored once, not K times."""
     rows: dict[str, int] = {}
     windows: dict[str, tuple[int, int, int]] = {}
@@ -155,8 +158,12 @@ def flatten(cell: Cell, problem: Problem, dtype: np.dtype) -> tuple[emit.Feature
             width += columns[-1].shape[1]
     scale = np.array([2.0 / (problem.train * problem.targets.shape[1])])
     k = np.arange(1, 1 + max([1, *(q.lags for q in cell.state().values())]))
-    flat = (np.concatenate([scale, np.concatenate(columns, axis=1).ravel()]), np.concatenate(padded), np.stack([(k - 1) / k, 1 / k], 1).ravel())
-    return emit.FeatureLayout(width, rows, windows), tuple(part.astype(dtype) for part in flat)
+    flat = (
+        np.concatenate([scale, np.concatenate(columns, axis=1).ravel()]),
+        np.concatenate(padded),
+        np.stack([(k - 1) / k, 1 / k], 1).ravel(),
+    )
+    return FeatureLayout(width, rows, windows), tuple(part.astype(dtype) for part in flat)
 
 
 def cache_folder() -> Path:

@@ -51,7 +51,7 @@ class Reference(Engine):
         self.targets = self._tensor(problem.targets)
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
-        return torch.as_tensor(np.ascontiguousarray(array), dtype=self.dtype, device=self.device)
+        return torch.as_tensor(array.copy(), dtype=self.dtype, device=self.device)
 
     def _run(self, params: torch.Tensor, steps: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         features = {name: value[:steps] for name, value in self.features.items()}
@@ -71,9 +71,9 @@ class Reference(Engine):
             leaf = self._tensor(block).requires_grad_()
             train, validation = self.losses(leaf)
             (gradient,) = torch.autograd.grad(train.sum(), leaf)
-            results.append((train.detach(), validation, gradient))
-        train, validation, gradient = (torch.cat(parts).cpu().numpy()[: len(params)] for parts in zip(*results, strict=True))
-        return train, validation, gradient
+            results.append([part.detach().cpu().numpy() for part in (train, validation, gradient)])
+        train_loss, validation_loss, gradients = (np.concatenate(parts)[: len(params)] for parts in zip(*results, strict=True))
+        return train_loss, validation_loss, gradients
 
     def advance(self, state: PackState, epochs: int) -> tuple[np.ndarray, np.ndarray]:
         curves = np.full((2, len(state.status), epochs), np.nan, np.float32)
@@ -84,7 +84,8 @@ class Reference(Engine):
             running = state.take(lanes)
             train, validation, gradient = self.gradient(running.params)
             curves[0, lanes, e], curves[1, lanes, e] = train, validation
-            one_epoch(running, self.protocol, train, validation, gradient)
+            with np.errstate(all="ignore"):  # a diverged lane overflows; it is marked, not warned of
+                one_epoch(running, self.protocol, train, validation, gradient)
             state.put(lanes, running)
         return curves[0], curves[1]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -127,7 +128,8 @@ def trace(cell: Cell, features: dict[str, tuple[int, ...]]) -> Traced:
 def line_of(error: BaseException | None = None) -> str:
     """The innermost line outside the engine and torch: where the cell says what cannot be derived."""
     frames = traceback.extract_tb(error.__traceback__) if error else traceback.extract_stack()
-    own = [f for f in frames if "/ltm/engine/" not in f.filename and "/torch/" not in f.filename]
+    inner = (str(Path(__file__).parent), str(Path(torch.__file__).parent))
+    own = [f for f in frames if not f.filename.startswith(inner)]
     return f"{own[-1].filename}:{own[-1].lineno}: {own[-1].line}" if own else "unknown line"
 
 
@@ -148,7 +150,7 @@ class Overloads:
 
     @classmethod
     def __torch_function__(cls, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        own = {filters.direct: direct, filters.free: free, torch.cat: cat, torch.stack: stack}
+        own: dict[Any, Callable[..., Symbol]] = {filters.direct: direct, filters.free: free, torch.cat: cat, torch.stack: stack}
         if function in own:
             return own[function](*args, **(kwargs or {}))
         name = function.__name__.removeprefix("special_")

@@ -1,0 +1,109 @@
+"""Every cell against an independent source: torch.nn where it has the cell, else a plain transcription of its equations."""
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ltm import cells
+from ltm.cells import CELLS
+from ltm.engine.reference import unroll
+from ltm.errors import UserError
+
+spec = importlib.util.spec_from_file_location("transcriptions", Path(__file__).with_name("transcriptions.py"))
+transcriptions = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(transcriptions)
+
+WITH_K = [name for name, cell in CELLS.items() if "K" in {f.name for f in dataclasses.fields(cell)}]
+
+
+def make(name: str, hidden: int, inputs: int, K: int | None = None) -> cells.Cell:
+    return cells.build({"cell": name, "hidden_size": hidden, **({"K": K} if K and name in WITH_K else {})}, 300, inputs)
+
+
+def features(cell: cells.Cell, x: np.ndarray) -> dict[str, torch.Tensor]:
+    return {name: torch.tensor(value.copy()) for name, value in cell.features(x).items()}
+
+
+@pytest.mark.parametrize("inputs", [1, 2])
+@pytest.mark.parametrize("hidden", [1, 3])
+@pytest.mark.parametrize(
+    ("name", "K"), [*((name, K) for name in WITH_K for K in (1, 2, 25, 100)), *((name, None) for name in CELLS if name not in WITH_K)]
+)
+def test_cell_equals_its_equations_over_300_steps(name: str, K: int | None, hidden: int, inputs: int) -> None:
+    cell = make(name, hidden, inputs, K)
+    x = np.random.default_rng(0).uniform(0, 1, (300, inputs))
+    flat = torch.tensor(cell.initial(7), dtype=torch.float64)
+    outputs, _ = unroll(cell, flat, features(cell, x))
+    p = {key: value.numpy() for key, value in cell.unflatten(flat).items()}
+    expected = transcriptions.run(name, p, x, K, hidden)
+    assert np.abs(outputs.numpy() - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize(("name", "peer"), [("rnn", torch.nn.RNN), ("lstm", torch.nn.LSTM)])
+@pytest.mark.parametrize(("hidden", "inputs"), [(1, 1), (5, 2)])
+def test_rnn_and_lstm_equal_torch_nn(name: str, peer: type[torch.nn.RNNBase], hidden: int, inputs: int) -> None:
+    cell = make(name, hidden, inputs)
+    flat = torch.tensor(cell.initial(3))
+    p = cell.unflatten(flat)
+    module = peer(inputs, hidden)
+    with torch.no_grad():
+        for mine, theirs in zip(
+            ("W_ih", "W_hh", "b_ih", "b_hh"), ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"), strict=True
+        ):
+            getattr(module, theirs).copy_(p[mine])
+        x = torch.randn(60, inputs, generator=torch.Generator().manual_seed(0))
+        hidden_states, _ = module(x)
+        _, states = unroll(cell, flat, features(cell, x.numpy()))
+    torch.testing.assert_close(states["h"], hidden_states, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_gradients_pass_gradcheck(name: str) -> None:
+    cell = make(name, 2, 1, 4)
+    x = np.random.default_rng(1).uniform(0, 1, (9, 1))
+    flat = torch.tensor(cell.initial(5), dtype=torch.float64, requires_grad=True)
+    seen = features(cell, x)
+    assert torch.autograd.gradcheck(lambda q: unroll(cell, q, seen)[0], (flat,))
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_initial_parameters_depend_on_the_seed_alone_and_keep_their_bounds(name: str) -> None:
+    cell = make(name, 3, 1)
+    np.testing.assert_array_equal(cell.initial(11), cell.initial(11))
+    assert (cell.initial(11) != cell.initial(12)).mean() > 0.5
+    drawn = cell.unflatten(torch.tensor(cell.initial(11)))
+    for key, parameter in cell.parameters().items():
+        assert tuple(drawn[key].shape) == parameter.shape
+        assert drawn[key].abs().max() <= parameter.bound
+
+
+def test_learned_memory_starts_at_a_quarter_where_it_is_constant() -> None:
+    cell = make("mrnnf", 1, 1)
+    _, states = unroll(cell, torch.tensor(cell.initial(0), dtype=torch.float64), features(cell, np.ones((3, 1))))
+    torch.testing.assert_close(states["d"], torch.full((3, 1), 0.25, dtype=torch.float64))
+
+
+def test_an_own_cell_is_found_by_its_import_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mycell.py").write_text("from ltm.cells.rnn import RNN\nclass Mine(RNN):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert cells.find("mycell:Mine").__name__ == "Mine"
+    with pytest.raises(UserError, match="cannot be imported"):
+        cells.find("mycell:Other")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"cell": "mrn"}, "unknown cell 'mrn'. Did you mean 'mrnn'"),
+        ({"cell": "mrnn", "hiden_size": 2}, "Did you mean 'hidden_size'"),
+        ({"cell": "mrnn", "K": 0}, "'K' is 0; expected a whole number of at least 1"),
+        ({"cell": "rnn", "hidden_size": "two"}, "'hidden_size' is 'two'"),
+    ],
+)
+def test_a_wrong_model_is_refused_in_words(model: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        cells.build(model, 100)

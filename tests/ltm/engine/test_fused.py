@@ -1,0 +1,120 @@
+"""The fused engine against the reference: losses, outputs and every parameter's gradient; and what it does where it cannot."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ltm import cells
+from ltm.cells import CELLS, Cell
+from ltm.cells.rnn import RNN
+from ltm.engine import Problem, Protocol, choose, fused
+from ltm.engine.fused import Fused
+from ltm.engine.reference import Reference
+from ltm.errors import UserError
+
+
+def problem(T: int) -> Problem:
+    rng = np.random.default_rng(T)
+    x = rng.uniform(0, 1, (T + 2, 1))
+    return Problem(x[:-1], x[1:], T, 1)
+
+
+def engines(name: str, hidden: int, K: int, T: int, dtype: str) -> tuple[Fused, Reference]:
+    model = {"cell": name, "hidden_size": hidden} | ({"K": K} if hasattr(CELLS[name](), "K") else {})
+    cell, task = cells.build(model, T), problem(T)
+    return Fused(cell, task, Protocol(), dtype=dtype), Reference(cell, task, Protocol(), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("T", [1, 2, 63, 500])
+@pytest.mark.parametrize("hidden", [1, 3])
+@pytest.mark.parametrize("name", CELLS)
+def test_fused_equals_reference(name: str, hidden: int, T: int) -> None:
+    K = {1: 1, 2: 25, 63: 25, 500: 100}[T]
+    lanes = {1: 1, 2: 7, 63: 100, 500: 7}[T]
+    dtypes = [("float32", 1e-5, 1e-4)] + ([("float64", 1e-10, 1e-10)] if hidden == 1 else [])
+    for dtype, close, relative in dtypes:
+        fast, reference = engines(name, hidden, K, T, dtype)
+        params = np.stack([fast.cell.initial(seed) for seed in range(lanes)]).astype(dtype)
+        loss, validation, gradient = fast.gradient(params)
+        true_loss, true_validation, true_gradient = reference.gradient(params)
+        np.testing.assert_allclose(loss, true_loss, rtol=close, atol=close)
+        np.testing.assert_allclose(validation, true_validation, rtol=close, atol=close)
+        np.testing.assert_allclose(fast.predict(params).outputs, reference.predict(params).outputs, rtol=0, atol=close)
+        scale = np.abs(true_gradient).max(1, keepdims=True)
+        assert (np.abs(gradient - true_gradient) / scale).max() < relative
+
+
+def test_training_follows_the_reference() -> None:
+    fast, reference = engines("lstm", 1, 1, 63, "float64")
+    fast.protocol = reference.protocol = Protocol(max_epochs=30)
+    from ltm.engine import PackState
+
+    start = np.stack([fast.cell.initial(seed) for seed in range(5)]).astype(np.float64)
+    settings = np.full(5, 0.01), np.full(5, 1e-4), np.array([0.0, 0.0, 0.05, 0.0, 0.0])
+    mine, theirs = (PackState.start(start, *settings) for _ in range(2))
+    a, b = fast.advance(mine, 40), reference.advance(theirs, 40)
+    np.testing.assert_allclose(a, b, rtol=1e-5)
+    np.testing.assert_allclose(mine.params, theirs.params, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(mine.status, theirs.status)
+    np.testing.assert_array_equal(mine.best_epoch, theirs.best_epoch)
+
+
+@dataclass(frozen=True)
+class Sine(RNN):
+    """A cell with an operation that the derivation does not know."""
+
+    def step(self, p, s, x):
+        return {"h": torch.sin(p.W_ih @ x.now + p.W_hh @ s.h)}
+
+
+def test_an_unknown_operation_is_named_with_its_line_and_runs_on_the_reference(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        engine = choose("auto", Sine(), problem(10), Protocol())
+    assert engine.name == "reference"
+    assert "'sin'" in caplog.text
+    assert "test_fused.py" in caplog.text
+    with pytest.raises(UserError, match="engine=cpu does not cover Sine"):
+        choose("cpu", Sine(), problem(10), Protocol())
+
+
+@dataclass(frozen=True)
+class Everything(Cell):
+    """Uses every pointwise operation that the derivation knows."""
+
+    def parameters(self):
+        return {"W": cells.Parameter((3, 2), 0.7), "b": cells.Parameter((3,), 0.5), **self.linear_readout()}
+
+    def step(self, p, s, x):
+        u = p.W @ torch.cat([x.now, s.h]) + p.b
+        a, b, c = u.chunk(3)
+        v = torch.log(1.0 + torch.exp(a)) + torch.sqrt(1.0 + b**2) - torch.relu(c) / (2.0 + torch.abs(b))
+        w = torch.softmax(u, 0).sum() * torch.minimum(a, b) + torch.clamp(c, -0.1, 0.1) - torch.maximum(v, -v) * 0.1
+        return {"h": torch.sigmoid(v) * torch.tanh(w.reshape(1)) + u.mean()}
+
+
+def test_every_operation_is_differentiated_rightly() -> None:
+    cell, task = Everything(), problem(40)
+    fast = Fused(cell, task, Protocol(), dtype="float64")
+    params = np.stack([cell.initial(seed) for seed in range(20)]).astype(np.float64)
+    true = Reference(cell, task, Protocol(), dtype=torch.float64).gradient(params)
+    for mine, theirs in zip(fast.gradient(params), true, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
+
+
+def test_a_corrupt_kernel_cache_is_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTM_CACHE_DIR", str(tmp_path))
+    params = RNN().initial(0)[None]
+
+    def gradient() -> np.ndarray:
+        fused.load.cache_clear()
+        return Fused(RNN(), problem(20), Protocol()).gradient(params)[2]
+
+    expected = gradient()
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"broken")
+    np.testing.assert_array_equal(gradient(), expected)

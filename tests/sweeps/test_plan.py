@@ -1,0 +1,63 @@
+"""Seed runs, their ids, and how they are cut into packs."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeps import config, plan
+
+
+def small(*overrides: str) -> plan.Plan:
+    return plan.make(config.compose(["dataset.length=301", "dataset.train=150", "dataset.validation=75", *overrides]))
+
+
+def ids(p: plan.Plan) -> set[str]:
+    return {run.run_id for run in p.runs}
+
+
+def test_run_ids_are_stable_across_versions_and_machines() -> None:
+    first = small("model=rnn", "seeds=1").runs[0]
+    assert first.condition.fingerprint[:12] == "70ca9f566abd"
+    assert first.run_id == "641acd747c459127"
+
+
+def test_more_seeds_keep_the_ids_of_the_first() -> None:
+    assert ids(small("seeds=4")) < ids(small("seeds=6"))
+
+
+def test_what_changes_the_numbers_changes_the_id_and_names_do_not() -> None:
+    base = ids(small("seeds=1"))
+    for change in (
+        "model.K=5",
+        "model=rnn",
+        "training.lr=0.02",
+        "training.max_epochs=3",
+        "dataset.seed=1",
+        "dataset.scaling=train_only",
+        "seeds=1-1",
+    ):
+        assert ids(small("seeds=1", change)).isdisjoint(base), change
+    for same in ("compute.cpus=1", "tracking=off", "study=other", "dataset.name=mine", "engine=reference"):
+        assert ids(small("seeds=1", same)) == base, same
+
+
+def test_a_pack_survives_its_way_through_json() -> None:
+    import json
+
+    pack = plan.cut(small("seeds=5").runs, 1)[0]
+    assert plan.Pack.from_dict(json.loads(json.dumps(pack.to_dict()))).id == pack.id
+
+
+@given(seeds=st.integers(1, 300), workers=st.integers(1, 8), size=st.none() | st.integers(1, 200))
+def test_packs_hold_every_run_once_and_one_shape_each(seeds: int, workers: int, size: int | None) -> None:
+    condition = [plan.Condition({"name": n, "cell": n}, {"name": "x"}, {"lr": 0.1}, "f") for n in ("rnn", "lstm")]
+    runs = [plan.SeedRun(c, seed) for c in condition for seed in range(seeds)]
+    packs = plan.cut(runs, workers, size)
+    assert sorted(run.run_id for pack in packs for run in pack.runs) == sorted(run.run_id for run in runs)
+    assert all(len({run.condition.shape for run in pack.runs}) == 1 for pack in packs)
+    assert max(len(pack.runs) for pack in packs) <= (size or 128)
+
+
+def test_learning_rates_share_a_pack_and_keep_to_their_lanes() -> None:
+    runs = small("model=rnn", "grid.lr=[0.1,0.01]", "seeds=3").runs
+    (pack,) = plan.cut(runs, 1)
+    assert [run.condition.lane(run.seed).lr for run in pack.runs] == [0.1, 0.1, 0.1, 0.01, 0.01, 0.01]

@@ -1,0 +1,177 @@
+"""Whole sweeps as a user starts them: growth, kills, bad input, tracking, and every experiment at its smallest."""
+
+import glob
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sweeps import config
+from sweeps.ledger import Ledger
+
+SMALL = ("dataset.length=301", "dataset.train=150", "dataset.validation=75")
+
+
+def test_a_sweep_trains_what_is_missing_and_no_more(run, tmp_path: Path, real_data: Path) -> None:  # type: ignore[no-untyped-def]
+    command = ("ltm.sweep", "+experiment=k_sweep", "dataset=tree", "training.max_epochs=20", "tracking=off")
+    book = Ledger(tmp_path / "results" / "k_sweep")
+    for seeds, trained, total in (("seeds=4", 64, 64), ("seeds=4", 0, 64), ("seeds=6", 32, 96)):
+        before = {path: os.stat(path).st_mtime_ns for path in book.files("runs")}
+        done = run(*command, seeds, LTM_DATA_DIR=str(real_data))
+        assert f"{trained} to train" in done.stdout
+        rows = book.runs()
+        assert len(rows) == total
+        assert rows["run_id"].is_unique
+        assert {path: os.stat(path).st_mtime_ns for path in before} == before
+    assert done.stdout.splitlines()[-1] == f"report: {tmp_path}/results/k_sweep/report/index.html"
+    page = (tmp_path / "results/k_sweep/report/index.html").read_text()
+    assert page.count("<svg") == 2
+    assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", ""
+    ).replace("https://matplotlib.org", "")
+
+
+def test_sweep_and_train_give_the_same_bits(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run("ltm.sweep", "model=mrnn", "seeds=9", "training.max_epochs=30", "tracking=off", "study=one", "compute.pack_size=4", *SMALL)
+    rows = Ledger(tmp_path / "results" / "one").runs().set_index("seed")
+    from sweeps import plan, work
+
+    whole = plan.make(config.compose(["model=mrnn", "seeds=[5]", "training.max_epochs=30", *SMALL]))
+    training = work.training_of(plan.Pack(tuple(whole.runs)))
+    while not training.done:
+        training.advance(7)
+    (alone,) = training.results().itertuples()
+    for name in ("test_rmse", "test_mae", "test_mape", "validation_loss", "train_loss", "d", "best_epoch"):
+        assert rows.loc[5, name] == getattr(alone, name), name
+    shown = run("ltm.train", "model=mrnn", "seeds=[5]", "training.max_epochs=30", *SMALL, COLUMNS="200").stdout
+    assert f"{alone.test_rmse:.5g}" in shown
+
+
+def test_a_killed_driver_loses_no_finished_pack(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    command = ["ltm.sweep", "+experiment=k_sweep", "seeds=2", "training.max_epochs=400", "tracking=off", "compute.cpus=1"]
+    book = Ledger(tmp_path / "results" / "k_sweep")
+    driver = subprocess.Popen([sys.executable, "-m", *command], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 200
+    while len(book.files("runs")) < 3 and time.monotonic() < end:
+        time.sleep(0.05)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    time.sleep(5)  # Ray's workers notice that their driver is gone, and may finish a pack before
+    kept = {path: os.stat(path).st_mtime_ns for path in book.files("runs")}
+    before = book.runs()
+    assert 3 <= len(kept) < 16, "the driver should be killed in the middle"
+    done = run(*command)
+    assert f"{len(before)} finished before, {32 - len(before)} to train" in done.stdout
+    assert {path: os.stat(path).st_mtime_ns for path in kept} == kept
+    rows = book.runs()
+    assert len(rows) == 32
+    assert rows["run_id"].is_unique
+    assert set(book.curves()["run_id"]) == set(rows["run_id"])
+
+
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) -> None:
+    command = [
+        "ltm.sweep",
+        "+experiment=k_sweep",
+        "seeds=2",
+        "training.max_epochs=4000",
+        "training.patience=4000",
+        "tracking=off",
+        "compute.cpus=1",
+    ]
+    driver = subprocess.Popen([sys.executable, "-m", *command], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    book = Ledger(tmp_path / "results" / "k_sweep")
+    end = time.monotonic() + 200
+    while not book.files("runs") and time.monotonic() < end:
+        time.sleep(0.05)
+    driver.send_signal(signal.SIGINT)
+    printed, _ = driver.communicate(timeout=120)
+    assert driver.returncode == 130, printed
+    assert "go on with the same command" in printed
+    assert "python -m ltm.sweep +experiment=k_sweep" in printed
+    assert "Traceback" not in printed
+    assert len(book.runs()) >= 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["+experiment=nope"], "unknown experiment 'nope'"),
+        (["model=mrnn", "+model.hiden_size=2"], "'hiden_size'"),
+        (["root=/proc/nowhere"], "cannot be written"),
+        (["dataset.train=3000"], "the split takes 3000 + 1200 pairs"),
+    ],
+)
+def test_bad_input_is_one_line_status_2_and_nothing_written(run, tmp_path: Path, arguments: list[str], message: str) -> None:  # type: ignore[no-untyped-def]
+    done = run("ltm.sweep", *arguments, status=2)
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_another_study_is_refused(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run("ltm.sweep", "+experiment=smoke", "tracking=off")
+    done = run("ltm.sweep", "+experiment=smoke", "tracking=off", "training.max_epochs=6", status=2)
+    assert "holds another study" in done.stderr
+    assert "study=smoke_2" in done.stderr
+
+
+def test_offline_tracking_leaves_files_with_the_logged_values(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run("ltm.sweep", "model=rnn", "seeds=3", "training.max_epochs=6", "study=one", *SMALL)
+    (path,) = glob.glob(str(tmp_path / "results/one/wandb/offline-run-*/*.wandb"))
+    history, summary, settings = read_wandb(Path(path))
+    book = Ledger(tmp_path / "results" / "one")
+    curves = book.curves()
+    medians = [sorted(losses)[1] for losses in zip(*curves["train_loss"], strict=True)]
+    assert [h["train_loss/median"] for h in history if "train_loss/median" in h] == pytest.approx(medians)
+    assert summary["n"] == 3
+    assert summary["test_rmse/mean"] == pytest.approx(book.runs()["test_rmse"].mean())
+    assert settings == ("one", "rnn / arfima")
+
+
+def read_wandb(path: Path) -> tuple[list[dict], dict, tuple[str, str]]:  # type: ignore[type-arg]
+    """History, summary, and group and name of an offline file: LevelDB log framing around protobuf records."""
+    import json
+    import struct
+
+    from wandb.proto import wandb_internal_pb2
+
+    content = path.read_bytes()
+    position, partial, history, summary, settings = 7, b"", [], {}, ("", "")
+    while position + 7 <= len(content):
+        room = 32768 - position % 32768
+        if room < 7:
+            position += room
+            continue
+        _, length, kind = struct.unpack("<IHB", content[position : position + 7])
+        partial += content[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(partial)
+            partial = b""
+            if record.HasField("history"):
+                history.append({item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item})
+            if record.HasField("summary"):
+                summary |= {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.summary.update}
+            if record.HasField("run"):
+                settings = (record.run.run_group, record.run.display_name)
+    return history, summary, settings
+
+
+@pytest.mark.parametrize("experiment", config.options("experiment"))
+def test_every_experiment_runs_at_its_smallest(run, tmp_path: Path, experiment: str, request: pytest.FixtureRequest) -> None:  # type: ignore[no-untyped-def]
+    small = ["seeds=1", "training.max_epochs=2", "tracking=off"]
+    if experiment == "paper_table2":
+        folder = request.getfixturevalue("real_data")
+        run("ltm.sweep", f"+experiment={experiment}", *small, LTM_DATA_DIR=str(folder))
+    else:
+        run("ltm.sweep", f"+experiment={experiment}", *small)
+    (study,) = (tmp_path / "results").iterdir()
+    assert (study / "report" / "index.html").is_file()
+    rows = Ledger(study).runs()
+    assert len(rows) == {"k_sweep": 16, "paper_table2": 36, "smoke": 3}[experiment]
