@@ -13,6 +13,7 @@ from analysis import report
 from analysis.compare import compare
 from ltm.errors import UserError
 from sweeps.ledger import Ledger
+from sweeps.progress import terminal
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     two.add_argument("--b", required=True, help="what to compare it with")
     two.add_argument("--metric", default="test_rmse", choices=["test_rmse", "test_mae", "test_mape"])
     given = parser.parse_args(arguments)
-    console = Console()
+    console = terminal()
     try:
         if given.command == "report":
             console.print(f"report: {report.write(given.study, console)}", highlight=False, soft_wrap=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import yaml
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from analysis import plots
 from analysis.compare import against_baselines
@@ -128,9 +128,8 @@ def html_table(table: pd.DataFrame) -> str:
 def length_table(lengths: pd.DataFrame) -> Table:
     """The K table of the terminal: a row a series and model, a column a K."""
     columns = sorted(lengths["K"].unique())
-    table = Table(
-        "series", "model", *(f"K={K}" for K in columns), title="test RMSE, mean ± half its 95 % interval (n)", title_justify="left"
-    )
+    title = "test RMSE, mean ± half its 95 % interval (n)"
+    table = Table("series", "model", *(Column(f"K={K}", no_wrap=True) for K in columns), title=title, title_justify="left")
     for (dataset, model), group in lengths.groupby(["dataset", "model"], sort=False):
         at = group.set_index("K")
         table.add_row(str(dataset), str(model), *(with_interval(at.loc[K]) if K in at.index else "–" for K in columns))
@@ -145,7 +144,8 @@ def with_interval(row: pd.Series) -> str:
 
 def summary_table(summary: pd.DataFrame) -> Table:
     """The conditions table of the terminal."""
-    table = Table("condition", "n", "diverged", "mean", "sd", "min", "median", title="test RMSE", title_justify="left")
+    columns = ("n", "diverged", "mean", "sd", "min", "median")
+    table = Table(Column("condition", no_wrap=True), *columns, title="test RMSE", title_justify="left")
     for row in summary.itertuples():
         figures = (shown(float(value)) for value in (row.mean, row.sd, row.min, row.median))  # type: ignore[arg-type]
         table.add_row(str(row.condition), f"{row.n} of {row.runs}", str(row.diverged), *figures)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 
-from rich.console import Console
-
 from ltm.errors import UserError
 
 USAGE = """python -m ltm.sweep +experiment=NAME [study=NAME] [root=DIR] [seeds=N|A-B] [any Hydra override]
@@ -32,7 +30,6 @@ Examples
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit status is 0, 1 (packs failed), 2 (bad input) or 130 (Ctrl-C)."""
     given = sys.argv[1:] if arguments is None else arguments
-    console = Console()
     try:
         from sweeps import config
 
@@ -43,9 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
         if "--cfg" in given:
             show(study)
             return 0
-        from sweeps import launch
+        from sweeps import launch, progress
 
-        return launch.run(study, shlex.join(["python", "-m", "ltm.sweep", *given]), console)
+        return launch.run(study, shlex.join(["python", "-m", "ltm.sweep", *given]), progress.terminal())
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -10,7 +10,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ltm.errors import UserError
-from sweeps import config, plan, work
+from sweeps import config, plan, progress, work
 
 USAGE = """python -m ltm.train model=NAME [dataset=NAME] [seeds=N] [training.max_epochs=E] [any Hydra override]
 
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(USAGE.format(**{group: ", ".join(config.options(group)) for group in config.GROUPS}))
         return 0
     try:
-        train(given, Console())
+        train(given, progress.terminal())
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -49,12 +49,12 @@ def train(overrides: list[str], console: Console) -> None:
     torch.set_num_threads(threads)
     training = work.training_of(plan.Pack(tuple(whole.runs)), study.config.engine, threads)
     console.print(f"{next(iter(whole.labels.values()))}: {len(whole.seeds)} seeds, engine {training.engine.name}", highlight=False)
-    with Progress(console=console, transient=True) as progress:
-        bar = progress.add_task("epochs", total=study.config.training.max_epochs)
+    with Progress(console=console, transient=True) as bars:
+        bar = bars.add_task("epochs", total=study.config.training.max_epochs)
         while not training.done:
             training.advance(10)
             best = float(training.state.best_validation.min())
-            progress.update(bar, completed=int(training.state.epoch.max()), description=f"best validation loss {best:.3g}")
+            bars.update(bar, completed=int(training.state.epoch.max()), description=f"best validation loss {best:.3g}")
     rows = training.results()
     shown = ["seed", "status", "epochs", "best_epoch", "validation_loss", "test_rmse", "test_mae", "test_mape", "d"]
     table = Table(*shown)

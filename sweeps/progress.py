@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass, field
 
@@ -11,6 +12,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 LOG_SECONDS = 15.0
+
+
+def terminal() -> Console:
+    """The console of every command; in a log file, wide enough for its tables."""
+    return Console() if sys.stdout.isatty() else Console(width=120)
 
 
 def say(console: Console, text: str) -> None:

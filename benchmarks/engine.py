@@ -1,0 +1,123 @@
+"""``python -m benchmarks.engine``: seed-epochs per second of every engine, side by side in one run.
+
+A seed-epoch is one epoch of one seed under the released protocol: training forward, validation forward, backward, Adam, on the simulated
+ARFIMA series (2000 training and 1200 validation steps). Absolute figures belong to the machine that is printed with them;
+what carries over are the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from ltm import cells, data
+from ltm.cells import CELLS
+from ltm.engine import Engine, PackState, Protocol
+from ltm.engine.fused import Fused
+from ltm.engine.reference import Reference
+
+SERIES = {"kind": "arfima", "name": "arfima", "train": 2000, "validation": 1200}
+
+
+def rate(engine: Engine, lanes: int, epochs: int, repeats: int) -> tuple[float, float]:
+    """Median seed-epochs per second, and the spread (half the range, in per cent of the median)."""
+    params = np.stack([engine.cell.initial(seed) for seed in range(lanes)])
+    state = PackState.start(params, *(np.full(lanes, value, np.float32) for value in (1e-3, 0.0, 0.0)))
+    engine.advance(state, 1)
+    rates = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        engine.advance(state, epochs)
+        rates.append(lanes * epochs / (time.perf_counter() - started))
+    median = statistics.median(rates)
+    return median, 50 * (max(rates) - min(rates)) / median
+
+
+def timed(function: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+def measure(name: str, K: int, hidden: int, quick: bool) -> dict[str, tuple[float, float]]:
+    """Rates of every engine for one cell."""
+    model = {"cell": name, "hidden_size": hidden} | ({"K": K} if hasattr(CELLS[name](), "K") else {})
+    series = data.build(SERIES)
+    cell = cells.build(model, len(series.values) - 1)
+    task = series.problem()
+    forever = Protocol(max_epochs=10**6, patience=10**6)
+    repeats, epochs = (3, 5) if quick else (5, 20)
+    torch.set_num_threads(1)
+    found = {
+        f"fused, {threads} thread{'s' * (threads > 1)}": rate(Fused(cell, task, forever, threads), 112, epochs, repeats)
+        for threads in (1, 2)
+    }
+    if not quick:
+        reference = Reference(cell, task, forever)
+        seconds = timed(lambda: reference.gradient(np.stack([cell.initial(seed) for seed in range(100)])))
+        found["reference, 100 lanes"] = (100 / seconds, float("nan"))
+        found["reference, 1 lane"] = (1 / timed(lambda: single(reference, cell)), float("nan"))
+    return found
+
+
+def single(reference: Reference, cell: cells.Cell) -> None:
+    """One epoch of one seed by autograd, without lanes."""
+    from ltm.engine.reference import unroll
+
+    flat = torch.tensor(cell.initial(0), requires_grad=True)
+    end = reference.problem.train + reference.problem.validation
+    outputs, _ = unroll(cell, flat, {name: value[:end] for name, value in reference.features.items()})
+    error = (outputs - reference.targets[:end]) ** 2
+    error[: reference.problem.train].mean().backward()
+
+
+def machine() -> str:
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}, numba {__import__('numba').__version__}"
+    try:
+        model = next(line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.processor()
+    return f"{model}, {os.cpu_count()} cores; {versions}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description=__doc__)
+    parser.add_argument("--cells", nargs="+", default=list(CELLS), choices=list(CELLS))
+    parser.add_argument("--K", nargs="+", type=int, default=[100])
+    parser.add_argument("--hidden", type=int, default=1)
+    parser.add_argument("--quick", action="store_true", help="the fused engine only, fewer repeats")
+    parser.add_argument("--json", type=Path, help="write the figures, with machine and versions, to this file")
+    given = parser.parse_args()
+    console = Console(width=140)
+    console.print(machine(), highlight=False, soft_wrap=True)
+    record: dict[str, object] = {"machine": machine()}
+    table: Table | None = None
+    for name in given.cells:
+        for K in given.K if hasattr(CELLS[name](), "K") else [0]:
+            found = measure(name, K, given.hidden, given.quick)
+            table = table or Table(
+                "cell", *found, "fused / reference packed", "fused / one lane", title="seed-epochs per second (± spread)"
+            )
+            label = f"{name} K={K}" if K else name
+            fused = found["fused, 1 thread"][0]
+            ratios = [f"{fused / found[key][0]:,.0f}" if key in found else "–" for key in ("reference, 100 lanes", "reference, 1 lane")]
+            table.add_row(label, *(f"{r:,.3g} ± {s:.0f} %" if s == s else f"{r:,.3g}" for r, s in found.values()), *ratios)
+            record[label] = {key: r for key, (r, _) in found.items()}
+    console.print(table)
+    if given.json:
+        given.json.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
