@@ -6,6 +6,7 @@ import logging
 
 from ltm.cells import Cell
 from ltm.engine.base import Engine, PackState, Prediction, Problem, Protocol
+from ltm.engine.cuda import FusedCuda
 from ltm.engine.fused import LARGEST_HIDDEN, Fused
 from ltm.engine.reference import Reference
 from ltm.engine.trace import Unsupported
@@ -13,16 +14,18 @@ from ltm.errors import UserError, unknown
 
 log = logging.getLogger(__name__)
 
-ENGINES = ("auto", "reference", "cpu")
+ENGINES = ("auto", "reference", "cpu", "cuda")
 
 __all__ = ["ENGINES", "Engine", "PackState", "Prediction", "Problem", "Protocol", "choose"]
 
 
 def choose(name: str, cell: Cell, problem: Problem, protocol: Protocol, threads: int = 1) -> Engine:
-    """The engine of this name; ``auto`` takes the fastest that covers the cell, and the log says which and why.
+    """The engine of this name; ``auto`` takes the fused CPU kernel where it covers the cell, and the log says where not and why.
+
+    ``cuda`` runs only where it is named: its logic is tested, its speed has not been measured.
 
     Raises:
-        UserError: unknown engine, or ``cpu`` for a cell that it does not cover.
+        UserError: unknown engine, ``cpu`` or ``cuda`` for a cell that they do not cover, ``cuda`` without a GPU.
     """
     if name not in ENGINES:
         raise unknown("engine", name, ENGINES)
@@ -33,9 +36,11 @@ def choose(name: str, cell: Cell, problem: Problem, protocol: Protocol, threads:
         log.info("%s: reference engine (hidden size %d is above %d)", kind, cell.hidden_size, LARGEST_HIDDEN)
         return Reference(cell, problem, protocol)
     try:
+        if name == "cuda":
+            return FusedCuda(cell, problem, protocol)
         return Fused(cell, problem, protocol, threads)
     except Unsupported as error:
-        if name == "cpu":
-            raise UserError(f"engine=cpu does not cover {kind}: {error}; use engine=reference.") from None
+        if name != "auto":
+            raise UserError(f"engine={name} does not cover {kind}: {error}; use engine=reference.") from None
         log.warning("%s: reference engine, since the step cannot be derived: %s", kind, error)
         return Reference(cell, problem, protocol)

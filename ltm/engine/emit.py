@@ -10,11 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ltm.cells import Cell
+from ltm.engine import macros
 from ltm.engine.derive import adjoints, order
 from ltm.engine.trace import TRANSCENDENTAL, Graph, Node, Traced, Unsupported
-
-UNROLL = 16
-"""Steps of a filter's loop taken at once, so that its sums stay in registers between loads and stores."""
 
 MACROS = {"matvec", "matvec_t", "filter", "free"}
 
@@ -26,7 +24,8 @@ class FeatureLayout:
     """Where features lie in the flat arrays that a kernel reads; none of it depends on the length of the series.
 
     ``f``: the gradient's scale 2/(train O), then ``width`` values a time step, ``rows[name]`` the offset within them.
-    ``px``: padded inputs, ``windows[name]`` is (offset, K, I). ``kt``: ((k-1)/k, 1/k) for k = 1..K, K the longest lag of a state.
+    ``px``: padded inputs, ``windows[name]`` is (offset, K, I). ``kt``: K, the longest lag of a state, and what its filter needs
+    (:func:`ltm.engine.macros.filter_table`).
     """
 
     width: int
@@ -47,9 +46,11 @@ class Store:
 class Printer:
     """Lays out memory and prints the four programs of a kernel: prologue, forward, backward, epilogue."""
 
-    def __init__(self, cell: Cell, traced: Traced, features: FeatureLayout, width: int) -> None:
+    def __init__(self, cell: Cell, traced: Traced, features: FeatureLayout, width: int, exponential: bool) -> None:
         self.cell, self.traced, self.graph, self.features, self.W = cell, traced, traced.graph, features, width
         self.N = cell.size
+        self.longest = max(q.lags for q in cell.state().values())
+        self.exponential = exponential
         self.constants: dict[float, str] = {}
         self.memory: dict[Node, str] = {}
         self.work = 2 * self.N
@@ -203,18 +204,15 @@ class Printer:
         end = max([place[n] for n in roots], default=0)
         for node in needed:  # results of macros, and what macros and effects read, lie in memory
             if node.op in MACROS and node not in at:
-                n = {"matvec": lambda d: d[1], "matvec_t": lambda d: d[2], "filter": lambda d: 2 * d[1], "free": lambda d: d[3]}[node.op](
-                    node.data
-                )
-                base = self.slot(n + (2 if node.op == "filter" else 0))
+                base = self.slot(macros.results(node))
                 at[node] = self.at_w(base)
                 for out in needed:
                     if out.op == "out" and out.args[0] is node:
                         at[out] = self.at_w(base + out.data)
         spills: dict[Node, str] = {}
         contiguous: dict[tuple[Node, ...], int] = {}
-        for kind, _, gs, _ in effects:
-            if kind == "outer" and gs not in contiguous:
+        for _, _, gs, _ in effects:
+            if gs not in contiguous:
                 contiguous[gs] = self.slot(len(gs))
         late = {a for node in needed if node not in at for a in node.args if place[a] < place[node]}
         late |= {a for node in needed if node.op in MACROS for a in node.args}
@@ -232,10 +230,10 @@ class Printer:
             located = {**at, **spills}
             for node in needed:
                 if node.op in MACROS and place[node] == segment:
-                    lines += self.macro(node, located)
+                    lines += macros.compute(self, node, located)
             for kind, data, gs, vs in effects:
                 if max(place[n] for n in (*gs, *vs)) == segment:
-                    lines += self.effect(kind, data, gs, vs, located, contiguous)
+                    lines += macros.effect(self, kind, data, gs, vs, located, contiguous[gs])
         return lines + after
 
     def lane_loop(
@@ -279,138 +277,6 @@ class Printer:
         if node.op == "const":
             return self.constant(node.data)
         return self.feature(node) if node.op == "feature" else f"{at[node]} + l]"
-
-    def macro(self, node: Node, at: dict[Node, str]) -> list[str]:
-        W, out = self.W, at[node]
-        start = int(out.removeprefix("w["))
-        match node.op:
-            case "matvec":
-                base, R, C = node.data
-                terms = " + ".join(f"w[r * {C * W} + {(base + c) * W} + l] * {self.load(v, at)}" for c, v in enumerate(node.args))
-                return [f"for r in range({R}):", "    for l in LANES:", f"        w[r * {W} + {start} + l] = {terms}"]
-            case "matvec_t":
-                base, R, C = node.data
-                terms = " + ".join(f"w[c * {W} + {(base + r * C) * W} + l] * {self.load(g, at)}" for r, g in enumerate(node.args))
-                return [f"for c in range({C}):", "    for l in LANES:", f"        w[c * {W} + {start} + l] = {terms}"]
-            case "free":
-                base, name, K, I = node.data
-                offset = self.features.windows[name][0]
-                lines = []
-                for i in range(I):
-
-                    def body(j: str, xs: list[str], i: int = i) -> list[str]:
-                        terms = [f"w[(k + {m}) * {I * W} + {(base + i) * W} + l] * {x}" for m, x in enumerate(xs)]
-                        return [f"w[{start + i * W} + l] += {' + '.join(terms)}"]
-
-                    lines += ["for l in LANES:", f"    w[{start + i * W} + l] = {self.constant(0.0)}"]
-                    lines += self.past_inputs(offset, K, I, i, body)
-                return lines
-            case _:
-                return self.filter(node, at, start)
-
-    def past_inputs(self, offset: int, K: int, I: int, i: int, body) -> list[str]:  # type: ignore[no-untyped-def]
-        """A loop over x_t .. x_{t-K+1}, ``UNROLL`` at once."""
-        lines = []
-        for count, span in ((UNROLL, f"range(0, {K - K % UNROLL}, {UNROLL})"), (1, f"range({K - K % UNROLL}, {K})")):
-            if (count == 1 and K % UNROLL == 0) or (count > 1 and K < UNROLL):
-                continue
-            names = [f"x{m}" for m in range(count)]
-            lines += [f"for k in {span}:"]
-            lines += [f"    {name} = px[{offset} + (t + {K - 1} - k - {m}) * {I} + {i}]" for m, name in enumerate(names)]
-            lines += ["    for l in LANES:", *(f"        {line}" for line in body("k", names))]
-        return lines
-
-    def filter(self, node: Node, at: dict[Node, str], start: int) -> list[str]:
-        """sum_k w_k(d) c_{t-k} and its derivative by d, the weights by w_k = w_{k-1} (k-1-d)/k."""
-        name, n, K = node.data
-        W, lines = self.W, []
-        q, dq = start + 2 * n * W, start + (2 * n + 1) * W
-        for u, d in enumerate(node.args):
-            s, ds, slot = start + u * W, start + (n + u) * W, self.state_slot[name, u] * W
-            zero, one = self.constant(0.0), self.constant(1.0)
-            lines += [
-                "for l in LANES:",
-                f"    w[{s} + l] = {zero}",
-                f"    w[{ds} + l] = {zero}",
-                f"    w[{q} + l] = {one}",
-                f"    w[{dq} + l] = {zero}",
-            ]
-
-            def body(count: int, d: Node = d, s: int = s, ds: int = ds, slot: int = slot) -> list[str]:
-                out = [f"    a{m} = kt[2 * (k + {m})]" for m in range(count)]
-                out += [f"    i{m} = kt[2 * (k + {m}) + 1]" for m in range(count)]
-                out += [f"    past = tr[b - (k + {count}) * RW : b - k * RW]", "    for l in LANES:", f"        d = {self.load(d, at)}"]
-                out += [f"        q = w[{q} + l]", f"        dq = w[{dq} + l]", f"        s = w[{s} + l]", f"        ds = w[{ds} + l]"]
-                for m in range(count):
-                    out += [
-                        f"        c = past[{(count - 1 - m) * self.row * W + slot} + l]", f"        r = a{m} - d * i{m}", f"        dq = dq * r - q * i{m}",
-                        "        q = q * r", "        s = s + q * c", "        ds = ds + dq * c",
-                    ]  # fmt: skip
-                return [
-                    *out,
-                    f"        w[{q} + l] = q",
-                    f"        w[{dq} + l] = dq",
-                    f"        w[{s} + l] = s",
-                    f"        w[{ds} + l] = ds",
-                ]
-
-            lines += self.past_states(name, K, body)
-        return lines
-
-    def past_states(self, name: str, K: int, body) -> list[str]:  # type: ignore[no-untyped-def]
-        """A loop over lags 1..K (k from 0), as far as the sequence reaches back, ``UNROLL`` at once."""
-        longest = "len(kt) // 2" if max(q.lags for q in self.cell.state().values()) == K else K  # one kernel for every K
-        return [
-            f"reach = min({longest}, t)", f"whole = reach - reach % {UNROLL}", f"for k in range(0, whole, {UNROLL}):", *body(UNROLL),
-            "for k in range(whole, reach):", *body(1),
-        ]  # fmt: skip
-
-    def effect(self, kind: str, data, gs, vs, at: dict[Node, str], contiguous) -> list[str]:  # type: ignore[no-untyped-def]
-        W, N = self.W, self.N
-        match kind:
-            case "outer":
-                base, R, C = data
-                start = contiguous[gs] * W
-                adds = [f"        w[r * {C * W} + {(N + base + c) * W} + l] += g * {self.load(v, at)}" for c, v in enumerate(vs)]
-                return [f"for r in range({R}):", "    for l in LANES:", f"        g = w[r * {W} + {start} + l]", *adds]
-            case "scatter":
-                name, n, K = data
-                lines = []
-                q, memory = self.slot(), self.slot()
-                for u in range(n):
-                    bar = self.history_bar[name, u] * W
-                    lines += [
-                        "for l in LANES:",
-                        f"    w[{q * W} + l] = {self.load(gs[u], at)}",
-                        f"    w[{memory * W} + l] = {self.load(vs[u], at)}",
-                    ]
-
-                    def scatter(count: int, bar: int = bar) -> list[str]:
-                        out = [f"    a{m} = kt[2 * (k + {m})]" for m in range(count)]
-                        out += [f"    i{m} = kt[2 * (k + {m}) + 1]" for m in range(count)]
-                        out += [
-                            f"    past = tr[b - (k + {count}) * RW : b - k * RW]",
-                            "    for l in LANES:",
-                            f"        d = w[{memory * W} + l]",
-                            f"        q = w[{q * W} + l]",
-                        ]
-                        for m in range(count):
-                            out += [f"        q = q * (a{m} - d * i{m})", f"        past[{(count - 1 - m) * self.row * W + bar} + l] += q"]
-                        return [*out, f"        w[{q * W} + l] = q"]
-
-                    lines += self.past_states(name, K, scatter)
-                return lines
-            case _:
-                base, name, K, I = data
-                offset, lines = self.features.windows[name][0], []
-                for i in range(I):
-
-                    def body(j: str, xs: list[str], i: int = i) -> list[str]:
-                        adds = [f"w[(k + {m}) * {I * W} + {(N + base + i) * W} + l] += g * {x}" for m, x in enumerate(xs)]
-                        return [f"g = {self.load(gs[i], at)}", *adds]
-
-                    lines += self.past_inputs(offset, K, I, i, body)
-                return lines
 
     def programs(self) -> dict[str, list[str]]:
         """The statements of every program by name."""

@@ -1,4 +1,4 @@
-"""The fused CPU engine: a kernel derived from the cell's step, compiled by numba, that trains blocks of lanes for many epochs a call."""
+"""The fused engines: a kernel derived from the cell's step, compiled by numba, trains blocks of lanes for many epochs a call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from types import ModuleType
 import numpy as np
 
 from ltm.cells import Cell
-from ltm.engine import runtime
+from ltm.engine import macros, runtime
 from ltm.engine.base import RUNNING, Engine, PackState, Prediction, Problem, Protocol
 from ltm.engine.emit import FeatureLayout
 from ltm.engine.kernel import print_kernel
@@ -46,21 +46,25 @@ class Fused(Engine):
     """
 
     name = "cpu"
+    width = WIDTH
 
     def __init__(self, cell: Cell, problem: Problem, protocol: Protocol, threads: int = 1, dtype: str = "float32") -> None:
         super().__init__(cell, problem, protocol)
         self.dtype, self.threads = np.dtype(dtype), threads
-        layout, self.inputs = flatten(cell, problem, self.dtype)
-        shapes = {name: value.shape[1:] for name, value in cell.features(problem.inputs).items()}
-        self.kernel = print_kernel(cell, trace(cell, shapes), layout, WIDTH, dtype)
+        traced = trace(cell, {name: value.shape[1:] for name, value in cell.features(problem.inputs).items()})
+        K = max((node.data[2] for node in traced.graph.nodes.values() if node.op == "filter"), default=0)
+        exponential = dtype == "float32" and K >= macros.EXPONENTIAL_FROM
+        layout, self.inputs = flatten(cell, problem, self.dtype, exponential)
+        self.kernel = print_kernel(cell, traced, layout, self.width, dtype, exponential, self.name)
+        self.lead = max(self.kernel.lead, K + 1 if exponential else 0)
         self.module = load(self.kernel.source)
 
-    def _memory(self, steps: int) -> tuple[np.ndarray, np.ndarray]:
-        """Work array and trajectory of one thread, the rows before the sequence at the states' initial values."""
+    def _memory(self, steps: int, blocks: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Work arrays and trajectories, one each of ``blocks``, the rows before the sequence at the states' initial values."""
         k = self.kernel
-        trajectory = np.zeros(((steps + k.lead), k.row, WIDTH), self.dtype)
-        trajectory[: k.lead] = np.array(k.initial, self.dtype)[:, None]
-        return np.zeros(k.work * WIDTH, self.dtype), trajectory.reshape(-1)
+        trajectory = np.zeros((blocks, steps + self.lead, k.row, self.width), self.dtype)
+        trajectory[:, : self.lead] = np.array(k.initial, self.dtype)[:, None]
+        return np.zeros((blocks, k.work * self.width), self.dtype), trajectory.reshape(blocks, -1)
 
     def _shares(self, blocks: int) -> list[slice]:
         """Blocks for each thread."""
@@ -72,38 +76,39 @@ class Fused(Engine):
         lanes = np.flatnonzero(state.status == RUNNING)
         if not len(lanes):
             return curves[0], curves[1]
-        filled = np.concatenate([lanes, np.repeat(lanes[-1:], -len(lanes) % WIDTH)])  # only running lanes are computed
-        blocks = len(filled) // WIDTH
+        filled = np.concatenate([lanes, np.repeat(lanes[-1:], -len(lanes) % self.width)])  # only running lanes are computed
+        blocks = len(filled) // self.width
         packed = state.take(filled)
-        matrices = [blocked(getattr(packed, name)[:, :, None])[:, :, 0] for name in MATRICES]
-        reals = np.stack([getattr(packed, name).reshape(blocks, WIDTH) for name in REALS], 1)
-        counts = np.stack([getattr(packed, name).reshape(blocks, WIDTH) for name in COUNTS], 1)
-        new = np.full((blocks, 2, epochs, WIDTH), np.nan, self.dtype)
+        matrices = [self._packed(getattr(packed, name)) for name in MATRICES]
+        reals = np.stack([getattr(packed, name).reshape(blocks, self.width) for name in REALS], 1)
+        counts = np.stack([getattr(packed, name).reshape(blocks, self.width) for name in COUNTS], 1)
+        new = np.full((blocks, 2, epochs, self.width), np.nan, self.dtype)
         p = self.protocol
         real = self.dtype.type
         protocol = (p.max_epochs, p.patience, real(p.min_delta), real(p.beta1), real(p.beta2), real(p.eps))
         end = self.problem.train + self.problem.validation
 
-        def work(share: slice) -> None:
-            w, trajectory = self._memory(end)
-            self.module.advance(
-                epochs, *(x[share] for x in matrices), reals[share], counts[share], protocol, w, trajectory, *self.inputs,
-                self.problem.train, end, new[share],
-            )  # fmt: skip
-
-        self._run(work, blocks)
+        arrays = (*matrices, reals, counts)
+        self._advance(epochs, arrays, protocol, end, new)
         n = len(lanes)
         for name, matrix in zip(MATRICES, matrices, strict=True):
-            getattr(packed, name)[:] = matrix.transpose(0, 2, 1).reshape(blocks * WIDTH, -1)
+            getattr(packed, name)[:] = matrix.transpose(0, 2, 1).reshape(blocks * self.width, -1)
         for names, values in ((REALS, reals), (COUNTS, counts)):
             for i, name in enumerate(names):
                 getattr(packed, name)[:] = values[:, i].reshape(-1)
         state.put(lanes, packed.take(np.arange(n)))
-        curves[:, lanes] = new.transpose(1, 0, 3, 2).reshape(2, blocks * WIDTH, epochs)[:, :n]
+        curves[:, lanes] = new.transpose(1, 0, 3, 2).reshape(2, blocks * self.width, epochs)[:, :n]
         return curves[0], curves[1]
 
-    def _run(self, work, blocks: int) -> None:  # type: ignore[no-untyped-def]
-        shares = self._shares(blocks)
+    def _advance(self, epochs: int, arrays: tuple[np.ndarray, ...], protocol: tuple[float, ...], end: int, curves: np.ndarray) -> None:
+        """Run the kernel over all blocks, in place; threads share them."""
+
+        def work(share: slice) -> None:
+            memory = self._memory(end)
+            mine = (x[share] for x in arrays)
+            self.module.advance(epochs, *mine, protocol, *memory, *self.inputs, self.problem.train, end, curves[share])
+
+        shares = self._shares(len(curves))
         if len(shares) == 1:
             work(shares[0])
             return
@@ -115,9 +120,9 @@ class Fused(Engine):
         S = len(params)
         packed = self._packed(params)
         gradient = np.empty_like(packed)
-        losses = np.empty((len(packed), 2, WIDTH), self.dtype)
+        losses = np.empty((len(packed), 2, self.width), self.dtype)
         end = self.problem.train + self.problem.validation
-        self.module.gradients(packed, gradient, losses, *self._memory(end), *self.inputs, self.problem.train, end)
+        self._call("gradients", (packed, gradient, losses), end, self.problem.train, end)
         flat = losses.transpose(1, 0, 2).reshape(2, -1)[:, :S]
         return flat[0], flat[1], gradient.transpose(0, 2, 1).reshape(-1, self.cell.size)[:S]
 
@@ -125,24 +130,23 @@ class Fused(Engine):
         S, k = len(params), self.kernel
         packed = self._packed(params)
         slots = np.array([*k.outputs, *k.d], np.int64)
-        out = np.empty((len(packed), self.problem.length, len(slots), WIDTH), self.dtype)
-        self.module.predict(packed, slots, out, *self._memory(self.problem.length), *self.inputs, self.problem.length)
+        out = np.empty((len(packed), self.problem.length, len(slots), self.width), self.dtype)
+        self._call("predict", (packed, slots, out), self.problem.length, self.problem.length)
         by_lane = out.transpose(0, 3, 1, 2).reshape(-1, self.problem.length, len(slots))[:S]
         n = len(k.outputs)
         return Prediction(by_lane[..., :n], by_lane[..., n:] if k.d else None)
 
+    def _call(self, entry: str, arrays: tuple[np.ndarray, ...], steps: int, *numbers: int) -> None:
+        """One call of an entry of the kernel that goes through the sequence once."""
+        getattr(self.module, entry)(*arrays, *self._memory(steps), *self.inputs, *numbers)
+
     def _packed(self, params: np.ndarray) -> np.ndarray:
         """Parameters ``(S, N)`` as blocks ``(S / W, N, W)``, filled up with copies of the last lane."""
-        filled = np.concatenate([params, np.repeat(params[-1:], -len(params) % WIDTH, axis=0)]).astype(self.dtype)
-        return np.ascontiguousarray(filled.reshape(-1, WIDTH, params.shape[1]).transpose(0, 2, 1))
+        filled = np.concatenate([params, np.repeat(params[-1:], -len(params) % self.width, axis=0)]).astype(self.dtype)
+        return np.ascontiguousarray(filled.reshape(-1, self.width, params.shape[1]).transpose(0, 2, 1))
 
 
-def blocked(array: np.ndarray) -> np.ndarray:
-    """``(S, N, 1)`` as ``(S / W, N, 1, W)``, contiguous."""
-    return np.ascontiguousarray(array.reshape(-1, WIDTH, *array.shape[1:]).transpose(0, 2, 3, 1))
-
-
-def flatten(cell: Cell, problem: Problem, dtype: np.dtype) -> tuple[FeatureLayout, tuple[np.ndarray, ...]]:
+def flatten(cell: Cell, problem: Problem, dtype: np.dtype, exponential: bool) -> tuple[FeatureLayout, tuple[np.ndarray, ...]]:
     """All features and targets in flat arrays; a window over past inputs is stored once, not K times."""
     rows: dict[str, int] = {}
     windows: dict[str, tuple[int, int, int]] = {}
@@ -157,12 +161,8 @@ def flatten(cell: Cell, problem: Problem, dtype: np.dtype) -> tuple[FeatureLayou
             columns.append(value.reshape(problem.length, -1))
             width += columns[-1].shape[1]
     scale = np.array([2.0 / (problem.train * problem.targets.shape[1])])
-    k = np.arange(1, 1 + max([1, *(q.lags for q in cell.state().values())]))
-    flat = (
-        np.concatenate([scale, np.concatenate(columns, axis=1).ravel()]),
-        np.concatenate(padded),
-        np.stack([(k - 1) / k, 1 / k], 1).ravel(),
-    )
+    table = macros.filter_table(max(q.lags for q in cell.state().values()), exponential)
+    flat = (np.concatenate([scale, np.concatenate(columns, axis=1).ravel()]), np.concatenate(padded), table)
     return FeatureLayout(width, rows, windows), tuple(part.astype(dtype) for part in flat)
 
 

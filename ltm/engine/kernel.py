@@ -29,116 +29,133 @@ class Kernel:
 MODULE = """# Generated from a cell's step by ltm.engine; see ltm/engine/kernel.py.
 import math
 import numpy as np
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import {imports}
 from ltm.engine import runtime
 
 real = np.{dtype}
-FAST = {{"contract", "nsz", "arcp", "reassoc"}}
-inline = njit(fastmath=FAST, error_model="numpy")
 W = {width}
 RW = {row}
 ZERO, ONE = real(0), real(1)
 {constants}
 {functions}
 
-@njit(fastmath=FAST, error_model="numpy")
+@inner
 def prologue(w):
+    {lane}
 {prologue}
 
-@njit(fastmath=FAST, error_model="numpy")
+@inner
 def forward(w, tr, f, px, kt, first, end):
+    {lane}
+    K = int(kt[0])
     for t in range(first, end):
         b = (t + {lead}) * RW
 {views}
 {forward}
 
-@njit(fastmath=FAST, error_model="numpy")
+@inner
 def backward(w, tr, f, px, kt, end):
+    {lane}
+    K = int(kt[0])
     for t in range(end - 1, -1, -1):
         b = (t + {lead}) * RW
 {views}
 {backward}
 
-@njit(fastmath=FAST, error_model="numpy")
+@inner
 def epilogue(w):
+    {lane}
 {epilogue}
 
-@njit(error_model="numpy")
+@outer
 def sweep(w, tr, f, px, kt, first, end, total):
     # Losses are summed in chunks, so that float32 loses nothing over thousands of steps.
-    for l in range(W):
+    {lane}
+    for l in LANES:
         w[total * W + l] = ZERO
     for t in range(first, end, 64):
-        for l in range(W):
+        for l in LANES:
             w[{loss} * W + l] = ZERO
         forward(w, tr, f, px, kt, t, min(t + 64, end))
-        for l in range(W):
+        for l in LANES:
             w[total * W + l] += w[{loss} * W + l]
 
-@njit(error_model="numpy")
-def gradient(w, tr, f, px, kt, train, end, losses):
-    for i in range({parameters} * W, {work} * W):
-        w[i] = ZERO
+@outer
+def gradient(w, tr, f, px, kt, train, end):
+    {lane}
+    for i in range({parameters}, {work}):
+        for l in LANES:
+            w[i * W + l] = ZERO
     prologue(w)
     sweep(w, tr, f, px, kt, 0, train, {loss} + 1)
     sweep(w, tr, f, px, kt, train, end, {loss} + 2)
     backward(w, tr, f, px, kt, train)
     epilogue(w)
-    for l in range(W):
-        losses[0, l] = w[({loss} + 1) * W + l] / real(train * {outputs})
-        losses[1, l] = w[({loss} + 2) * W + l] / real(max(end - train, 1) * {outputs})
+    for l in LANES:
+        w[({loss} + 1) * W + l] /= real(train * {outputs})
+        w[({loss} + 2) * W + l] /= real(max(end - train, 1) * {outputs})
 
-update = njit(error_model="numpy")(runtime.update)
+update = outer(runtime.update)
 
-@njit(error_model="numpy", nogil=True, cache=True)
-def advance(epochs, params, m, v, best, reals, counts, protocol, w, tr, f, px, kt, train, end, curves):
-    losses = np.empty((2, W), real)
-    for block in range(params.shape[0]):
+@{entry}
+def advance(epochs, params, m, v, best, reals, counts, protocol, ws, trs, f, px, kt, train, end, curves):
+    {lane}
+    for block in {blocks}:
+        w, tr = ws[{memory}], trs[{memory}]
         for i in range({parameters}):
-            for l in range(W):
+            for l in LANES:
                 w[i * W + l] = params[block, i, l]
         for e in range(epochs):
             running = False
-            for l in range(W):
+            for l in LANES:
                 running = running or counts[block, 3, l] == 0
             if not running:
                 break
-            gradient(w, tr, f, px, kt, train, end, losses)
-            update(W, {parameters}, {parameters}, W, w, losses[0], losses[1], m[block], v[block], best[block], reals[block],
-                   counts[block], protocol, curves[block], e)
+            gradient(w, tr, f, px, kt, train, end)
+            for l in LANES:
+                update(l, {parameters}, W, {loss}, w, m[block], v[block], best[block], reals[block], counts[block], protocol, curves[block], e)
         for i in range({parameters}):
-            for l in range(W):
+            for l in LANES:
                 params[block, i, l] = w[i * W + l]
 
-@njit(error_model="numpy", nogil=True, cache=True)
-def gradients(params, grads, losses, w, tr, f, px, kt, train, end):
-    for block in range(params.shape[0]):
+@{entry}
+def gradients(params, grads, losses, ws, trs, f, px, kt, train, end):
+    {lane}
+    for block in {blocks}:
+        w, tr = ws[{memory}], trs[{memory}]
         for i in range({parameters}):
-            for l in range(W):
+            for l in LANES:
                 w[i * W + l] = params[block, i, l]
-        gradient(w, tr, f, px, kt, train, end, losses[block])
+        gradient(w, tr, f, px, kt, train, end)
+        for l in LANES:
+            losses[block, 0, l], losses[block, 1, l] = w[({loss} + 1) * W + l], w[({loss} + 2) * W + l]
         for i in range({parameters}):
-            for l in range(W):
+            for l in LANES:
                 grads[block, i, l] = w[({parameters} + i) * W + l]
 
-@njit(error_model="numpy", nogil=True, cache=True)
-def predict(params, slots, out, w, tr, f, px, kt, length):
-    for block in range(params.shape[0]):
-        w[:] = ZERO
-        for i in range({parameters}):
-            for l in range(W):
-                w[i * W + l] = params[block, i, l]
+@{entry}
+def predict(params, slots, out, ws, trs, f, px, kt, length):
+    {lane}
+    lead = {lead_of_table}
+    for block in {blocks}:
+        w, tr = ws[{memory}], trs[{memory}]
+        for i in range({work}):
+            for l in LANES:
+                w[i * W + l] = params[block, i, l] if i < {parameters} else ZERO
         prologue(w)
         forward(w, tr, f, px, kt, 0, length)
         for t in range(length):
             for j in range(len(slots)):
-                for l in range(W):
-                    out[block, t, j, l] = tr[(t + {lead}) * RW + slots[j] * W + l]
+                for l in LANES:
+                    out[block, t, j, l] = tr[(t + lead) * RW + slots[j] * W + l]
 """
 
 FUNCTIONS = {
-    "float32": """
+    ("cpu", "float32"): """
+FAST = {"contract", "nsz", "arcp", "reassoc"} # but NaN and infinity are kept: they are how divergence is seen
+inner = njit(fastmath=FAST, error_model="numpy")
+outer = njit(error_model="numpy")
+
 @intrinsic
 def power_of_two(context, n):
     def code(context, builder, signature, args):
@@ -148,49 +165,80 @@ def power_of_two(context, n):
         return builder.bitcast(bits, ir.FloatType())
     return types.float32(types.float32), code
 
-exp32 = inline(runtime.exp32)
-tanh, sigmoid = inline(runtime.tanh32), inline(runtime.sigmoid32)
+exp32 = inner(runtime.exp32)
+tanh, sigmoid = inner(runtime.tanh32), inner(runtime.sigmoid32)
 log, sqrt = math.log, math.sqrt
 
-@inline
+@inner
 def exp(x):
     return exp32(x, power_of_two)
 """,
-    "float64": """
+    ("cpu", "float64"): """
+inner = outer = njit(error_model="numpy")
 tanh, exp, log, sqrt = math.tanh, math.exp, math.log, math.sqrt
-sigmoid = inline(runtime.sigmoid64)
+sigmoid = inner(runtime.sigmoid64)
 """,
 }
+FUNCTIONS["cuda", "float32"] = FUNCTIONS["cuda", "float64"] = """
+inner = outer = cuda.jit(device=True)
+tanh, exp, log, sqrt = math.tanh, math.exp, math.log, math.sqrt
+
+@inner
+def sigmoid(x):
+    return ONE / (ONE + exp(-x))
+"""
+
+TARGETS = {
+    "cpu": {
+        "imports": "njit, types\nfrom numba.extending import intrinsic",
+        "entry": 'njit(error_model="numpy", nogil=True, cache=True)',
+        "lane": "",
+        "blocks": "range(params.shape[0])",
+        "memory": "0",
+    },
+    "cuda": {
+        "imports": "cuda",
+        "entry": "cuda.jit",
+        "lane": "lane = cuda.threadIdx.x",
+        "blocks": "range(cuda.blockIdx.x, cuda.blockIdx.x + 1)",
+        "memory": "block",
+    },
+}
+"""What differs between a CPU, where a thread loops over the lanes of block after block, and a GPU, where a thread is a lane."""
 
 
-def print_kernel(cell: Cell, traced: Traced, features: FeatureLayout, width: int, dtype: str) -> Kernel:
+def print_kernel(cell: Cell, traced: Traced, features: FeatureLayout, width: int, dtype: str, exponential: bool, target: str) -> Kernel:
     """Print the kernel of a traced cell.
 
     Args:
         width: lanes of a block, W.
+        exponential: filters over states run as sums of exponentials.
+        target: ``cpu`` or ``cuda``.
         dtype: ``float32`` or ``float64``.
 
     Raises:
         Unsupported: the step has something that cannot be derived.
     """
-    printer = Printer(cell, traced, features, width)
+    printer = Printer(cell, traced, features, width, exponential)
     programs = printer.programs()
     variables = cell.state()
     initial = [0.0] * printer.row
     for (name, _unit), slot in printer.state_slot.items():
         initial[slot] = variables[name].initial
+    lead = f"max({printer.lead}, int(kt[0]) + 1)" if exponential else str(printer.lead)
     views = ["z = tr[b - RW : b + RW]", *(f"z{lag} = tr[b - {lag} * RW : b - {lag - 1} * RW]" for lag in sorted(printer.lags))]
+    if exponential:
+        views.append("far = tr[b - (K + 1) * RW : b - K * RW]")
+    printed = {name: indented(lines, 2 if name in ("forward", "backward") else 1) for name, lines in programs.items()}
     source = MODULE.format(
-        dtype=dtype, width=width, row=printer.row * width, lead=printer.lead, loss=printer.loss, parameters=printer.N, work=printer.work,
-        outputs=len(traced.outputs), functions=FUNCTIONS[dtype],
-        views=indented(views, 2, width),
-        constants="\n".join(f"{name} = real({value!r})" for value, name in printer.constants.items()),
-        **{name: indented(lines, 2 if name in ("forward", "backward") else 1, width) for name, lines in programs.items()},
+        dtype=dtype, width=width, row=printer.row * width, lead=lead.replace("int(kt[0])", "K"), lead_of_table=lead, loss=printer.loss,
+        parameters=printer.N, work=printer.work, outputs=len(traced.outputs), functions=FUNCTIONS[target, dtype], views=indented(views, 2),
+        constants="\n".join(f"{name} = real({value!r})" for value, name in printer.constants.items()), **printed, **TARGETS[target],
     )  # fmt: skip
+    source = source.replace("in LANES:", f"in range({width}):" if target == "cpu" else "in range(lane, lane + 1):")
     d = [slot for (name, _), slot in printer.state_slot.items() if name == "d"]
     return Kernel(source, width, printer.work, printer.row, printer.lead, printer.output_slot, d, initial)
 
 
-def indented(lines: list[str], depth: int, width: int) -> str:
-    text = [("    " * depth) + line.replace("LANES:", f"range({width}):") for line in lines]
-    return "\n".join(text or ["    " * depth + "pass"])
+def indented(lines: list[str], depth: int) -> str:
+    return "\n".join("    " * depth + line for line in lines or ["pass"])

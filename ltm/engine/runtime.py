@@ -62,50 +62,49 @@ def exp32(x, power_of_two):  # type: ignore[no-untyped-def]
     return e * power_of_two(n)
 
 
-def update(S, N, G, width, w, train, validation, m, v, best, reals, counts, protocol, curves, e):  # type: ignore[no-untyped-def]
-    """One epoch of the protocol for one block, as :func:`ltm.engine.reference.one_epoch` has it.
+def update(l, N, width, loss, w, m, v, best, reals, counts, protocol, curves, e):  # type: ignore[no-untyped-def]
+    """One epoch of the protocol for lane ``l`` of a block, as :func:`ltm.engine.reference.one_epoch` has it.
 
-    ``w`` holds parameters at 0 and gradients at ``G`` lanes further; ``train`` and ``validation`` are losses by lane;
-    ``m, v, best`` are ``(N, width)``, ``reals`` and ``counts`` the rows named above, ``protocol`` is
+    ``w`` holds parameters, then gradients, N slots each, and the losses of training and validation one and two slots
+    after ``loss``; ``m, v, best`` are ``(N, width)``, ``reals`` and ``counts`` the rows named above, ``protocol`` is
     (max_epochs, patience, min_delta, beta1, beta2, eps), ``curves`` ``(2, epochs, width)``.
     """
+    if counts[STATUS, l] != RUNNING:
+        return
     max_epochs, patience, min_delta, beta1, beta2, eps = protocol
-    one = reals.dtype.type(1)
-    for l in range(S):
-        if counts[STATUS, l] != RUNNING:
-            continue
-        counts[EPOCH, l] += 1
-        curves[0, e, l], curves[1, e, l] = train[l], validation[l]
-        norm = 0.0
+    train, validation = w[(loss + 1) * width + l], w[(loss + 2) * width + l]
+    counts[EPOCH, l] += 1
+    curves[0, e, l], curves[1, e, l] = train, validation
+    norm = 0.0
+    for i in range(N):
+        norm += w[(N + i) * width + l] ** 2
+    norm = math.sqrt(norm)
+    if not (math.isfinite(train) and math.isfinite(validation) and math.isfinite(norm)):
+        counts[STATUS, l] = DIVERGED
+        return
+    if validation < reals[BEST_VALIDATION, l]:
+        reals[BEST_VALIDATION, l], reals[TRAIN_AT_BEST, l] = validation, train
+        counts[BEST_EPOCH, l] = counts[EPOCH, l]
         for i in range(N):
-            norm += w[(G + i) * width + l] ** 2
-        norm = math.sqrt(norm)
-        if not (math.isfinite(train[l]) and math.isfinite(validation[l]) and math.isfinite(norm)):
-            counts[STATUS, l] = DIVERGED
-            continue
-        if validation[l] < reals[BEST_VALIDATION, l]:
-            reals[BEST_VALIDATION, l], reals[TRAIN_AT_BEST, l] = validation[l], train[l]
-            counts[BEST_EPOCH, l] = counts[EPOCH, l]
-            for i in range(N):
-                best[i, l] = w[i * width + l]
-        if train[l] < reals[BEST_TRAIN, l] - min_delta:
-            reals[BEST_TRAIN, l] = train[l]
-            counts[STALE, l] = 0
-        else:
-            counts[STALE, l] += 1
-        if counts[STALE, l] >= patience:
-            counts[STATUS, l] = STOPPED
-            continue
-        if counts[EPOCH, l] >= max_epochs:
-            counts[STATUS, l] = COMPLETED
-            continue
-        scale = one
-        if reals[CLIP, l] > 0 and norm > reals[CLIP, l]:
-            scale = reals[CLIP, l] / norm
-        rate = reals[LR, l] / (1.0 - beta1 ** counts[EPOCH, l])
-        correction = math.sqrt(1.0 - beta2 ** counts[EPOCH, l])
-        for i in range(N):
-            g = w[(G + i) * width + l] * scale + reals[WEIGHT_DECAY, l] * w[i * width + l]
-            m[i, l] = beta1 * m[i, l] + (1.0 - beta1) * g
-            v[i, l] = beta2 * v[i, l] + (1.0 - beta2) * g * g
-            w[i * width + l] -= rate * m[i, l] / (math.sqrt(v[i, l]) / correction + eps)
+            best[i, l] = w[i * width + l]
+    if train < reals[BEST_TRAIN, l] - min_delta:
+        reals[BEST_TRAIN, l] = train
+        counts[STALE, l] = 0
+    else:
+        counts[STALE, l] += 1
+    if counts[STALE, l] >= patience:
+        counts[STATUS, l] = STOPPED
+        return
+    if counts[EPOCH, l] >= max_epochs:
+        counts[STATUS, l] = COMPLETED
+        return
+    scale = 1.0
+    if reals[CLIP, l] > 0 and norm > reals[CLIP, l]:
+        scale = reals[CLIP, l] / norm
+    rate = reals[LR, l] / (1.0 - beta1 ** counts[EPOCH, l])
+    correction = math.sqrt(1.0 - beta2 ** counts[EPOCH, l])
+    for i in range(N):
+        g = w[(N + i) * width + l] * scale + reals[WEIGHT_DECAY, l] * w[i * width + l]
+        m[i, l] = beta1 * m[i, l] + (1.0 - beta1) * g
+        v[i, l] = beta2 * v[i, l] + (1.0 - beta2) * g * g
+        w[i * width + l] -= rate * m[i, l] / (math.sqrt(v[i, l]) / correction + eps)

@@ -77,6 +77,8 @@ def test_an_unknown_operation_is_named_with_its_line_and_runs_on_the_reference(c
     assert engine.name == "reference"
     assert "'sin'" in caplog.text
     assert "test_fused.py" in caplog.text
+    with pytest.raises(UserError, match="finds no NVIDIA GPU"):
+        choose("cuda", RNN(), problem(10), Protocol())
     with pytest.raises(UserError, match="engine=cpu does not cover Sine"):
         choose("cpu", Sine(), problem(10), Protocol())
 
