@@ -82,6 +82,26 @@ def single(reference: Reference, cell: cells.Cell) -> None:
     error[: reference.problem.train].mean().backward()
 
 
+def draw(record: dict[str, object], path: Path) -> None:
+    """A dot a cell and engine, on a logarithmic axis."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    from analysis.plots import PALETTE, STYLE
+
+    rows = {label: rates for label, rates in record.items() if isinstance(rates, dict)}
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7, 0.33 * len(rows) + 1.1), layout="constrained")
+        axis = figure.subplots()
+        for i, engine in enumerate(next(iter(rows.values()))):
+            axis.plot([rates[engine] for rates in rows.values()], range(len(rows)), "o", color=PALETTE[i], label=engine, markersize=6)
+        axis.set(xscale="log", xlabel="seed-epochs per second", yticks=range(len(rows)), yticklabels=list(rows))
+        axis.invert_yaxis()
+        axis.grid(axis="x", color="#ddd", linewidth=0.6)
+        figure.legend(loc="outside lower center", ncols=2, fontsize=8)
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
 def machine() -> str:
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, numba {__import__('numba').__version__}"
     try:
@@ -97,6 +117,7 @@ def main() -> None:
     parser.add_argument("--K", nargs="+", type=int, default=[100])
     parser.add_argument("--hidden", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="the fused engine only, fewer repeats")
+    parser.add_argument("--plot", type=Path, help="draw the figures into this file (svg, pdf or png)")
     parser.add_argument("--json", type=Path, help="write the figures, with machine and versions, to this file")
     given = parser.parse_args()
     console = Console(width=140)
@@ -115,6 +136,8 @@ def main() -> None:
             table.add_row(label, *(f"{r:,.3g} ± {s:.0f} %" if s == s else f"{r:,.3g}" for r, s in found.values()), *ratios)
             record[label] = {key: r for key, (r, _) in found.items()}
     console.print(table)
+    if given.plot:
+        draw(record, given.plot)
     if given.json:
         given.json.write_text(json.dumps(record, indent=1) + "\n")
 

@@ -35,12 +35,14 @@ class FeatureLayout:
 
 @dataclass
 class Store:
-    """A value to be written: ``where`` is an address without the lane. ``last`` stores wait for every load of the step."""
+    """A value to be written: ``where`` is an address without the lane. ``last`` stores wait for every load of the step;
+    ``back`` is (state, unit, lag) where it goes to the adjoint of a row further back than the last."""
 
     where: str
     node: Node
     add: bool = False
     last: bool = False
+    back: tuple[str, int, int] | None = None
 
 
 class Printer:
@@ -49,6 +51,7 @@ class Printer:
     def __init__(self, cell: Cell, traced: Traced, features: FeatureLayout, width: int, exponential: bool) -> None:
         self.cell, self.traced, self.graph, self.features, self.W = cell, traced, traced.graph, features, width
         self.N = cell.size
+        self.units = {name: q.size for name, q in cell.state().items()}
         self.longest = max(q.lags for q in cell.state().values())
         self.exponential = exponential
         self.constants: dict[float, str] = {}
@@ -81,6 +84,13 @@ class Printer:
             self.lags.add(lag)
             return f"z{lag}[{slot * self.W}"
         return f"z[{(self.row * (1 - lag) + slot) * self.W}"
+
+    def each(self, name: str, to: str, sign: str, source: str) -> list[str]:
+        """Copy (``=``) or add (``+=``) the lanes of every unit of a state, side by side in both places."""
+        n = self.units[name]
+        if n == 1:
+            return ["for l in LANES:", f"    {to} + l] {sign} {source} + l]"]
+        return [f"for u in range({n}):", "    for l in LANES:", f"        {to} + u * {self.W} + l] {sign} {source} + u * {self.W} + l]"]
 
     def _invariants(self) -> None:
         """Expressions of parameters alone are computed once before the time loop, and their adjoints summed over it."""
@@ -182,17 +192,23 @@ class Printer:
         needed = order(roots, set(at))
         # Rows further back are copied through w in loops of their own: too many views at once defeat the vectoriser's alias checks.
         before: list[str] = []
+        copies_of: dict[tuple[str, int], int] = {}
         for node in needed:
             if node.op == "read" and node.data[2] > 1:
-                slot = self.slot()
-                before += ["for l in LANES:", f"    w[{slot * self.W} + l] = {at[node]} + l]"]
-                at[node] = self.at_w(slot)
+                name, unit, lag = node.data
+                if (name, lag) not in copies_of:
+                    copies_of[name, lag] = self.slot(self.units[name])
+                    before += self.each(name, f"w[{copies_of[name, lag] * self.W}", "=", self.at_row(self.state_slot[name, 0], lag))
+                at[node] = self.at_w(copies_of[name, lag] + unit)
         after: list[str] = []
+        sums_of: dict[tuple[str, int], int] = {}
         for i, store in enumerate(stores):
-            if store.where.startswith("z") and not store.where.startswith("z["):
-                slot = self.slot()
-                after += ["for l in LANES:", f"    {store.where} + l] += w[{slot * self.W} + l]"]
-                stores[i] = Store(self.at_w(slot), store.node, last=True)
+            if store.back is not None:
+                name, unit, lag = store.back
+                if (name, lag) not in sums_of:
+                    sums_of[name, lag] = self.slot(self.units[name])
+                    after += self.each(name, self.at_row(self.history_bar[name, 0], lag), "+=", f"w[{sums_of[name, lag] * self.W}")
+                stores[i] = Store(self.at_w(sums_of[name, lag] + unit), store.node, last=True)
         place: dict[Node, int] = {}
         for node in needed:
             if node in at or node.op in ("const", "feature"):
@@ -299,7 +315,8 @@ class Printer:
             elif node in self.invariant_bar:
                 backward.append(Store(self.at_w(self.invariant_bar[node]), bar, add=True))
             elif node.op == "read" and node.data[:2] in self.history_bar:
-                backward.append(Store(self.at_row(self.history_bar[node.data[:2]], node.data[2]), bar, add=True, last=True))
+                back = node.data if node.data[2] > 1 else None
+                backward.append(Store(self.at_row(self.history_bar[node.data[:2]], node.data[2]), bar, add=True, last=True, back=back))
         for key, slot in self.carried_bar.items():
             read = g.make("read", data=(*key, 1))
             backward.append(Store(self.at_w(slot), self.back.of.get(read, g.const(0)), last=True))

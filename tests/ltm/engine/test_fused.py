@@ -1,6 +1,11 @@
-"""The fused engine against the reference: losses, outputs and every parameter's gradient; and what it does where it cannot."""
+"""The fused engine against the reference: losses, outputs and every parameter's gradient; and what it does where it cannot.
 
+With LTM_TEST_FULL=1, every cell, size, length and K of the tables below is compared, which takes some twenty minutes.
+"""
+
+import itertools
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from ltm import cells
+from ltm import cells, filters
 from ltm.cells import CELLS, Cell
 from ltm.cells.rnn import RNN
-from ltm.engine import Problem, Protocol, choose, fused
+from ltm.engine import Problem, Protocol, choose, fused, macros
 from ltm.engine.fused import Fused
 from ltm.engine.reference import Reference
 from ltm.errors import UserError
@@ -29,23 +34,48 @@ def engines(name: str, hidden: int, K: int, T: int, dtype: str) -> tuple[Fused, 
     return Fused(cell, task, Protocol(), dtype=dtype), Reference(cell, task, Protocol(), dtype=torch.float64)
 
 
-@pytest.mark.parametrize("T", [1, 2, 63, 500])
+def agree(name: str, hidden: int, K: int, T: int, dtype: str, close: float, relative: float) -> None:
+    """Losses and outputs within ``close``, every gradient within ``relative`` of the lane's largest; alone, of 7 and of 100 lanes."""
+    fast, reference = engines(name, hidden, K, T, dtype)
+    params = np.stack([fast.cell.initial(seed) for seed in range(100)]).astype(dtype)
+    true_loss, true_validation, true_gradient = reference.gradient(params)
+    scale = np.abs(true_gradient).max(1, keepdims=True)
+    for lanes in (1, 7, 100):
+        loss, validation, gradient = fast.gradient(params[:lanes])
+        np.testing.assert_allclose(loss, true_loss[:lanes], rtol=close, atol=close)
+        np.testing.assert_allclose(validation, true_validation[:lanes], rtol=close, atol=close)
+        assert (np.abs(gradient - true_gradient[:lanes]) / scale[:lanes]).max() < relative
+    np.testing.assert_allclose(fast.predict(params).outputs, reference.predict(params).outputs, rtol=0, atol=close)
+
+
+@pytest.mark.parametrize("hidden", [1, 3, 8])
+@pytest.mark.parametrize("name", CELLS)
+def test_fused_equals_reference(name: str, hidden: int) -> None:
+    some = {1: [(1, 25), (2, 25), (63, 1), (63, 100), (500, 100)], 3: [(2, 25), (63, 1), (63, 100)], 8: [(63, 100)]}[hidden]
+    for T, K in itertools.product((1, 2, 63, 500), (1, 25, 100)) if os.environ.get("LTM_TEST_FULL") else some:
+        agree(name, hidden, K, T, "float32", 1e-5, 1e-4)
+
+
 @pytest.mark.parametrize("hidden", [1, 3])
 @pytest.mark.parametrize("name", CELLS)
-def test_fused_equals_reference(name: str, hidden: int, T: int) -> None:
-    K = {1: 1, 2: 25, 63: 25, 500: 100}[T]
-    lanes = {1: 1, 2: 7, 63: 100, 500: 7}[T]
-    dtypes = [("float32", 1e-5, 1e-4)] + ([("float64", 1e-10, 1e-10)] if hidden == 1 else [])
-    for dtype, close, relative in dtypes:
-        fast, reference = engines(name, hidden, K, T, dtype)
-        params = np.stack([fast.cell.initial(seed) for seed in range(lanes)]).astype(dtype)
-        loss, validation, gradient = fast.gradient(params)
-        true_loss, true_validation, true_gradient = reference.gradient(params)
-        np.testing.assert_allclose(loss, true_loss, rtol=close, atol=close)
-        np.testing.assert_allclose(validation, true_validation, rtol=close, atol=close)
-        np.testing.assert_allclose(fast.predict(params).outputs, reference.predict(params).outputs, rtol=0, atol=close)
-        scale = np.abs(true_gradient).max(1, keepdims=True)
-        assert (np.abs(gradient - true_gradient) / scale).max() < relative
+def test_fused_equals_reference_to_the_last_digits_in_float64(name: str, hidden: int) -> None:
+    for T in (2, 63):
+        agree(name, hidden, 25, T, "float64", 1e-10, 1e-10)
+
+
+@pytest.mark.parametrize("name", ["mlstm", "mlstmf"])
+def test_long_filters_on_states_run_as_exponentials_with_exact_truncation(name: str) -> None:
+    agree(name, 1, 40, 500, "float32", 1e-5, 1e-4)  # much shorter than the sequence: what lies 41 steps back must be gone
+    agree(name, 1, 500, 500, "float32", 1e-5, 1e-4)
+
+
+@pytest.mark.parametrize("K", [32, 100, 1000, 4000])
+def test_exponentials_equal_the_weights(K: int) -> None:
+    rates, coefficients = macros.exponentials(K)
+    for d in np.linspace(0.001, 0.499, 40):
+        amplitudes = np.polynomial.chebyshev.chebvander(4 * d - 1, len(coefficients) - 1)[0] @ coefficients
+        assert np.abs(rates ** np.arange(K)[:, None] @ amplitudes - filters.weights(d, K)).max() < 1e-6
+        assert np.abs(amplitudes).sum() < 3
 
 
 def test_training_follows_the_reference() -> None:
