@@ -174,4 +174,4 @@ def test_every_experiment_runs_at_its_smallest(run, tmp_path: Path, experiment: 
     (study,) = (tmp_path / "results").iterdir()
     assert (study / "report" / "index.html").is_file()
     rows = Ledger(study).runs()
-    assert len(rows) == {"k_sweep": 16, "paper_table2": 36, "smoke": 3}[experiment]
+    assert len(rows) == {"k_full": 20, "k_sweep": 16, "paper_table2": 36, "smoke": 3}[experiment]
