@@ -41,9 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def show(comparison: pd.DataFrame, console: Console) -> None:
     """Print a comparison; a negative difference means that a has the smaller error."""
-    table = Table(*comparison.columns, title="difference of means a - b, 95 % interval, Welch's t-test, Holm over this table")
-    for row in comparison.itertuples(index=False):
-        table.add_row(*(report.shown(value) for value in row))
+    title = "difference of means a - b with its 95 % interval; p by Welch's t-test, p (Holm) corrected over this table"
+    table = Table("series", "a", "b", "n", "difference", "95 % interval", "p", "p (Holm)", title=title, title_justify="left")
+    for row in comparison.itertuples():
+        names = (str(name).removesuffix(f" / {row.dataset}") for name in (row.a, row.b))
+        difference, low, high, p, corrected = (report.shown(value) for value in (row.difference, row.low, row.high, row.p, row.p_holm))
+        table.add_row(str(row.dataset), *names, f"{row.n_a}, {row.n_b}", difference, f"{low} to {high}", p, corrected)
     console.print(table)
 
 

@@ -47,12 +47,14 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def against_baselines(runs: pd.DataFrame, metric: str = "test_rmse", baselines: tuple[str, ...] = BASELINES) -> pd.DataFrame:
-    """Welch's test of every condition against RNN and LSTM on the same series; Holm over all tests of the table."""
-    rows = []
+    """Welch's test of every condition against RNN and LSTM on the same series, each pair once; Holm over all tests of the table."""
+    rows: list[dict[str, object]] = []
+    seen: set[frozenset[str]] = set()
     for dataset, group in runs.groupby("dataset", sort=False):
         for a in group["condition"].unique():
             for b in group.loc[group["model"].isin(baselines), "condition"].unique():
-                if a != b:
+                if a != b and frozenset((a, b)) not in seen:
+                    seen.add(frozenset((a, b)))
                     rows.append({"dataset": dataset, **pair(group, a, b, metric)})
     table = pd.DataFrame(rows, columns=COLUMNS[:-1])
     return table.assign(p_holm=holm(table["p"].to_numpy(float)))

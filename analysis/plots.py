@@ -56,29 +56,21 @@ def filter_length(table: pd.DataFrame, metric: str = "test_rmse") -> Figure:
     """Mean error against K with 95 % intervals, a panel a series and a line a model (:func:`analysis.by_filter_length`)."""
     datasets = list(table["dataset"].unique())
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.4 * min(len(datasets), 2), 3.2 * -(-len(datasets) // 2)), layout="constrained")
+        figure = Figure(figsize=(4.4 * min(len(datasets), 2) + 1, 3.2 * -(-len(datasets) // 2)), layout="constrained")
         axes = np.ravel(figure.subplots(-(-len(datasets) // 2), min(len(datasets), 2), squeeze=False))
         for axis in axes[len(datasets) :]:
             axis.remove()
         for axis, dataset in zip(axes, datasets, strict=False):
-            for i, (model, line) in enumerate(table[table["dataset"] == dataset].groupby("model", sort=False)):
-                at = np.arange(len(line)) + 0.08 * (i - 1.5)
-                errors = np.abs(line[["low", "high"]].to_numpy(float).T - line["mean"].to_numpy(float))
-                axis.errorbar(
-                    at,
-                    line["mean"],
-                    errors,
-                    label=model,
-                    color=PALETTE[i % len(PALETTE)],
-                    marker="o",
-                    markersize=4,
-                    capsize=3,
-                    linewidth=1.2,
-                )
             lengths = sorted(table.loc[table["dataset"] == dataset, "K"].unique())
+            for i, (model, line) in enumerate(table[table["dataset"] == dataset].groupby("model", sort=False)):
+                at = np.searchsorted(lengths, line["K"]) + 0.08 * (i - 1.5)
+                errors = np.abs(line[["low", "high"]].to_numpy(float).T - line["mean"].to_numpy(float))
+                look: dict[str, Any] = {"color": PALETTE[i % len(PALETTE)], "marker": "o", "markersize": 4, "capsize": 3, "linewidth": 1.2}
+                axis.errorbar(at, line["mean"], errors, label=model, **look)
             axis.set_xticks(range(len(lengths)), [str(K) for K in lengths])
             axis.set(title=dataset, xlabel="filter length K", ylabel=f"mean {axis_label(metric)}")
-            axis.legend(fontsize=8)
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right upper", fontsize=8)
     return figure
 
 

@@ -89,7 +89,7 @@ def page(
         parts += [
             "<h2>Against RNN and LSTM</h2><p>Welch's t-test of mean test RMSE; null hypothesis: equal means. A negative difference means that"
             f" <i>a</i> has the smaller error. <i>p_holm</i> is corrected over the {int(tests['p'].notna().sum())} tests of this table (Holm).</p>",
-            html_table(tests.drop(columns="dataset")),
+            html_table(tests.drop(columns=["dataset", "t", "dof"])),
         ]
     parts += [
         "<h2>Spread over seeds</h2>",
