@@ -8,13 +8,16 @@ what carries over are the ratios.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -23,7 +26,7 @@ from rich.table import Table
 
 from ltm import cells, data
 from ltm.cells import CELLS
-from ltm.engine import Engine, PackState, Protocol
+from ltm.engine import Engine, PackState, Problem, Protocol
 from ltm.engine.fused import Fused
 from ltm.engine.reference import Reference
 
@@ -50,7 +53,7 @@ def timed(function: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def measure(name: str, K: int, hidden: int, quick: bool) -> dict[str, tuple[float, float]]:
+def measure(name: str, K: int, hidden: int, quick: bool, compile_too: bool, checkout: Path | None) -> dict[str, tuple[float, float]]:
     """Rates of every engine for one cell."""
     model = {"cell": name, "hidden_size": hidden} | ({"K": K} if hasattr(CELLS[name](), "K") else {})
     series = data.build(SERIES)
@@ -68,6 +71,10 @@ def measure(name: str, K: int, hidden: int, quick: bool) -> dict[str, tuple[floa
         seconds = timed(lambda: reference.gradient(np.stack([cell.initial(seed) for seed in range(100)])))
         found["reference, 100 lanes"] = (100 / seconds, float("nan"))
         found["reference, 1 lane"] = (1 / timed(lambda: single(reference, cell)), float("nan"))
+        if compile_too:
+            found["torch.compile, 100 lanes"] = (compiled(reference), float("nan"))
+    if checkout:
+        found["released, 1 seed"] = (released(checkout, name, K, task) if name in RELEASED and hidden == 1 else float("nan"), float("nan"))
     return found
 
 
@@ -102,6 +109,70 @@ def draw(record: dict[str, object], path: Path) -> None:
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
+def compiled(reference: Reference, lanes: int = 100, steps: int = 20) -> float:
+    """Seed-epochs per second of ``torch.compile`` on chunks of unrolled steps, all lanes at once (the compilation not counted)."""
+    cell, task = reference.cell, reference.problem
+    variables = cell.state()
+
+    def chunk(
+        flat: torch.Tensor, windows: dict[str, torch.Tensor], features: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        p, outputs = SimpleNamespace(**cell.unflatten(flat)), []
+        for t in range(steps):
+            s = SimpleNamespace(**{name: w if variables[name].lags > 1 else w[0] for name, w in windows.items()})
+            new = cell.step(p, s, SimpleNamespace(**{name: value[t] for name, value in features.items()}))
+            outputs.append(cell.readout(p, SimpleNamespace(**new)))
+            windows = {name: torch.cat([new[name].unsqueeze(0), w[:-1]]) for name, w in windows.items()}
+        return torch.stack(outputs), windows
+
+    fast = torch.compile(torch.vmap(chunk, in_dims=(0, 0, None)))
+    params = torch.tensor(np.stack([cell.initial(seed) for seed in range(lanes)]))
+
+    def epoch() -> None:
+        leaf = params.clone().requires_grad_()
+        windows = {name: torch.full((lanes, q.lags, q.size), q.initial) for name, q in variables.items()}
+        loss: torch.Tensor | float = 0.0
+        for t in range(0, task.train + task.validation - steps + 1, steps):
+            features = {name: value[t : t + steps] for name, value in reference.features.items()}
+            with torch.set_grad_enabled(t < task.train):
+                outputs, windows = fast(leaf, windows, features)
+            if t < task.train:
+                loss = loss + ((outputs - reference.targets[t : t + steps]) ** 2).sum()
+        loss.backward()  # type: ignore[union-attr]
+
+    epoch()
+    return lanes / min(timed(epoch) for _ in range(2))
+
+
+RELEASED = {"rnn": "RNN", "lstm": "LSTM", "mrnnf": "MRNNFixD", "mrnn": "MRNN", "mlstmf": "MLSTMFixD", "mlstm": "MLSTM"}
+"""Class names in ``time_series_prediction/models.py`` of the code released with Zhao et al. 2020."""
+
+
+def released(folder: Path, name: str, K: int, task: Problem) -> float:
+    """Seed-epochs per second of the released code, from a checkout of its folder ``mRNN-mLSTM``."""
+    sys.path.insert(0, str(folder))
+    try:
+        models = importlib.import_module("time_series_prediction.models")
+    finally:
+        sys.path.remove(str(folder))
+    torch.manual_seed(0)
+    sizes = {"input_size": 1, "hidden_size": 1, "output_size": 1} | ({"k": K} if name not in ("rnn", "lstm") else {})
+    model = getattr(models, RELEASED[name])(**sizes)
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
+    x, y = (torch.tensor(a, dtype=torch.float32).reshape(-1, 1, 1) for a in (task.inputs, task.targets))
+    end = task.train + task.validation
+
+    def epoch() -> None:
+        optimiser.zero_grad()
+        outputs, state = model(x[: task.train])
+        with torch.no_grad():
+            model(x[task.train : end], state)
+        ((outputs - y[: task.train]) ** 2).mean().backward()
+        optimiser.step()
+
+    return 1 / timed(epoch)
+
+
 def machine() -> str:
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, numba {__import__('numba').__version__}"
     try:
@@ -117,6 +188,8 @@ def main() -> None:
     parser.add_argument("--K", nargs="+", type=int, default=[100])
     parser.add_argument("--hidden", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="the fused engine only, fewer repeats")
+    parser.add_argument("--compile", action="store_true", help="torch.compile too, on chunks of 20 steps (a minute or more a cell)")
+    parser.add_argument("--released", type=Path, metavar="PATH", help="the released code too, from a checkout of its folder mRNN-mLSTM")
     parser.add_argument("--plot", type=Path, help="draw the figures into this file (svg, pdf or png)")
     parser.add_argument("--json", type=Path, help="write the figures, with machine and versions, to this file")
     given = parser.parse_args()
@@ -126,13 +199,14 @@ def main() -> None:
     table: Table | None = None
     for name in given.cells:
         for K in given.K if hasattr(CELLS[name](), "K") else [0]:
-            found = measure(name, K, given.hidden, given.quick)
-            table = table or Table(
-                "cell", *found, "fused / reference packed", "fused / one lane", title="seed-epochs per second (± spread)"
-            )
+            found = measure(name, K, given.hidden, given.quick, given.compile, given.released)
+            against = ["fused / packed", "fused / one lane", *(["fused / released"] if given.released else [])]
+            table = table or Table("cell", *found, *against, title="seed-epochs per second (± spread); ratios of one thread")
             label = f"{name} K={K}" if K else name
             fused = found["fused, 1 thread"][0]
             ratios = [f"{fused / found[key][0]:,.0f}" if key in found else "–" for key in ("reference, 100 lanes", "reference, 1 lane")]
+            if given.released:
+                ratios.append(f"{fused / found['released, 1 seed'][0]:,.0f}")
             table.add_row(label, *(f"{r:,.3g} ± {s:.0f} %" if s == s else f"{r:,.3g}" for r, s in found.values()), *ratios)
             record[label] = {key: r for key, (r, _) in found.items()}
     console.print(table)

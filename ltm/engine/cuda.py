@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from ltm.cells import Cell
 from ltm.engine.base import Problem, Protocol
 from ltm.engine.fused import Fused
 from ltm.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 class FusedCuda(Fused):
@@ -26,6 +30,15 @@ class FusedCuda(Fused):
     def _advance(self, epochs: int, arrays: tuple[np.ndarray, ...], protocol: tuple[float, ...], end: int, curves: np.ndarray) -> None:
         from numba import cuda
 
+        most = self._most_blocks(end)
+        if len(curves) > most:
+            log.info(
+                "%d lanes in turns of %d: all at once would not fit into the GPU's memory", len(curves) * self.width, most * self.width
+            )
+            for first in range(0, len(curves), most):
+                share = slice(first, first + most)
+                self._advance(epochs, tuple(x[share] for x in arrays), protocol, end, curves[share])
+            return
         host = (*arrays, curves)
         *device, device_curves = (cuda.to_device(x) for x in host)
         memory = (cuda.to_device(x) for x in self._memory(end, len(curves)))
@@ -34,6 +47,14 @@ class FusedCuda(Fused):
         run(epochs, *device, protocol, *memory, *inputs, self.problem.train, end, device_curves)
         for mine, theirs in zip(host, (*device, device_curves), strict=True):
             theirs.copy_to_host(mine)
+
+    def _most_blocks(self, steps: int) -> int:
+        """How many blocks of lanes fit into half of the GPU's free memory, by the size of their trajectories."""
+        from numba import cuda
+
+        free = cuda.current_context().get_memory_info()[0]
+        a_block = ((steps + self.lead) * self.kernel.row + self.kernel.work) * self.width * self.dtype.itemsize
+        return max(int(min(free, 2**40) / 2 // a_block), 1)  # the simulator has no end of memory
 
     def _call(self, entry: str, arrays: tuple[np.ndarray, ...], steps: int, *numbers: int) -> None:
         from numba import cuda
