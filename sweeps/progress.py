@@ -48,6 +48,7 @@ class Progress:
     started: float = field(default_factory=time.monotonic)
     logged: float = field(default_factory=time.monotonic)
     live: Live | None = None
+    notes: set[str] = field(default_factory=set)
 
     def __enter__(self) -> Progress:
         if self.console.is_terminal:
@@ -70,6 +71,12 @@ class Progress:
         if self.live is None and (now - self.logged > LOG_SECONDS or len(self.finished) == len(self.lanes)):
             self.logged = now
             say(self.console, self.line())
+
+    def note(self, text: str) -> None:
+        """Show a line once, however many packs report it."""
+        if text and text not in self.notes:
+            self.notes.add(text)
+            say(self.console, f"reference engine, which is slow. {text}")
 
     @property
     def fraction(self) -> float:

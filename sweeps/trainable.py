@@ -42,7 +42,7 @@ class PackTrainable(tune.Trainable):
         if self.training.done:
             rows = rows_of(self.pack, self.training, self.work["labels"])
             Ledger(self.work["folder"]).write(rows, self.training.curves())
-        return {"done": self.training.done, "seed_epochs": self.training.epochs, "engine": self.training.engine.name}
+        return {"done": self.training.done, "seed_epochs": self.training.epochs, "why_slow": self.training.engine.why}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         (Path(checkpoint_dir) / "pack.npz").write_bytes(self.training.checkpoint())
@@ -63,6 +63,7 @@ class Watcher(tune.Callback):
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
         pack = trial.config["work"]["pack_id"]
+        self.progress.note(result["why_slow"])
         self.progress.update(pack, result["seed_epochs"], done=result["done"])
         if result["done"]:
             self.tracker.finished(self.packs[pack].runs)

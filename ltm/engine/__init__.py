@@ -33,8 +33,7 @@ def choose(name: str, cell: Cell, problem: Problem, protocol: Protocol, threads:
         return Reference(cell, problem, protocol)
     kind = type(cell).__name__
     if name == "auto" and cell.hidden_size > LARGEST_HIDDEN:
-        log.info("%s: reference engine (hidden size %d is above %d)", kind, cell.hidden_size, LARGEST_HIDDEN)
-        return Reference(cell, problem, protocol)
+        return fallback(Reference(cell, problem, protocol), f"{kind}: hidden size {cell.hidden_size} is above {LARGEST_HIDDEN}")
     try:
         if name == "cuda":
             return FusedCuda(cell, problem, protocol)
@@ -42,5 +41,11 @@ def choose(name: str, cell: Cell, problem: Problem, protocol: Protocol, threads:
     except Unsupported as error:
         if name != "auto":
             raise UserError(f"engine={name} does not cover {kind}: {error}; use engine=reference.") from None
-        log.warning("%s: reference engine, since the step cannot be derived: %s", kind, error)
-        return Reference(cell, problem, protocol)
+        return fallback(Reference(cell, problem, protocol), f"{kind}: the step cannot be derived, {error}")
+
+
+def fallback(engine: Reference, why: str) -> Reference:
+    """The reference engine, with the reason that stands for it in the log."""
+    engine.why = why
+    log.warning("reference engine, which is slow. %s", why)
+    return engine

@@ -112,6 +112,8 @@ class Engine(ABC):
     """Runs one cell on one problem for all lanes of a pack. A lane's numbers never depend on the other lanes."""
 
     name: str
+    why: str = ""
+    """Why a slower engine than the fused one was taken, for the user; empty where nothing was given up."""
 
     def __init__(self, cell: Cell, problem: Problem, protocol: Protocol) -> None:
         self.cell, self.problem, self.protocol = cell, problem, protocol
