@@ -55,7 +55,6 @@ class Printer:
         self.longest = max(q.lags for q in cell.state().values())
         self.exponential = exponential
         self.constants: dict[float, str] = {}
-        self.memory: dict[Node, str] = {}
         self.work = 2 * self.N
         self.row = 0
         self.lead = 1

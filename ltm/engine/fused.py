@@ -52,8 +52,9 @@ class Fused(Engine):
         super().__init__(cell, problem, protocol)
         self.dtype, self.threads = np.dtype(dtype), threads
         traced = trace(cell, {name: value.shape[1:] for name, value in cell.features(problem.inputs).items()})
-        K = max((node.data[2] for node in traced.graph.nodes.values() if node.op == "filter"), default=0)
-        exponential = dtype == "float32" and K >= macros.EXPONENTIAL_FROM
+        lengths = {node.data[2] for node in traced.graph.nodes.values() if node.op == "filter"}
+        K = max(q.lags for q in cell.state().values())  # one table of rates: only filters over the longest window may share it
+        exponential = dtype == "float32" and lengths == {K} and macros.EXPONENTIAL_FROM <= K
         layout, self.inputs = flatten(cell, problem, self.dtype, exponential)
         self.kernel = print_kernel(cell, traced, layout, self.width, dtype, exponential, self.name)
         self.lead = max(self.kernel.lead, K + 1 if exponential else 0)

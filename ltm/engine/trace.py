@@ -356,7 +356,7 @@ class Window(Overloads):
         return self.lags, self.size
 
     def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice) and index.start in (None, 0) and index.step in (None, 1):
+        if isinstance(index, slice) and index.start in (None, 0) and index.step in (None, 1) and (index.stop is None or index.stop > 0):
             return Window(self.graph, self.name, self.size, min(self.lags, index.stop or self.lags))
         if not isinstance(index, int) or not 0 <= index < self.lags:
             raise Unsupported(f"index {index!r} of a window of past states; expected one lag or a slice [:K] ({line_of()})")

@@ -128,6 +128,31 @@ class Everything(Cell):
         return {"h": torch.sigmoid(v) * torch.tanh(w.reshape(1)) + u.mean()}
 
 
+@dataclass(frozen=True)
+class TwoFilters(Cell):
+    """Filters of two lengths over one state, and a longer window than either."""
+
+    def state(self):
+        return {"h": cells.State(self.hidden_size, lags=90)}
+
+    def parameters(self):
+        return {"W": cells.Parameter((self.hidden_size, 1), 0.7), "b": cells.Parameter((self.hidden_size,), 0.5), **self.linear_readout()}
+
+    def step(self, p, s, x):
+        d = 0.5 * torch.sigmoid(p.b)
+        past = filters.direct(s.h[:40], d) + 0.5 * filters.direct(s.h[:7], 0.5 * d) + 0.1 * s.h[89]
+        return {"h": torch.tanh(p.W @ x.now - past)}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_filters_of_several_lengths_keep_to_their_own(dtype: str) -> None:
+    cell, task = TwoFilters(hidden_size=2), problem(150)
+    params = np.stack([cell.initial(seed) for seed in range(5)]).astype(dtype)
+    true = Reference(cell, task, Protocol(), dtype=torch.float64).gradient(params)
+    for mine, theirs in zip(Fused(cell, task, Protocol(), dtype=dtype).gradient(params), true, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4 if dtype == "float32" else 1e-9, atol=1e-6 if dtype == "float32" else 1e-12)
+
+
 def test_every_operation_is_differentiated_rightly() -> None:
     cell, task = Everything(), problem(40)
     fast = Fused(cell, task, Protocol(), dtype="float64")
