@@ -12,6 +12,7 @@ import pytest
 
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the reference engine's tensors are small: threads only get in their way
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
