@@ -16,6 +16,9 @@ from ltm.engine.trace import TRANSCENDENTAL, Graph, Node, Traced, Unsupported
 
 MACROS = {"matvec", "matvec_t", "filter", "free"}
 
+OPERATIONS = {"tanh": 23, "sigmoid": 26, "exp": 35, "log": 20, "sqrt": 1, "detach": 0, "max": 1, "ge": 1, "neg": 1}
+"""Floating-point operations of a pointwise function as :mod:`ltm.engine.runtime` has it; plain arithmetic is one."""
+
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 
 
@@ -52,6 +55,7 @@ class Printer:
         self.cell, self.traced, self.graph, self.features, self.W = cell, traced, traced.graph, features, width
         self.N = cell.size
         self.units = {name: q.size for name, q in cell.state().items()}
+        self.flops = 0
         self.longest = max(q.lags for q in cell.state().values())
         self.exponential = exponential
         self.constants: dict[float, str] = {}
@@ -208,6 +212,10 @@ class Printer:
                     sums_of[name, lag] = self.slot(self.units[name])
                     after += self.each(name, self.at_row(self.history_bar[name, 0], lag), "+=", f"w[{sums_of[name, lag] * self.W}")
                 stores[i] = Store(self.at_w(sums_of[name, lag] + unit), store.node, last=True)
+        scalar = [n for n in needed if n not in at and n.op not in MACROS | {"const", "feature", "out"}]
+        self.flops = sum(OPERATIONS.get(n.op, 1) for n in scalar) + sum(store.add for store in stores)
+        self.flops += sum(macros.operations(self, n.op, n.data) for n in needed if n.op in MACROS)
+        self.flops += sum(macros.operations(self, kind, data) for kind, data, _, _ in effects)
         place: dict[Node, int] = {}
         for node in needed:
             if node in at or node.op in ("const", "feature"):
@@ -307,6 +315,7 @@ class Printer:
         forward += [Store(self.at_row(slot), g.const(0)) for slot in self.history_bar.values()]
         forward += [Store(self.at_w(self.loss), g.total(g.mul(e, e) for e in self.errors), add=True)]
         out["forward"] = self.program(forward, [], False)
+        self.step_flops = [self.flops]
         backward = []
         for node, bar in self.back.of.items():
             if node.op == "param":
@@ -320,6 +329,7 @@ class Printer:
             read = g.make("read", data=(*key, 1))
             backward.append(Store(self.at_w(slot), self.back.of.get(read, g.const(0)), last=True))
         out["backward"] = self.program(backward, self.back.effects, True)
+        self.step_flops.append(self.flops)
         epilogue = [
             Store(self.at_w(self.N + node.data), bar, add=True) for node, bar in self.epilogue_bars.of.items() if node.op == "param"
         ]

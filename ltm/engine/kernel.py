@@ -13,7 +13,7 @@ from ltm.engine.trace import Traced
 class Kernel:
     """The source of a cell's kernel, and the sizes that its caller must know, in slots of W lanes.
 
-    ``outputs`` and ``d`` are row slots of the read-out and of the state d; ``initial`` the initial value of every row slot.
+    ``flops`` counts the floating-point operations of one lane in a forward and in a backward step; ``outputs`` and ``d`` are row slots of the read-out and of the state d; ``initial`` the initial value of every row slot.
     """
 
     source: str
@@ -24,6 +24,7 @@ class Kernel:
     outputs: list[int]
     d: list[int]
     initial: list[float]
+    flops: list[int]
 
 
 MODULE = """# Generated from a cell's step by ltm.engine; see ltm/engine/kernel.py.
@@ -237,7 +238,7 @@ def print_kernel(cell: Cell, traced: Traced, features: FeatureLayout, width: int
     )  # fmt: skip
     source = source.replace("in LANES:", f"in range({width}):" if target == "cpu" else "in range(lane, lane + 1):")
     d = [slot for (name, _), slot in printer.state_slot.items() if name == "d"]
-    return Kernel(source, width, printer.work, printer.row, printer.lead, printer.output_slot, d, initial)
+    return Kernel(source, width, printer.work, printer.row, printer.lead, printer.output_slot, d, initial, printer.step_flops)
 
 
 def indented(lines: list[str], depth: int) -> str:

@@ -74,6 +74,21 @@ def results(node: Node) -> int:
             return 2 * int(node.data[1])
 
 
+def operations(printer: Printer, op: str, data: Any) -> int:
+    """Floating-point operations of a macro or of its effect, for one lane, counted from the loops printed below."""
+    match op:
+        case "matvec" | "matvec_t" | "outer":
+            return 2 * int(data[1]) * int(data[2])
+        case "free":
+            return 2 * int(data[2]) * int(data[3])
+        case "filter":
+            return int(data[1]) * (RATES * (4 + 2 * TERMS) + 8 * TERMS if printer.exponential else 10 * int(data[2]))
+        case "scatter":
+            return int(data[1]) * (RATES * (5 + 2 * TERMS) + 2 * TERMS if printer.exponential else 4 * int(data[2]))
+        case _:
+            raise AssertionError(op)
+
+
 def compute(printer: Printer, node: Node, at: dict[Node, str]) -> list[str]:
     """The statements that compute a macro's results."""
     W, start = printer.W, int(at[node].removeprefix("w["))
