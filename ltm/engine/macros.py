@@ -18,8 +18,8 @@ from ltm.engine.trace import Node
 if TYPE_CHECKING:
     from ltm.engine.emit import Printer
 
-UNROLL = 16
-"""Steps of a filter's loop taken at once, so that its sums stay in registers between loads and stores."""
+UNROLL = 25
+"""Steps of a filter's loop taken at once, so that its sums stay in registers between loads and stores; 25 divides the K of the study."""
 
 RATES, TERMS = 16, 8
 """Rates J of the sum of exponentials, and Chebyshev terms P of their amplitudes."""
