@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import asdict
+
+import yaml
 
 from ltm.errors import UserError
+from sweeps import config, launch, progress
+from sweeps.plan import make
 
 USAGE = """python -m ltm.sweep +experiment=NAME [study=NAME] [root=DIR] [seeds=N|A-B] [any Hydra override]
 
@@ -31,8 +36,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit status is 0, 1 (packs failed), 2 (bad input) or 130 (Ctrl-C)."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        from sweeps import config
-
         if {"-h", "--help"} & set(given):
             print(USAGE.format(**{group: ", ".join(config.options(group)) for group in config.GROUPS}))
             return 0
@@ -40,8 +43,6 @@ def main(arguments: list[str] | None = None) -> int:
         if "--cfg" in given:
             show(study)
             return 0
-        from sweeps import launch, progress
-
         return launch.run(study, shlex.join(["python", "-m", "ltm.sweep", *given]), progress.terminal())
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -51,16 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def show(study: object) -> None:
+def show(study: config.Composed) -> None:
     """Print the config and the conditions of a composed study."""
-    from dataclasses import asdict
-
-    import yaml
-
-    from sweeps.config import Composed
-    from sweeps.plan import make
-
-    assert isinstance(study, Composed)
     plan = make(study)
     print(yaml.safe_dump(asdict(study.config), sort_keys=False), end="")
     print(f"# {len(plan.conditions)} conditions x {len(plan.seeds)} seeds:")

@@ -9,6 +9,8 @@ import math
 
 import numpy as np
 
+from ltm.engine.base import COMPLETED, DIVERGED, RUNNING, STOPPED
+
 TANH_NUMERATOR = (
     0.9999999984686054, 0.13128125572396232, 0.003153640928038685, 1.1689449764298385e-05,
     -2.252517154040566e-08, 6.482669215625592e-11, -1.1923992514041955e-13,
@@ -18,7 +20,6 @@ TANH_CLAMP = 7.9
 """tanh(x) = x P(x^2) / Q(x^2) on |x| <= 7.9: relative error 1.6e-9, fitted by weighted least squares; in float32 the
 largest error is 3e-7. Plain arithmetic, so a loop over lanes vectorises without a vector math library."""
 
-RUNNING, STOPPED, COMPLETED, DIVERGED = range(4)
 BEST_VALIDATION, TRAIN_AT_BEST, BEST_TRAIN, LR, WEIGHT_DECAY, CLIP = range(6)
 BEST_EPOCH, STALE, EPOCH, STATUS = range(4)
 
