@@ -1,53 +1,209 @@
-"""``python -m analysis report STUDY`` and ``python -m analysis compare STUDY --a mrnn --b lstm``."""
+"""``python -m analysis report|compare|power|memory|export STUDY``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
+from rich.progress import track
 
-from analysis import report
-from analysis.compare import compare
+from analysis import memory, plots, power, report, sample, tables, trained, verdict
+from analysis.compare import compare, every_test, published
+from analysis.families import CORRECTIONS
+from analysis.forecast import diebold_mariano
+from analysis.report import Options
 from ltm.errors import UserError
-from sweeps.ledger import Ledger
 from sweeps.progress import terminal
 
 
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m analysis", description="Verdicts from a study's ledger. Smaller errors are better throughout."
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="report|compare|power|memory|export")
+
+    def command(name: str, words: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=words, description=words)
+        one.add_argument("study", help="the study's folder, such as results/k_sweep")
+        one.add_argument("--metric", default="test_rmse", choices=sample.METRICS)
+        one.add_argument("--diverged", default="worst", choices=sample.RULES, help="; ".join(f"{k}: {v}" for k, v in sample.RULES.items()))
+        return one
+
+    def corrected(one: argparse.ArgumentParser) -> None:
+        one.add_argument("--correction", default="holm", choices=CORRECTIONS, help="over all tests of a table (default holm)")
+        one.add_argument("--margin", type=float, default=report.MARGIN, help="of equivalence, per cent of the baseline's mean (default 2)")
+
+    def pair(one: argparse.ArgumentParser, required: bool) -> None:
+        one.add_argument("--a", required=required, help="model (mrnn) or condition ('mrnn K=100 / tree')")
+        one.add_argument("--b", required=required, help="what to compare it with")
+
+    corrected(command("report", "one HTML page with verdicts, tables and figures; tables and figures as files beside it"))
+    two = command("compare", "two models or conditions, series by series: verdict, tests, effect sizes, forecasts of the median seeds")
+    pair(two, required=False)
+    two.add_argument("--published", help="instead of --a and --b: a published table by name (zhao2020_table2) or a CSV's path")
+    corrected(two)
+    seeds = command("power", "how many seeds two models need, what the present ones could have seen, and a verdict to read at any time")
+    pair(seeds, required=True)
+    seeds.add_argument("--power", type=float, default=0.8, help="probability of finding the observed difference (default 0.8)")
+    seeds.add_argument("--alpha", type=float, default=0.05)
+    past = command("memory", "how each condition's median seed responds to the past (Definition 3), and what memory its residuals keep")
+    past.add_argument("--lags", type=int, default=100, help="steps of the response (default 100)")
+    files = command("export", "the report's tables (CSV, Markdown, LaTeX) and figures (SVG, PDF), and the seed runs as one CSV")
+    files.add_argument("--to", help="folder (default STUDY/report)")
+    corrected(files)
+    return top
+
+
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m analysis", description="Verdicts from a study's ledger.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("report", help="tables, tests and plots of a study as one HTML page and CSV files")
-    two = commands.add_parser("compare", help="Welch's t-test of two models or conditions, series by series, Holm-corrected")
-    for command in (one, two):
-        command.add_argument("study", help="the study's folder, such as results/k_sweep")
-    two.add_argument("--a", required=True, help="model (mrnn) or condition ('mrnn K=100 / tree')")
-    two.add_argument("--b", required=True, help="what to compare it with")
-    two.add_argument("--metric", default="test_rmse", choices=["test_rmse", "test_mae", "test_mape"])
-    given = parser.parse_args(arguments)
+    given = parser().parse_args(arguments)
     console = terminal()
     try:
-        if given.command == "report":
-            console.print(f"report: {report.write(given.study, console)}", highlight=False, soft_wrap=True)
-        else:
-            show(compare(Ledger(given.study).runs(), given.a, given.b, given.metric), console)
+        {"report": on_report, "compare": on_compare, "power": on_power, "memory": on_memory, "export": on_export}[given.command](
+            given, console
+        )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def show(comparison: pd.DataFrame, console: Console) -> None:
-    """Print a comparison; a negative difference means that a has the smaller error."""
-    title = "difference of means a - b with its 95 % interval; p by Welch's t-test, p (Holm) corrected over this table"
-    table = Table("series", "a", "b", "n", "difference", "95 % interval", "p", "p (Holm)", title=title, title_justify="left")
-    for row in comparison.itertuples():
-        names = (str(name).removesuffix(f" / {row.dataset}") for name in (row.a, row.b))
-        difference, low, high, p, corrected = (report.shown(value) for value in (row.difference, row.low, row.high, row.p, row.p_holm))
-        table.add_row(str(row.dataset), *names, f"{row.n_a}, {row.n_b}", difference, f"{low} to {high}", p, corrected)
-    console.print(table)
+def options_of(given: argparse.Namespace) -> Options:
+    return Options(given.metric, given.diverged, given.correction, given.margin)
+
+
+def on_report(given: argparse.Namespace, console: Console) -> None:
+    console.print(f"report: {report.write(given.study, console, options_of(given))}", highlight=False, soft_wrap=True)
+
+
+def on_export(given: argparse.Namespace, console: Console) -> None:
+    ledger, runs, record = report.load(given.study)
+    folder = Path(given.to) if given.to else ledger.local() / "report"
+    files = report.export(report.sections(ledger, runs, record, options_of(given)), folder)
+    runs.to_csv(folder / "runs.csv", index=False)
+    console.print(f"{files + 1} files in {folder}", highlight=False, soft_wrap=True)
+
+
+def on_compare(given: argparse.Namespace, console: Console) -> None:
+    ledger, runs, _ = report.load(given.study)
+    if given.published:
+        found = published(runs, given.published, given.diverged, given.correction)
+        columns = ["condition", "n", "mean", "sd", "published_mean", "published_sd", "percent", "p_adjusted"]
+        console.print(
+            tables.for_terminal(found[columns], f"Welch's test against {given.published}; p corrected over this table ({given.correction})")
+        )
+        return
+    if not (given.a and given.b):
+        raise UserError("compare needs --a and --b (models or conditions), or --published.")
+    found = compare(runs, given.a, given.b, given.metric, given.diverged, given.correction, given.margin)
+    tests = int(found["p"].notna().sum())
+    for _, row in found.iterrows():
+        console.print(
+            f"[b]{row['dataset']}[/b]: {verdict.claim(row, given.margin, given.correction, tests)}", highlight=False, soft_wrap=True
+        )
+        if min(row["n_a"], row["n_b"]) < 2:
+            continue
+        every = every_test(runs, row["a"], row["b"], np.random.default_rng(0), given.metric, given.diverged)
+        console.print(tables.for_terminal(every, "a - b and a against b; p not corrected"))
+    forecasts(found, trained.typical(runs, given.metric), ledger, console)
+
+
+def forecasts(found: pd.DataFrame, typical: pd.DataFrame, ledger: report.Ledger, console: Console) -> None:
+    """Diebold and Mariano's test of the median seeds of every pair, where their parameters and data are at hand."""
+    rows = []
+    by_label = typical.set_index("condition", drop=False)
+    for row in found.to_dict("records"):
+        a, b = row["a"], row["b"]
+        if a not in by_label.index or b not in by_label.index:
+            continue
+        try:
+            errors = [network.errors() for network in trained.networks(ledger, by_label.loc[[a, b]])]
+        except UserError as error:
+            console.print(f"forecasts of the median seeds are not compared: {error}", highlight=False, soft_wrap=True)
+            return
+        if len(errors[0]) >= 8:
+            out = diebold_mariano(errors[0], errors[1])
+            rows.append(
+                {
+                    "series": row["dataset"],
+                    "a": a,
+                    "b": b,
+                    "squared loss a - b": out.estimate,
+                    "low": out.low,
+                    "high": out.high,
+                    "p": out.p,
+                }
+            )
+    if rows:
+        title = "Diebold-Mariano: the two median seeds as forecasters of one test part (HAC; p not corrected)"
+        console.print(tables.for_terminal(pd.DataFrame(rows), title))
+
+
+def on_power(given: argparse.Namespace, console: Console) -> None:
+    if not 0 < given.power < 1 or not 0 < given.alpha < 1:
+        raise UserError(f"--power {given.power:g} and --alpha {given.alpha:g}: expected numbers between 0 and 1.")
+    _, runs, _ = report.load(given.study)
+    found = compare(runs, given.a, given.b, given.metric, given.diverged)
+    groups = sample.samples(sample.judged(runs, given.metric, given.diverged))
+    rng, rows = np.random.default_rng(0), []
+    for _, row in found.iterrows():
+        a, b = groups[row["a"]], groups[row["b"]]
+        if min(len(a), len(b)) < 2:
+            raise UserError(
+                f"'{row['a']}' and '{row['b']}' have {len(a)} and {len(b)} seeds; the power of a test needs at least 2 of each."
+            )
+        least = power.smallest_difference(a.std(ddof=1), len(a), b.std(ddof=1), len(b), given.power, given.alpha)
+        low, high, p = (float(row[name]) for name in ("anytime_low", "anytime_high", "p_anytime"))
+        console.print(
+            f"[b]{row['dataset']}[/b]: {row['a']} - {row['b']} = {tables.shown(row['difference'])} over {len(a)} and {len(b)} seeds; a difference of"
+            f" {tables.shown(least)} would have been found with probability {given.power:g}; read at any time, the difference lies within"
+            f" {tables.shown(low)} to {tables.shown(high)} (95 %, {tables.p_value(p)})",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        for test, name in zip(power.TESTS, ("Welch", "Mann-Whitney"), strict=True):
+            now = power.power(a, b, min(len(a), len(b)), rng, test, given.alpha)
+            needed = power.seeds_needed(a, b, rng, given.power, test, given.alpha)
+            words = str(needed) if needed else f"over {power.MOST:,}"
+            rows.append({"series": row["dataset"], "test": name, "power with these seeds": now, f"seeds for power {given.power:g}": words})
+    title = f"seeds a condition at alpha = {given.alpha:g}, simulated from the observed errors as if they were all there is"
+    console.print(tables.for_terminal(pd.DataFrame(rows), title))
+
+
+def on_memory(given: argparse.Namespace, console: Console) -> None:
+    if given.lags < 8:
+        raise UserError(f"--lags {given.lags}: a decay needs at least 8.")
+    ledger, runs, _ = report.load(given.study)
+    networks = trained.networks(ledger, trained.typical(runs, given.metric))
+    table, _series = report.memory_table(networks)
+    rows, found = [], {}
+    for network in track(networks, description="responses", console=console, transient=True):
+        label = str(network.row["condition"])
+        response = network.response(given.lags)
+        decay = memory.decay(response)
+        found[label] = response
+        rows.append(
+            {"run_id": network.row["run_id"], "law": decay.law, "power": decay.power, "rate": decay.rate,
+             "aic_power": decay.aic_power, "aic_exponential": decay.aic_exponential}
+        )  # fmt: skip
+    laws = pd.DataFrame(rows)
+    figure = plots.responses(found)
+    part = report.Section("Responses", figures={"responses": figure}, kept={"responses": laws})
+    folder = ledger.local() / "report"
+    report.export([part], folder)
+    both = table.merge(laws, on="run_id")
+    shown = pd.DataFrame(
+        {
+            "condition": both["condition"], "series d": both["series_d"].round(2), "residual d": both["residual_d"].round(2),
+            "95 %": tables.intervals(both.round(2), "residual_low", "residual_high"), "learned d": both["learned_d"].round(2), "|A_k|": both["law"],
+            "power": both["power"].round(2), "rate": both["rate"].round(3),
+        }
+    )  # fmt: skip
+    title = f"median seeds: d by local Whittle, and the law by which |A_k|, k = 1 to {given.lags}, decays (smaller AIC)"
+    console.print(tables.for_terminal(shown, title))
+    console.print(f"figure: {folder / 'figures' / 'responses.svg'}; the next report includes the laws", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

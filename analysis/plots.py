@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -11,78 +12,268 @@ matplotlib.use("Agg")
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.summary import finished
+from analysis import memory
+from analysis.sample import judged, samples, values
 
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255", "#999933"]
 """Okabe and Ito's colours, told apart by colour-blind readers too."""
 
 STYLE: dict[Any, Any] = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titleweight": "bold",
-    "axes.titlelocation": "left", "legend.frameon": False, "svg.fonttype": "none", "svg.hashsalt": "ltm",
+    "axes.titlelocation": "left", "legend.frameon": False, "legend.fontsize": 8, "svg.fonttype": "none", "svg.hashsalt": "ltm",
+    "pdf.fonttype": 42,
 }  # fmt: skip
 
+SHOWN = 24
+"""Conditions in one panel at most: the best ones; a figure says where it left some out."""
 
-def box(runs: pd.DataFrame, metric: str = "test_rmse") -> Figure:
-    """Box plots of a metric over seeds, a panel a series and a box a condition, with the number of runs under each."""
-    datasets = list(runs["dataset"].unique())
-    most = max(runs[runs["dataset"] == name]["condition"].nunique() for name in datasets)
+
+def panels(
+    names: Sequence[str], draw: Callable[[Axes, str, int], None], columns: int = 2, size: tuple[float, float] = (4.6, 3.0)
+) -> Figure:
+    """A figure with one panel a name, drawn in turn by ``draw(axis, name, position)``."""
+    rows, columns = -(-len(names) // columns), min(columns, len(names))
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(min(max(1.0 + 0.55 * most, 4), 12), 3.1 * len(datasets)), layout="constrained")
-        axes = figure.subplots(len(datasets), 1, squeeze=False)[:, 0]
-        for axis, dataset in zip(axes, datasets, strict=True):
-            group = runs[runs["dataset"] == dataset]
-            labels = list(group["condition"].unique())
-            values = [finished(group[group["condition"] == label], metric).to_numpy(float) for label in labels]
-            boxes = axis.boxplot(values, widths=0.6, patch_artist=True, flierprops={"markersize": 2.5}, medianprops={"color": "black"})
-            models = list(group["model"].unique())
-            for patch, label in zip(boxes["boxes"], labels, strict=True):
-                model = group.loc[group["condition"] == label, "model"].iloc[0]
-                patch.set(facecolor=PALETTE[models.index(model) % len(PALETTE)], alpha=0.75, linewidth=0.6)
-            names = [label.rsplit(" / ", 1)[0] for label in labels]
-            axis.set_xticks(
-                range(1, len(labels) + 1),
-                [f"{n}\nn={len(v)}" for n, v in zip(names, values, strict=True)],
-                rotation=35,
-                ha="right",
-                fontsize=7,
-            )
-            axis.set(title=dataset, ylabel=axis_label(metric))
+        figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+        axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
+        for axis in axes[len(names) :]:
+            axis.remove()
+        for i, (axis, name) in enumerate(zip(axes, names, strict=False)):
+            axis.set_title(name)
+            draw(axis, name, i)
     return figure
+
+
+def best_conditions(group: pd.DataFrame, most: int = SHOWN) -> list[str]:
+    """The conditions of a series in their order, the best by mean where there are more than fit."""
+    means = group.groupby("condition", sort=False)["value"].mean()
+    kept = set(means.nsmallest(most).index)
+    return [str(label) for label in means.index if label in kept]
+
+
+def short(label: str) -> str:
+    """A condition's label without its series."""
+    return label.rsplit(" / ", 1)[0]
+
+
+def spread(runs: pd.DataFrame, metric: str = "test_rmse", rule: str = "worst") -> Figure:
+    """Box over violin of a metric over seeds, a panel a series; under each box how many seeds of how many finished."""
+    rows = judged(runs, metric, rule)
+    models = list(rows["model"].unique())
+    datasets = list(rows["dataset"].unique())
+    most = min(SHOWN, max(rows[rows["dataset"] == name]["condition"].nunique() for name in datasets))
+
+    def draw(axis: Axes, dataset: str, _: int) -> None:
+        group = rows[rows["dataset"] == dataset]
+        labels = best_conditions(group)
+        parts = [group[group["condition"] == label] for label in labels]
+        for i, part in enumerate(parts, start=1):
+            a = values(part)
+            if not len(a):
+                continue
+            colour = PALETTE[models.index(part["model"].iloc[0]) % len(PALETTE)]
+            if len(a) > 4 and np.ptp(a) > 0:
+                for body in axis.violinplot([a], [i], widths=0.85, showextrema=False)["bodies"]:  # type: ignore[attr-defined]
+                    body.set(facecolor=colour, alpha=0.25, linewidth=0)
+            axis.boxplot(
+                [a], positions=[i], widths=0.3, patch_artist=True, manage_ticks=False, boxprops={"facecolor": colour, "linewidth": 0.6},
+                flierprops={"markersize": 2, "markeredgecolor": colour}, medianprops={"color": "black"}, whiskerprops={"linewidth": 0.6},
+                capprops={"linewidth": 0.6},
+            )  # fmt: skip
+        under = [f"{short(label)}\n{int(part['finished'].sum())} of {len(part)}" for label, part in zip(labels, parts, strict=True)]
+        axis.set_xticks(range(1, len(labels) + 1), under, rotation=35, ha="right", rotation_mode="anchor", fontsize=7)
+        axis.set_xlim(0.4, len(labels) + 0.6)
+        axis.set_ylabel(axis_label(metric))
+
+    return panels(datasets, draw, columns=1 if most > 12 else 2, size=(min(max(1.2 + 0.45 * most, 4.2), 11), 3.2))
 
 
 def filter_length(table: pd.DataFrame, metric: str = "test_rmse") -> Figure:
-    """Mean error against K with 95 % intervals, a panel a series and a line a model (:func:`analysis.by_filter_length`)."""
-    datasets = list(table["dataset"].unique())
+    """Mean error against K with simultaneous 95 % intervals, a panel a series and a line a model (:func:`analysis.by_filter_length`)."""
+    models = list(table["model"].unique())
+
+    def draw(axis: Axes, dataset: str, position: int) -> None:
+        group = table[table["dataset"] == dataset]
+        lengths = sorted(group["K"].unique())
+        for model, line in group.groupby("model", sort=False):
+            i = models.index(model)
+            at = np.searchsorted(lengths, line["K"]) + 0.08 * (i - (len(models) - 1) / 2)
+            errors = np.abs(line[["low", "high"]].to_numpy(float).T - line["mean"].to_numpy(float))
+            look: dict[str, Any] = {"color": PALETTE[i % len(PALETTE)], "marker": "o", "markersize": 4, "capsize": 3, "linewidth": 1.2}
+            axis.errorbar(at, line["mean"], errors, label=model, **look)
+        axis.set_xticks(range(len(lengths)), [str(K) for K in lengths])
+        axis.set(xlabel="filter length K (values)", ylabel=f"mean {axis_label(metric)}")
+        if position == 0:
+            axis.legend(fontsize=7)
+
+    return panels(list(table["dataset"].unique()), draw)
+
+
+def improvement(matrices: Mapping[str, pd.DataFrame]) -> Figure:
+    """Probability that a seed of the row's condition beats one of the column's, a panel a series (:func:`analysis.improvement_matrix`)."""
+    most = max(map(len, matrices.values()))
+
+    def draw(axis: Axes, dataset: str, _: int) -> None:
+        matrix = matrices[dataset].to_numpy(float)
+        labels = [short(label) for label in matrices[dataset].index]
+        image = axis.imshow(matrix, cmap="PuOr", vmin=0, vmax=1)
+        if len(labels) <= 14:
+            for (i, j), p in np.ndenumerate(matrix):
+                if i != j:
+                    axis.text(j, i, f"{p:.2f}", ha="center", va="center", fontsize=6, color="white" if abs(p - 0.5) > 0.35 else "black")
+        axis.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor", fontsize=7)
+        axis.set_yticks(range(len(labels)), labels, fontsize=7)
+        axis.set(xlabel="column", ylabel="row")
+        axis.figure.colorbar(image, ax=axis, label="P(row beats column)", shrink=0.75)
+
+    side = min(max(2.0 + 0.32 * most, 3.0), 9)
+    return panels(list(matrices), draw, columns=1 if most > 14 else 2, size=(side + 0.7, side))
+
+
+def critical_difference(ranks: pd.Series, difference: float) -> Figure:
+    """Mean ranks over series; bars join conditions that Nemenyi's test does not tell apart (Demsar 2006)."""
+    ordered = ranks.sort_values(kind="stable")
+    groups: list[tuple[int, int]] = []
+    for i in range(len(ordered)):
+        j = int(np.flatnonzero(ordered.to_numpy() - ordered.iloc[i] <= difference)[-1])
+        if j > i and (not groups or j > groups[-1][1]):
+            groups.append((i, j))
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.4 * min(len(datasets), 2) + 1, 3.2 * -(-len(datasets) // 2)), layout="constrained")
-        axes = np.ravel(figure.subplots(-(-len(datasets) // 2), min(len(datasets), 2), squeeze=False))
-        for axis in axes[len(datasets) :]:
-            axis.remove()
-        for axis, dataset in zip(axes, datasets, strict=False):
-            lengths = sorted(table.loc[table["dataset"] == dataset, "K"].unique())
-            for i, (model, line) in enumerate(table[table["dataset"] == dataset].groupby("model", sort=False)):
-                at = np.searchsorted(lengths, line["K"]) + 0.08 * (i - 1.5)
-                errors = np.abs(line[["low", "high"]].to_numpy(float).T - line["mean"].to_numpy(float))
-                look: dict[str, Any] = {"color": PALETTE[i % len(PALETTE)], "marker": "o", "markersize": 4, "capsize": 3, "linewidth": 1.2}
-                axis.errorbar(at, line["mean"], errors, label=model, **look)
-            axis.set_xticks(range(len(lengths)), [str(K) for K in lengths])
-            axis.set(title=dataset, xlabel="filter length K", ylabel=f"mean {axis_label(metric)}")
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right upper", fontsize=8)
+        figure = Figure(figsize=(6.4, 0.9 + 0.24 * len(ordered)), layout="constrained")
+        axis = figure.subplots()
+        at = np.arange(len(ordered))
+        axis.plot(ordered, at, "o", color=PALETTE[0], markersize=5)
+        for column, (i, j) in enumerate(groups):
+            axis.plot([ordered.max() + 0.25 + 0.12 * column] * 2, [i - 0.2, j + 0.2], color=PALETTE[1], linewidth=2.5)
+        axis.set_yticks(at, list(ordered.index), fontsize=8)
+        axis.invert_yaxis()
+        axis.set(xlabel=f"mean rank over series (1 is best; critical difference {difference:.2f})")
     return figure
 
 
+def learning_curves(curves: Mapping[str, Mapping[str, list[np.ndarray]]]) -> Figure:
+    """Validation loss by epoch, median and quartiles over the seeds still training; ``{series: {label: [(epochs,), ...]}}``."""
+
+    def draw(axis: Axes, dataset: str, position: int) -> None:
+        for i, (label, lanes) in enumerate(curves[dataset].items()):
+            table = np.full((len(lanes), max(map(len, lanes))), np.nan)
+            for row, lane in zip(table, lanes, strict=True):
+                row[: len(lane)] = lane
+                row[len(lane) :] = np.minimum.accumulate(lane)[-1] if len(lane) else np.nan
+            table = np.minimum.accumulate(np.where(np.isfinite(table), table, np.inf), axis=1)
+            low, middle, high = np.quantile(table, [0.25, 0.5, 0.75], axis=0, method="lower")
+            epochs = np.unique(np.geomspace(1, table.shape[1], 160).astype(int))
+            low, middle, high = (line[epochs - 1] for line in (low, middle, high))
+            colour = PALETTE[i % len(PALETTE)]
+            axis.plot(epochs, middle, color=colour, linewidth=1.2, label=short(label), linestyle="-" if i < len(PALETTE) else "--")
+            axis.fill_between(epochs, low, high, color=colour, alpha=0.12, linewidth=0)
+        axis.set(xscale="log", yscale="log", xlabel="epoch", ylabel="best validation loss so far (MSE, scaled)")
+        if position == 0:
+            axis.legend(fontsize=6.5, ncols=2)
+
+    return panels(list(curves), draw, size=(4.8, 3.4))
+
+
+def autocorrelation(series: Mapping[str, np.ndarray], lags: int = 60) -> Figure:
+    """ACF of each series with the band of white noise and that of ARFIMA(0, d, 0) over the interval of its local Whittle d."""
+
+    def draw(axis: Axes, name: str, position: int) -> None:
+        x = series[name]
+        rho = memory.acf(x, min(lags, len(x) // 4))
+        k = np.arange(1, len(rho))
+        found = memory.local_whittle(x)
+        axis.bar(k, rho[1:], width=0.6, color=PALETTE[0], label="ACF")
+        band = memory.white_band(len(x))
+        axis.axhspan(-band, band, color="0.85", zorder=0, label="white noise, 95 %")
+        low, high = (memory.fractional_acf(float(np.clip(d, 0.0, 0.49)), len(rho) - 1)[1:] for d in (found.low, found.high))
+        axis.fill_between(k, low, high, color=PALETTE[1], alpha=0.25, linewidth=0, label="ARFIMA(0, d, 0)")
+        axis.axhline(0, color="black", linewidth=0.6)
+        axis.set(
+            xlabel="lag (steps)", ylabel="autocorrelation", title=f"{name}: d = {found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
+        )
+        if position == 0:
+            axis.legend(fontsize=7)
+
+    return panels(list(series), draw, size=(4.6, 2.6))
+
+
+def memory_left(table: pd.DataFrame) -> Figure:
+    """Local Whittle d of every model's residuals with its interval, against that of the series (:func:`analysis.report.memory_table`)."""
+
+    def draw(axis: Axes, dataset: str, _: int) -> None:
+        group = table[table["dataset"] == dataset]
+        at = np.arange(len(group))
+        errors = np.abs(group[["residual_low", "residual_high"]].to_numpy(float).T - group["residual_d"].to_numpy(float))
+        axis.errorbar(group["residual_d"], at, xerr=errors, fmt="o", color=PALETTE[0], markersize=4, capsize=2, linewidth=1)
+        axis.axvline(0, color="black", linewidth=0.6)
+        axis.axvline(float(group["series_d"].iloc[0]), color=PALETTE[1], linestyle="--", linewidth=1)
+        axis.set_yticks(at, [short(str(label)) for label in group["condition"]], fontsize=7)
+        axis.invert_yaxis()
+        axis.set(xlabel="d left in the residuals (dashed: d of the series)")
+
+    names = list(table["dataset"].unique())
+    most = min(SHOWN, int(table.groupby("dataset").size().max()))
+    return panels(names, draw, size=(4.6, 1.0 + 0.22 * most))
+
+
+def responses(found: Mapping[str, np.ndarray]) -> Figure:
+    """|A_k| against k on double logarithmic axes, where a power law is a straight line; ``{label: (K,)}``, a panel a series."""
+    datasets = list(dict.fromkeys(label.rsplit(" / ", 1)[-1] for label in found))
+
+    def draw(axis: Axes, dataset: str, position: int) -> None:
+        for i, (label, response) in enumerate((k, v) for k, v in found.items() if k.rsplit(" / ", 1)[-1] == dataset):
+            size = np.abs(response) / np.abs(response).max()
+            k = np.arange(1, len(size) + 1)
+            axis.plot(k[size > 1e-8], size[size > 1e-8], color=PALETTE[i % len(PALETTE)], linewidth=1.1, label=short(label))
+        axis.set(xscale="log", yscale="log", ylim=(1e-8, 2), xlabel="lag k (steps)", ylabel="|A_k| / largest")
+        if position == 0:
+            axis.legend(fontsize=6.5, ncols=2, loc="lower left")
+
+    return panels(datasets, draw, size=(4.8, 3.4))
+
+
+def best_of(runs: pd.DataFrame, metric: str = "test_rmse", rule: str = "worst") -> Figure:
+    """Expected smallest error of n seeds against n: what a study that reports minima would have reported."""
+    from analysis.summary import best_of as curve
+
+    rows = judged(runs, metric, rule)
+
+    def draw(axis: Axes, dataset: str, position: int) -> None:
+        group = rows[rows["dataset"] == dataset]
+        chosen = best_conditions(group, len(PALETTE))
+        for i, (label, a) in enumerate(samples(group[group["condition"].isin(chosen)]).items()):
+            if len(a):
+                n = np.unique(np.geomspace(1, len(a), 40).astype(int))
+                axis.plot(n, curve(a, n), color=PALETTE[i % len(PALETTE)], label=short(label), linewidth=1.2)
+        axis.set(xscale="log", xlabel="seeds n", ylabel=f"expected best {axis_label(metric)}")
+        if position == 0:
+            axis.legend(fontsize=6.5, ncols=2)
+
+    return panels(list(rows["dataset"].unique()), draw)
+
+
 def axis_label(metric: str) -> str:
-    """``test RMSE`` of ``test_rmse``."""
+    """``test RMSE (units of the series)`` of ``test_rmse``."""
+    units = {"test_rmse": "units of the series", "test_mae": "units of the series", "test_mape": "%"}
     part, _, name = metric.partition("_")
-    return f"{part} {name.upper()}" if part == "test" else metric.replace("_", " ")
+    return f"{part} {name.upper()} ({units[metric]})" if metric in units else f"{metric.replace('_', ' ')} (MSE, scaled)"
 
 
 def svg(figure: Figure) -> str:
     """The figure as an SVG element, the same bytes for the same figure."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
+
+
+def pdf(figure: Figure) -> bytes:
+    """The figure as a PDF, the same bytes for the same figure."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format="pdf", metadata={"CreationDate": None})
+    return buffer.getvalue()

@@ -85,6 +85,7 @@ class StudyConfig:
     seeds: Any = 10
     grid: dict[str, Any] = field(default_factory=dict)
     engine: str = "auto"
+    published: str | None = None
     verbose: bool = False
 
 

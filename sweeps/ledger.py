@@ -21,14 +21,16 @@ engine, seconds    what trained the pack, and its training time divided by its s
 pack               the file that holds the row
 =================  =====================================================================================
 
-``curves/*.parquet`` has ``run_id`` and the lists ``train_loss`` and ``validation_loss`` by epoch.
+``curves/*.parquet`` has what is large and seldom read, under the same file names: ``run_id``, the lists ``train_loss`` and
+``validation_loss`` by epoch, and ``parameters``, those of the best epoch, flat, in the order of the cell's ``parameters()``
+(since schema 2; missing in older files).
 """
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +41,7 @@ from pyarrow import fs as pafs
 
 from ltm.errors import UserError
 
-SCHEMA_VERSION = b"1"
+SCHEMA_VERSION = b"2"
 
 COLUMNS = [
     "run_id", "condition_id", "condition", "model", "dataset", "K", "hidden_size", "lr", "seed", "status", "epochs", "best_epoch",
@@ -57,7 +59,7 @@ SCHEMA = pa.schema(
 )  # fmt: skip
 
 CURVES = pa.schema(
-    [("run_id", pa.string()), ("train_loss", pa.list_(pa.float32())), ("validation_loss", pa.list_(pa.float32()))],
+    [("run_id", pa.string()), *((name, pa.list_(pa.float32())) for name in ("train_loss", "validation_loss", "parameters"))],
     metadata={"ltm.schema": SCHEMA_VERSION},
 )
 
@@ -77,8 +79,8 @@ class Ledger:
         found = self.fs.get_file_info(pafs.FileSelector(f"{self.path}/{kind}", allow_not_found=True))
         return sorted(info.path for info in found if info.extension == "parquet" and not info.base_name.startswith("."))
 
-    def write(self, runs: pd.DataFrame, curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> str:
-        """Add one pack: its rows (all of ``COLUMNS`` but ``pack``) and the curves of the same lanes, in that order.
+    def write(self, runs: pd.DataFrame, curves: Sequence[tuple[np.ndarray, np.ndarray]], parameters: np.ndarray) -> str:
+        """Add one pack: its rows (all of ``COLUMNS`` but ``pack``), and the curves and best parameters ``(S, N)`` of the same lanes.
 
         The curves are written first, so that a row in ``runs`` always has its curve.
 
@@ -87,7 +89,8 @@ class Ledger:
         """
         name = f"{runs['run_id'].iloc[0]}-{uuid.uuid4().hex[:8]}"
         train, validation = zip(*curves, strict=True)
-        table = pa.table({"run_id": list(runs["run_id"]), "train_loss": list(train), "validation_loss": list(validation)}, schema=CURVES)
+        lists = {"train_loss": list(train), "validation_loss": list(validation), "parameters": list(parameters)}
+        table = pa.table({"run_id": list(runs["run_id"]), **lists}, schema=CURVES)
         self._put(f"curves/{name}", table)
         self._put(f"runs/{name}", pa.Table.from_pandas(runs.assign(pack=name)[COLUMNS], schema=SCHEMA, preserve_index=False))
         return name
@@ -104,16 +107,25 @@ class Ledger:
         frame = self._read("runs", SCHEMA, columns)
         return frame.drop_duplicates("run_id", ignore_index=True)
 
-    def curves(self, run_ids: Iterable[str] | None = None) -> pd.DataFrame:
-        """Loss by epoch, a row a seed run: ``run_id``, ``train_loss``, ``validation_loss`` (arrays)."""
-        frame = self._read("curves", CURVES, None)
-        if run_ids is not None:
-            frame = frame[frame["run_id"].isin(set(run_ids))]
+    def curves(self, runs: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Loss by epoch, a row a seed run: ``run_id``, ``train_loss``, ``validation_loss`` (arrays); of these rows, or of all."""
+        return self._lists(["run_id", "train_loss", "validation_loss"], runs)
+
+    def parameters(self, runs: pd.DataFrame | None = None) -> pd.DataFrame:
+        """The best epoch's parameters, a row a seed run: ``run_id``, ``parameters`` (arrays; None where an older ltm kept none)."""
+        return self._lists(["run_id", "parameters"], runs)
+
+    def _lists(self, columns: list[str], runs: pd.DataFrame | None) -> pd.DataFrame:
+        frame = self._read("curves", CURVES, columns, None if runs is None else set(runs["pack"]))
+        if runs is not None:
+            frame = frame[frame["run_id"].isin(set(runs["run_id"]))]
         return frame.drop_duplicates("run_id", ignore_index=True)
 
-    def _read(self, kind: str, schema: pa.Schema, columns: Sequence[str] | None) -> pd.DataFrame:
+    def _read(self, kind: str, schema: pa.Schema, columns: Sequence[str] | None, packs: set[str] | None = None) -> pd.DataFrame:
         tables = []
         for path in self.files(kind):
+            if packs is not None and Path(path).stem not in packs:
+                continue
             try:
                 file = pq.ParquetFile(path, filesystem=self.fs)
                 version = (file.schema_arrow.metadata or {}).get(b"ltm.schema")
@@ -126,7 +138,7 @@ class Ledger:
                 ) from None
         if not tables:
             return schema.empty_table().to_pandas()[list(columns) if columns else schema.names]
-        frame = pa.concat_tables(tables).to_pandas()
+        frame = pa.concat_tables(tables, promote_options="default").to_pandas()
         return frame.astype({"K": "Int64"}) if "K" in frame else frame
 
     def done(self) -> set[str]:

@@ -63,7 +63,7 @@ class Tracker:
     def _condition(self, condition: str) -> None:
         runs = self.ledger.runs()
         rows = runs[runs["condition_id"] == condition].sort_values("seed", ignore_index=True)
-        curves = self.ledger.curves(rows["run_id"]).set_index("run_id").loc[rows["run_id"]]
+        curves = self.ledger.curves(rows).set_index("run_id").loc[rows["run_id"]]
         if self.config.per_seed:
             for i in range(len(rows)):
                 self._log(rows.iloc[[i]], curves.iloc[[i]], f"{rows['condition'][i]} seed={rows['seed'][i]}", str(rows["run_id"][i]))

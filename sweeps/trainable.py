@@ -41,7 +41,7 @@ class PackTrainable(tune.Trainable):
             self.training.advance(epochs=10)
         if self.training.done:
             rows = rows_of(self.pack, self.training, self.work["labels"])
-            Ledger(self.work["folder"]).write(rows, self.training.curves())
+            Ledger(self.work["folder"]).write(rows, self.training.curves(), self.training.state.best_params)
         return {"done": self.training.done, "seed_epochs": self.training.epochs, "why_slow": self.training.engine.why}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:

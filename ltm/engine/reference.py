@@ -15,19 +15,23 @@ LANES = 128
 in any company. The cost of a block is that of its Python calls, hardly that of its lanes."""
 
 
-def unroll(cell: Cell, flat: torch.Tensor, features: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+def unroll(
+    cell: Cell, flat: torch.Tensor, features: dict[str, torch.Tensor], start: dict[str, torch.Tensor] | None = None
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Run one lane over a sequence.
 
     Args:
         flat: parameters ``(N,)``.
         features: what the steps read, each ``(T, ...)``.
+        start: the last values of every state variable before the sequence, ``(lags, n)``, most recent first; its initial ones otherwise.
 
     Returns:
         Outputs ``(T, O)`` and every state variable ``(T, n)``.
     """
     p = SimpleNamespace(**cell.unflatten(flat))
     variables = cell.state()
-    windows = {name: torch.full((q.lags, q.size), q.initial, dtype=flat.dtype, device=flat.device) for name, q in variables.items()}
+    initial = {name: torch.full((q.lags, q.size), q.initial, dtype=flat.dtype, device=flat.device) for name, q in variables.items()}
+    windows = initial if start is None else start
     names, columns = list(features), [feature.unbind(0) for feature in features.values()]
     outputs, states = [], []
     for values in zip(*columns, strict=True):

@@ -21,37 +21,51 @@ def rows(*run_ids: str) -> pd.DataFrame:
 
 
 CURVE = (np.array([3.0, 2.0], np.float32), np.array([4.0], np.float32))
+BEST = np.array([[0.5, -0.5], [1.5, 2.5]], np.float32)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     book = Ledger(tmp_path / "study")
     assert book.runs().empty
-    name = book.write(rows("a", "b"), [CURVE, CURVE])
+    name = book.write(rows("a", "b"), [CURVE, CURVE], BEST[:2])
     runs = book.runs()
     assert list(runs.columns) == ledger.COLUMNS
     assert list(runs["run_id"]) == ["a", "b"]
     assert set(runs["pack"]) == {name}
     assert book.done() == {"a", "b"}
-    np.testing.assert_array_equal(book.curves(["b"])["train_loss"][0], CURVE[0])
+    second = runs[runs["run_id"] == "b"]
+    np.testing.assert_array_equal(book.curves(second)["train_loss"][0], CURVE[0])
+    np.testing.assert_array_equal(book.parameters(second)["parameters"][0], BEST[1])
+
+
+def test_a_ledger_from_before_parameters_were_kept_still_reads(tmp_path: Path) -> None:
+    book = Ledger(tmp_path)
+    book.write(rows("a"), [CURVE], BEST[:1])
+    old = pa.table({"run_id": ["z"], "train_loss": [[1.0]], "validation_loss": [[2.0]]}, schema=pa.schema(list(ledger.CURVES)[:3]))
+    pq.write_table(old.replace_schema_metadata({"ltm.schema": "1"}), tmp_path / "curves" / "old.parquet")
+    kept = book.parameters().set_index("run_id")["parameters"]
+    assert kept["z"] is None
+    np.testing.assert_array_equal(kept["a"], BEST[0])
+    assert len(book.curves()) == 2
 
 
 def test_a_run_written_twice_is_one_row(tmp_path: Path) -> None:
     book = Ledger(tmp_path)
-    book.write(rows("a", "b"), [CURVE, CURVE])
-    book.write(rows("b", "c"), [CURVE, CURVE])
+    book.write(rows("a", "b"), [CURVE, CURVE], BEST[:2])
+    book.write(rows("b", "c"), [CURVE, CURVE], BEST[:2])
     assert sorted(book.runs()["run_id"]) == ["a", "b", "c"]
 
 
 def test_a_half_written_file_is_not_seen(tmp_path: Path) -> None:
     book = Ledger(tmp_path)
-    book.write(rows("a"), [CURVE])
+    book.write(rows("a"), [CURVE], BEST[:1])
     (tmp_path / "runs" / ".b.tmp").write_bytes(b"half")
     assert book.done() == {"a"}
 
 
 def test_damage_and_newer_versions_are_named(tmp_path: Path) -> None:
     book = Ledger(tmp_path)
-    book.write(rows("a"), [CURVE])
+    book.write(rows("a"), [CURVE], BEST[:1])
     (tmp_path / "runs" / "bad.parquet").write_bytes(b"PAR1 nonsense")
     with pytest.raises(UserError, match="bad.parquet is damaged"):
         book.runs()

@@ -1,0 +1,134 @@
+"""Tables as people read them: for the page, for a paper, for the terminal. Numbers come in; only their looks are decided here."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from rich.table import Column, Table
+
+LATEX = str.maketrans({c: rf"\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"})
+
+
+def shown(value: object) -> str:
+    """A cell as text: four significant digits; a dash where there is nothing."""
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return "–"
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def p_value(p: float) -> str:
+    """``p = 0.012``, ``p < 1e-12``."""
+    if np.isnan(p):
+        return "no p"
+    return "p < 1e-12" if p < 1e-12 else f"p = {p:.2g}"
+
+
+def as_html(table: pd.DataFrame) -> str:
+    """A table for the page: words left, numbers right; scrolls where it is too wide."""
+    words = [not pd.api.types.is_numeric_dtype(table[name]) for name in table]
+
+    def row(tag: str, cells: list[str]) -> str:
+        marked = zip(words, cells, strict=True)
+        return "<tr>" + "".join(f"<{tag}{' class=text' if text else ''}>{html.escape(cell)}</{tag}>" for text, cell in marked) + "</tr>"
+
+    body = "\n".join(row("td", cells) for cells in cells_of(table))
+    return f'<div class="scroll"><table><thead>{row("th", heads(table))}</thead><tbody>{body}</tbody></table></div>'
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """A pipe table."""
+    right = [pd.api.types.is_numeric_dtype(table[name]) for name in table]
+    rows = [heads(table), ["---:" if number else "---" for number in right], *cells_of(table)]
+    return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |\n" for row in rows)
+
+
+def as_latex(table: pd.DataFrame) -> str:
+    """A ``tabular`` with booktabs rules (``\\usepackage{booktabs}``)."""
+
+    def row(cells: list[str]) -> str:
+        return " & ".join(cell.translate(LATEX).replace("–", "--").replace("±", r"$\pm$") for cell in cells) + r" \\" + "\n"
+
+    columns = "".join("r" if pd.api.types.is_numeric_dtype(table[name]) else "l" for name in table)
+    body = "".join(row(cells) for cells in cells_of(table))
+    return f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{row(heads(table))}\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n"
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """All digits."""
+    return str(table.to_csv(index=False))
+
+
+FORMATS: dict[str, Callable[[pd.DataFrame], str]] = {"csv": as_csv, "md": as_markdown, "tex": as_latex}
+
+
+def heads(table: pd.DataFrame) -> list[str]:
+    return [str(name).replace("_", " ") for name in table.columns]
+
+
+def cells_of(table: pd.DataFrame) -> list[list[str]]:
+    return [[shown(value) for value in row] for row in table.itertuples(index=False)]
+
+
+def for_terminal(table: pd.DataFrame, title: str) -> Table:
+    """A rich table: the first column whole, numbers right."""
+    columns = [
+        Column(head, justify="right" if pd.api.types.is_numeric_dtype(table[name]) else "left", no_wrap=i == 0)
+        for i, (head, name) in enumerate(zip(heads(table), table.columns, strict=True))
+    ]
+    out = Table(*columns, title=title, title_justify="left")
+    for cells in cells_of(table):
+        out.add_row(*cells)
+    return out
+
+
+def by_length(lengths: pd.DataFrame) -> pd.DataFrame:
+    """The K table: a row a series and model, a column a K; mean, half its interval, seeds finished (of how many, where some are missing)."""
+
+    def cell(row: pd.Series) -> str:
+        half = (row["high"] - row["low"]) / 2
+        seeds = f"{int(row['finished'])}" + (f" of {int(row['runs'])}" if row["finished"] < row["runs"] else "")
+        return f"{shown(float(row['mean']))}{'' if np.isnan(half) else f' ± {half:.2g}'} ({seeds})"
+
+    rows = []
+    for (dataset, model), group in lengths.groupby(["dataset", "model"], sort=False):
+        rows.append({"series": dataset, "model": model, **{f"K={row['K']}": cell(row) for _, row in group.iterrows()}})
+    columns = [f"K={K}" for K in sorted(lengths["K"].unique())]
+    return pd.DataFrame(rows, columns=["series", "model", *columns])
+
+
+def conditions(summary: pd.DataFrame) -> pd.DataFrame:
+    """The table of conditions as the page shows it: seeds as "n of N", intervals as one column."""
+    return pd.DataFrame(
+        {
+            "condition": summary["condition"],
+            "finished": [f"{n} of {N}" for n, N in zip(summary["finished"], summary["runs"], strict=True)],
+            "mean": summary["mean"], "95 % interval": intervals(summary, "low", "high"), "sd": summary["sd"],
+            "median": summary["median"], "IQM": summary["iqm"], "IQM interval": intervals(summary, "iqm_low", "iqm_high"),
+            "min": summary["min"], "best of 10": summary["best_of_10"],
+        }
+    )  # fmt: skip
+
+
+def comparisons(tests: pd.DataFrame) -> pd.DataFrame:
+    """A table of comparisons as the page shows it."""
+    seeds = [f"{r['n_a'] - r['diverged_a']} of {r['n_a']}, {r['n_b'] - r['diverged_b']} of {r['n_b']}" for r in tests.to_dict("records")]
+    return pd.DataFrame(
+        {
+            "a": tests["a"], "b": [str(b).rsplit(" / ", 1)[0] for b in tests["b"]], "verdict": tests["verdict"], "finished": seeds,
+            "difference": tests["difference"], "95 % interval": intervals(tests, "low", "high"), "%": tests["percent"],
+            "p": tests["p_adjusted"], "P(a beats b)": tests["improvement"], "p (rank)": tests["p_rank_adjusted"], "g": tests["hedges_g"],
+            "p equivalent": tests["p_equivalent"], "could have seen": tests["smallest_difference"],
+        }
+    )  # fmt: skip
+
+
+def intervals(table: pd.DataFrame, low: str, high: str) -> list[str]:
+    return [
+        "–" if np.isnan(a) else f"{shown(a)} to {shown(b)}"
+        for a, b in zip(table[low].astype(float), table[high].astype(float), strict=True)
+    ]
