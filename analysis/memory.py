@@ -92,7 +92,10 @@ class Decay:
     @property
     def law(self) -> str:
         """``power law`` (long memory in the sense of Definition 3), ``exponential``, ``either`` where the AICs are within 2, or
-        ``no decay`` where the response falls by less than a tenth over all lags (a running average, as in RWA)."""
+        ``no decay`` where the response falls by less than a tenth over all lags (a running average, as in RWA), or
+        ``no response`` where fewer than 8 lags have one."""
+        if np.isnan(self.rate):
+            return "no response"
         if abs(self.rate) * self.lags < 0.1:
             return "no decay"
         if abs(self.aic_power - self.aic_exponential) < 2:
@@ -113,7 +116,7 @@ def decay(response: np.ndarray) -> Decay:
     k = np.arange(1, len(size) + 1)
     there = size > 1e-280
     if there.sum() < 8:
-        raise UserError(f"the response is 0 at {int((~there).sum())} of {len(size)} lags; a decay needs at least 8 lags.")
+        return Decay(len(size), np.nan, np.nan, np.nan, np.nan)
     y, n = np.log(size[there]), int(there.sum())
 
     def fit(x: np.ndarray) -> tuple[float, float]:

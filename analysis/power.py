@@ -49,7 +49,7 @@ def p_values(x: np.ndarray, y: np.ndarray, test: str) -> np.ndarray:
     both = np.concatenate([x, y], axis=1)
     ranks = stats.rankdata(both, axis=1)
     u = ranks[:, :n].sum(1) - n * (n + 1) / 2
-    variance = n / 2 * ((ranks - (2 * n + 1) / 2) ** 2).sum(1) / (2 * n - 1) / 2
+    variance = n / (2 * (2 * n - 1)) * ((ranks - (2 * n + 1) / 2) ** 2).sum(1)
     z = np.maximum(np.abs(u - n * n / 2) - 0.5, 0) / np.sqrt(np.where(variance > 0, variance, np.inf))
     return 2 * stats.norm.sf(z)
 

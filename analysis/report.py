@@ -92,7 +92,7 @@ def write(study: str | Path, console: Console | None = None, options: Options | 
     folder = ledger.local() / "report"
     export(parts, folder)
     index = folder / "index.html"
-    index.write_text(page(str(record.get("study", Path(ledger.path).name)), parts))
+    index.write_text(page(str(record.get("study", Path(ledger.path).name)), parts, folder))
     return index
 
 
@@ -105,7 +105,9 @@ def export(parts: Sequence[Section], folder: Path) -> int:
                 source = part.kept.get(name, table) if suffix == "csv" else part.shown.get(name, table)
                 files[f"tables/{name}.{suffix}"] = text(source)
         for name, figure in part.figures.items():
-            files[f"figures/{name}.svg"], files[f"figures/{name}.pdf"] = plots.svg(figure), plots.pdf(figure)
+            files[f"figures/{name}.svg"] = plots.svg(figure)
+            figure.set_layout_engine("none")  # laid out once, for both
+            files[f"figures/{name}.pdf"] = plots.pdf(figure)
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -378,8 +380,8 @@ def provenance(runs: pd.DataFrame, record: dict[str, Any]) -> Section:
     return Section("Where these figures come from", text)
 
 
-def page(title: str, parts: Sequence[Section]) -> str:
-    """The HTML of the report."""
+def page(title: str, parts: Sequence[Section], folder: Path) -> str:
+    """The HTML of the report; its figures are those that :func:`export` wrote to the folder."""
     body = []
     for part in parts:
         body += [f"<h2>{html.escape(part.title)}</h2>"] if part.title else []
@@ -390,7 +392,7 @@ def page(title: str, parts: Sequence[Section]) -> str:
                 items = "".join(f"<li>{html.escape(str(line))}</li>" for line in lines["sentence"])
                 body.append(f"<h3>{html.escape(str(dataset))}</h3><ul>{items}</ul>")
             continue
-        body += [f"<figure>{plots.svg(figure)}</figure>" for figure in part.figures.values()]
+        body += [f"<figure>{(folder / 'figures' / f'{name}.svg').read_text()}</figure>" for name in part.figures]
         body += [tables.as_html(table) for table in part.shown.values()]
     return PAGE.format(title=html.escape(title), body="\n".join(body))
 

@@ -41,7 +41,7 @@ def mean_interval(a: np.ndarray, confidence: float = 0.95) -> Interval:
     if sd == 0:
         return float(mean), float(mean)
     most = 0.5 * np.sqrt(n) / t
-    skew = float(np.clip(np.mean((a - mean) ** 3) / np.mean((a - mean) ** 2) ** 1.5, -most, most))
+    skew = float(np.clip(np.mean(((a - mean) / a.std()) ** 3), -most, most))
     low, high = (mean - sd * hall(x / np.sqrt(n), skew, n) for x in (t, -t))
     return float(low), float(high)
 
