@@ -16,7 +16,7 @@ types: ## mypy
 	$(PYTHON) -m mypy
 
 test: ## the tests
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n auto --dist worksteal
 
 format: ## let ruff format and fix
 	$(PYTHON) -m ruff format .

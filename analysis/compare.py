@@ -146,13 +146,14 @@ def shared_seeds(a: pd.DataFrame, b: pd.DataFrame) -> tuple[float, np.ndarray | 
     They may where both train the same cell and size on the same series with the same seeds, so that a seed's initial
     parameters are the same in both (such as K = 25 against K = 100); any other seeds are independent draws.
     """
-    one, other = a.set_index("seed")["value"].dropna(), b.set_index("seed")["value"].dropna()
-    seeds = one.index.intersection(other.index)
-    if len(seeds) < 3 or one[seeds].std() == 0 or other[seeds].std() == 0:
+    one, other = (rows[rows["value"].notna()] for rows in (a, b))
+    seeds, i, j = np.intersect1d(one["seed"], other["seed"], return_indices=True)
+    x, y = one["value"].to_numpy(float)[i], other["value"].to_numpy(float)[j]
+    if len(seeds) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return np.nan, None
-    correlation = float(np.corrcoef(one[seeds], other[seeds])[0, 1])
-    same = len(seeds) == len(one) == len(other) and initial_parameters(a) == initial_parameters(b) is not None
-    return correlation, seeds.to_numpy() if same else None
+    start = initial_parameters(a)
+    same = start is not None and len(seeds) == len(one) == len(other) and start == initial_parameters(b)
+    return float(np.corrcoef(x, y)[0, 1]), seeds if same else None
 
 
 def initial_parameters(rows: pd.DataFrame) -> str | None:

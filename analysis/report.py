@@ -257,8 +257,8 @@ def comparisons(runs: pd.DataFrame, tests: pd.DataFrame, best: pd.DataFrame, opt
     if len(mean_ranks):
         series = runs["dataset"].nunique()
         part.text += (
-            f"<p>Across the {series} series the conditions rank alike: Friedman's {tables.p_value(friedman.p)} (Kendall's W = {friedman.estimate:.2f}). Bars join"
-            f" what Nemenyi's test does not tell apart at 0.05; with {series} series it is a blunt one.</p>"
+            f"<p>Across the {series} series, null hypothesis that all conditions rank alike: Friedman's {tables.p_value(friedman.p)} (Kendall's W ="
+            f" {friedman.estimate:.2f}). Bars join what Nemenyi's test does not tell apart at 0.05; with {series} series it is a blunt one.</p>"
         )
         part.figures["ranks"] = plots.critical_difference(mean_ranks.nsmallest(plots.SHOWN), difference)
         part.kept["ranks"] = mean_ranks.rename("mean_rank").rename_axis("condition").reset_index()

@@ -49,7 +49,8 @@ def samples(table: pd.DataFrame) -> dict[str, np.ndarray]:
 
 def values(rows: pd.DataFrame) -> np.ndarray:
     """The values of :func:`judged` rows, ``(n,)``, in the order of seeds; those without a value are left out."""
-    return rows.sort_values("seed", kind="stable")["value"].dropna().to_numpy(float)
+    ordered = rows["value"].to_numpy(float)[np.argsort(rows["seed"].to_numpy(), kind="stable")]
+    return ordered[~np.isnan(ordered)]
 
 
 def finite(a: np.ndarray, least: int = 1, name: str = "sample") -> np.ndarray:

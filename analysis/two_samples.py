@@ -102,7 +102,7 @@ def improvement(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def brunner_munzel(a: np.ndarray, b: np.ndarray, confidence: float = 0.95) -> Outcome:
-    """Brunner and Munzel's test (2000); estimate: probability of improvement, with its interval on the logit scale.
+    """Brunner and Munzel's test (2000); estimate: probability of improvement, with the interval that the test inverts.
 
     Null hypothesis: that probability is 1/2. Shapes and variances may differ. Where one sample lies wholly below the other its
     variance is 0; the exact Mann-Whitney p-value is given then, and Clopper and Pearson's bound for min(n, m) trials.
@@ -122,9 +122,8 @@ def brunner_munzel(a: np.ndarray, b: np.ndarray, confidence: float = 0.95) -> Ou
     error = float(np.sqrt(v_a + v_b))
     dof = float((v_a + v_b) ** 2 / (v_a**2 / (n - 1) + v_b**2 / (m - 1)))
     statistic = (p - 0.5) / error
-    half = stats.t.ppf((1 + confidence) / 2, dof) * error / (p * (1 - p))
-    low, high = (1 / (1 + (1 - p) / p * np.exp(-shift)) for shift in (-half, half))
-    return Outcome(p, float(low), float(high), float(statistic), dof, float(2 * stats.t.sf(abs(statistic), dof)))
+    half = float(stats.t.ppf((1 + confidence) / 2, dof)) * error
+    return Outcome(p, max(p - half, 0.0), min(p + half, 1.0), float(statistic), dof, float(2 * stats.t.sf(abs(statistic), dof)))
 
 
 def permutation(a: np.ndarray, b: np.ndarray, rng: np.random.Generator, resamples: int = 9999) -> Outcome:
