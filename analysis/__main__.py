@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -81,10 +80,12 @@ def on_report(given: argparse.Namespace, console: Console) -> None:
 
 def on_export(given: argparse.Namespace, console: Console) -> None:
     ledger, runs, record = report.load(given.study)
-    folder = Path(given.to) if given.to else ledger.local() / "report"
-    files = report.export(report.sections(ledger, runs, record, options_of(given)), folder)
-    runs.to_csv(folder / "runs.csv", index=False)
-    console.print(f"{files + 1} files in {folder}", highlight=False, soft_wrap=True)
+    files = report.rendered(report.sections(ledger, runs, record, options_of(given)))
+    files["runs.csv"] = runs.to_csv(index=False).encode()
+    to = report.Ledger(given.to or f"{ledger.uri}/report")
+    for name, content in files.items():
+        to.put(name, content)
+    console.print(f"{len(files)} files in {to.uri}", highlight=False, soft_wrap=True)
 
 
 def on_compare(given: argparse.Namespace, console: Console) -> None:
@@ -191,8 +192,8 @@ def on_memory(given: argparse.Namespace, console: Console) -> None:
     laws = pd.DataFrame(rows)
     figure = plots.responses(found)
     part = report.Section("Responses", figures={"responses": figure}, kept={"responses": laws})
-    folder = ledger.local() / "report"
-    report.export([part], folder)
+    for name, content in report.rendered([part]).items():
+        ledger.put(f"report/{name}", content)
     both = table.merge(laws, on="run_id")
     shown = pd.DataFrame(
         {
@@ -203,7 +204,7 @@ def on_memory(given: argparse.Namespace, console: Console) -> None:
     )  # fmt: skip
     title = f"median seeds: d by local Whittle, and the law by which |A_k|, k = 1 to {given.lags}, decays (smaller AIC)"
     console.print(tables.for_terminal(shown, title))
-    console.print(f"figure: {folder / 'figures' / 'responses.svg'}; the next report includes the laws", highlight=False, soft_wrap=True)
+    console.print(f"figure: {ledger.uri}/report/figures/responses.svg; the next report includes the laws", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

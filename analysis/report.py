@@ -4,6 +4,7 @@ table and figure as a file of its own."""
 from __future__ import annotations
 
 import html
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +78,7 @@ def load(study: str | Path) -> tuple[Ledger, pd.DataFrame, dict[str, Any]]:
     return ledger, in_order(runs, list(record.get("conditions", {}))), record
 
 
-def write(study: str | Path, console: Console | None = None, options: Options | None = None) -> Path:
+def write(study: str | Path, console: Console | None = None, options: Options | None = None) -> str:
     """Write ``report/`` of a study: ``index.html``, ``tables/`` (CSV, Markdown, LaTeX), ``figures/`` (SVG, PDF); print the main table
     and the verdicts if given a console.
 
@@ -89,30 +90,26 @@ def write(study: str | Path, console: Console | None = None, options: Options | 
     parts = sections(ledger, runs, record, options)
     if console:
         to_terminal(runs, parts, options, console)
-    folder = ledger.local() / "report"
-    export(parts, folder)
-    index = folder / "index.html"
-    index.write_text(page(str(record.get("study", Path(ledger.path).name)), parts, folder))
-    return index
+    files = rendered(parts)
+    for name, content in files.items():
+        ledger.put(f"report/{name}", content)
+    ledger.put("report/index.html", page(str(record.get("study", Path(ledger.path).name)), parts, files).encode())
+    return f"{ledger.path if ledger.is_local else ledger.uri}/report/index.html"
 
 
-def export(parts: Sequence[Section], folder: Path) -> int:
-    """Every table as CSV (all digits), Markdown and LaTeX, every figure as SVG and PDF. Returns how many files there are."""
-    files: dict[str, str | bytes] = {}
+def rendered(parts: Sequence[Section]) -> dict[str, bytes]:
+    """Every table as CSV (all digits), Markdown and LaTeX, every figure as SVG and PDF: file names and contents."""
+    files: dict[str, bytes] = {}
     for part in parts:
         for name, table in (part.shown | part.kept).items():
             for suffix, text in tables.FORMATS.items():
                 source = part.kept.get(name, table) if suffix == "csv" else part.shown.get(name, table)
-                files[f"tables/{name}.{suffix}"] = text(source)
+                files[f"tables/{name}.{suffix}"] = text(source).encode()
         for name, figure in part.figures.items():
-            files[f"figures/{name}.svg"] = plots.svg(figure)
+            files[f"figures/{name}.svg"] = plots.svg(figure).encode()
             figure.set_layout_engine("none")  # laid out once, for both
             files[f"figures/{name}.pdf"] = plots.pdf(figure)
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return len(files)
+    return files
 
 
 def in_order(runs: pd.DataFrame, condition_ids: list[str]) -> pd.DataFrame:
@@ -299,9 +296,9 @@ def forgetting(ledger: Ledger, runs: pd.DataFrame, metric: str) -> Section:
         "<p>ACF of each series, and the memory parameter d by local Whittle (n<sup>0.65</sup> frequencies) of the series and of the test residuals of every"
         " condition's median seed: a d above 0 there is long memory that the model left behind. <i>learned d</i>: the cell's own, averaged over the test part.</p>"
     )
-    responses = ledger.local() / "report" / "tables" / "responses.csv"
-    if responses.is_file():
-        known = pd.read_csv(responses).set_index("run_id")[["law", "power", "rate"]]
+    responses = ledger.text("report/tables/responses.csv")
+    if responses:
+        known = pd.read_csv(io.StringIO(responses)).set_index("run_id")[["law", "power", "rate"]]
         table = table.join(known, on="run_id")
         part.text += (
             "<p><i>law</i>: how the response of y<sub>t</sub> to x<sub>t-k</sub> decays over k (Definition 3 of Zhao et al. 2020), by AIC; <i>power</i> of k, or"
@@ -380,8 +377,8 @@ def provenance(runs: pd.DataFrame, record: dict[str, Any]) -> Section:
     return Section("Where these figures come from", text)
 
 
-def page(title: str, parts: Sequence[Section], folder: Path) -> str:
-    """The HTML of the report; its figures are those that :func:`export` wrote to the folder."""
+def page(title: str, parts: Sequence[Section], files: dict[str, bytes]) -> str:
+    """The HTML of the report; its figures are those among the files of :func:`rendered`."""
     body = []
     for part in parts:
         body += [f"<h2>{html.escape(part.title)}</h2>"] if part.title else []
@@ -392,7 +389,7 @@ def page(title: str, parts: Sequence[Section], folder: Path) -> str:
                 items = "".join(f"<li>{html.escape(str(line))}</li>" for line in lines["sentence"])
                 body.append(f"<h3>{html.escape(str(dataset))}</h3><ul>{items}</ul>")
             continue
-        body += [f"<figure>{(folder / 'figures' / f'{name}.svg').read_text()}</figure>" for name in part.figures]
+        body += [f"<figure>{files[f'figures/{name}.svg'].decode()}</figure>" for name in part.figures]
         body += [tables.as_html(table) for table in part.shown.values()]
     return PAGE.format(title=html.escape(title), body="\n".join(body))
 

@@ -52,7 +52,9 @@ def simulate(folder: Path, runs: int) -> None:
         )  # fmt: skip
         curves = [(np.exp(-np.linspace(0, 3, EPOCHS)) * e,) * 2 for e in error.astype(np.float32)]
         ledger.write(frame, curves, np.stack([cell.initial(seed) for seed in range(SEEDS)]))
-    ledger.put_text("config.yaml", yaml.safe_dump({"study": folder.name, "command": "simulated", "config": {}, "conditions": conditions}))
+    ledger.put(
+        "config.yaml", yaml.safe_dump({"study": folder.name, "command": "simulated", "config": {}, "conditions": conditions}).encode()
+    )
 
 
 def main() -> None:

@@ -46,17 +46,30 @@ class TrainingConfig:
 
 @dataclass
 class ComputeConfig:
+    where: str = "local"
+    address: str | None = None
+    slots: int | None = None
     cpus: int | None = None
     cpus_per_pack: int = 1
+    gpus_per_pack: float = 0.0
     pack_size: int | None = None
     max_failures: int = 2
-    checkpoint_every: float = 10.0
+    checkpoint_epochs: int = 500
+    checkpoint_seconds: float = 10.0
+    carry_code: bool = True
 
     def check(self) -> None:
-        for key in ("cpus", "cpus_per_pack", "pack_size"):
+        if self.where not in ("local", "cluster", "auto"):
+            raise unknown("place to compute", self.where, ("local", "cluster", "auto"))
+        for key in ("cpus", "cpus_per_pack", "pack_size", "slots", "checkpoint_epochs"):
             value = getattr(self, key)
             if value is not None and value < 1:
                 raise UserError(f"compute.{key} is {value}; expected at least 1.")
+        for key in ("gpus_per_pack", "checkpoint_seconds", "max_failures"):
+            if not getattr(self, key) >= 0:
+                raise UserError(f"compute.{key} is {getattr(self, key)}; expected 0 or more.")
+        if self.gpus_per_pack > 1 and self.gpus_per_pack != int(self.gpus_per_pack):
+            raise UserError(f"compute.gpus_per_pack is {self.gpus_per_pack:g}; expected a share of one GPU (0.25) or whole GPUs.")
 
 
 @dataclass

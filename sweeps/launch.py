@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import shutil
+import time
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import yaml
 from rich.console import Console
 
+import ltm
+from ltm import data
 from ltm.errors import UserError
+from sweeps import cluster, drivers
 from sweeps.config import Composed, StudyConfig
 from sweeps.ledger import Ledger
-from sweeps.plan import Pack, Plan, cut, make
+from sweeps.plan import Pack, Plan, SeedRun, cut, make
 from sweeps.progress import Progress, say
 from sweeps.tracking import Tracker, silence
 from sweeps.work import code_version, labels_of
 
 CONFIG = "config.yaml"
+FAILED, INTERRUPTED = 1, 130
 
 
 def run(study: Composed, command: str, console: Console) -> int:
@@ -30,28 +35,53 @@ def run(study: Composed, command: str, console: Console) -> int:
         command: the command line, for the study's record and for the words on how to go on.
 
     Returns:
-        Exit status: 0, or 1 where packs failed, or 130 after Ctrl-C.
+        Exit status: 0, or 1 where seed runs failed, or 130 after Ctrl-C.
     """
     config = study.config
     plan = make(study)
     name = config.study or f"{study.models[0]['name']}_{study.datasets[0]['name']}"
     ledger = Ledger(str(Path(config.root) / name) if "://" not in config.root else f"{config.root}/{name}")
     claim(ledger, plan, config, name, command)
-    done = ledger.done()
     runs = plan.runs
-    missing = [run for run in runs if run.run_id not in done]
+    missing = lacking(runs, ledger)
     say(
         console,
         f"study {name}: {len(plan.conditions)} conditions x {len(plan.seeds)} seeds = {len(runs)} seed runs;"
         f" {len(runs) - len(missing)} finished before, {len(missing)} to train",
     )
-    status = train(plan, cut(missing, workers(config), config.compute.pack_size), config, ledger, name, console) if missing else 0
-    left = len({run.run_id for run in runs} - ledger.done())
-    if left:
-        say(console, f"{len(runs) - left} of {len(runs)} seed runs are kept in {ledger.path}; go on with the same command:\n  {command}")
-    if left < len(runs):
+    status, seen = 0, set()
+    while missing and not status:
+        others = drivers.living(ledger)
+        free = [run for run in missing if not any(run.run_id in driver.taken for driver in others)]
+        for driver in others:
+            if driver.id not in seen:
+                seen.add(driver.id)
+                left = sum(run.run_id in driver.taken for run in missing)
+                say(
+                    console,
+                    f"another driver is at work on this study: {driver}; {left} seed runs are left to it, {len(free)} are trained here",
+                )
+        if free:
+            with drivers.Claim(ledger, [run.run_id for run in free]) as mine:
+                free = [run for run in free if run.run_id in mine.taken]
+                status = train(plan, free, config, ledger, name, console) if free else 0
+        else:
+            time.sleep(drivers.BEAT_SECONDS)
+        missing = lacking(runs, ledger)
+    if missing:
+        say(
+            console,
+            f"{len(runs) - len(missing)} of {len(runs)} seed runs are kept in {ledger.path}; go on with the same command:\n  {command}",
+        )
+    if len(missing) < len(runs):
         report(ledger, console)
     return status
+
+
+def lacking(runs: list[SeedRun], ledger: Ledger) -> list[SeedRun]:
+    """The seed runs that the ledger does not hold yet."""
+    done = ledger.done()
+    return [run for run in runs if run.run_id not in done]
 
 
 def claim(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, command: str) -> None:
@@ -75,81 +105,121 @@ def claim(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, command: s
         "config": {key: value for key, value in asdict(config).items() if key != "tracking"},
         "conditions": {**held, **mine},
     }
-    ledger.put_text(CONFIG, yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
+    ledger.put(CONFIG, yaml.safe_dump(record, sort_keys=False, allow_unicode=True).encode())
 
 
-def workers(config: StudyConfig) -> int:
-    """How many packs train at once."""
-    return max((config.compute.cpus or len(os.sched_getaffinity(0))) // config.compute.cpus_per_pack, 1)
-
-
-def train(plan: Plan, packs: list[Pack], config: StudyConfig, ledger: Ledger, name: str, console: Console) -> int:
-    """Train packs with Ray Tune. Returns the exit status."""
-    tracker = Tracker(config.tracking, name, ledger, [run for pack in packs for run in pack.runs])
+def train(plan: Plan, missing: list[SeedRun], config: StudyConfig, ledger: Ledger, name: str, console: Console) -> int:
+    """Train seed runs with Ray Tune: packs that fail are split until the culprits are alone. Returns the exit status."""
+    tracker = Tracker(config.tracking, name, ledger, missing)
     silence()
-    quiet(config.verbose)
+    slots = cluster.connect(config.compute, config.verbose)
     import ray
-    from ray import tune
 
-    from sweeps.trainable import STEP_SECONDS, PackTrainable, Watcher
-
-    ray.init(
-        address="local",
-        num_cpus=workers(config) * config.compute.cpus_per_pack,
-        include_dashboard=False,
-        log_to_driver=config.verbose,
-        logging_level=logging.INFO if config.verbose else logging.ERROR,
-    )
-    scratch = ledger.local().absolute() / ".tune"
-    by_id = {pack.id: pack for pack in packs}
     max_epochs = max(condition.training["max_epochs"] for condition in plan.conditions)
+    packs = cut(missing, slots, config.compute.pack_size)
     progress = Progress(console, {pack.id: len(pack.runs) for pack in packs}, max_epochs)
-    trials = [
-        {"pack": pack.to_dict(), "pack_id": pack.id, "labels": labels_of(plan, pack), "folder": ledger.uri,
-         "engine": config.engine, "threads": config.compute.cpus_per_pack}
-        for pack in packs
-    ]  # fmt: skip
-    tuner = tune.Tuner(
-        tune.with_resources(PackTrainable, {"cpu": config.compute.cpus_per_pack}),
-        param_space={"work": tune.grid_search(trials)},
-        tune_config=tune.TuneConfig(reuse_actors=True),
-        run_config=tune.RunConfig(
-            name="packs",
-            storage_path=str(scratch),
-            callbacks=[Watcher(progress, tracker, by_id)],
-            verbose=1 if config.verbose else 0,
-            failure_config=tune.FailureConfig(max_failures=config.compute.max_failures),
-            checkpoint_config=tune.CheckpointConfig(
-                num_to_keep=1, checkpoint_frequency=max(round(config.compute.checkpoint_every / STEP_SECONDS), 1)
-            ),
-        ),
-    )
+    status, culprits = 0, 0
     try:
         with progress:
-            results = tuner.fit()
+            for attempt in range(1_000):
+                failures = fit(plan, packs, config, ledger, progress, tracker)
+                if len(progress.finished) + len(progress.failed) < len(progress.lanes):
+                    status = INTERRUPTED
+                    break
+                if stop := next((error for kind, error in failures.values() if kind != "pack"), None):
+                    say(console, f"stopped: {stop}")
+                    status = FAILED
+                    break
+                packs, alone = halves({pack.id: pack for pack in packs}, failures, progress)
+                if alone:
+                    culprits += len(alone)
+                    ledger.fail(pd.DataFrame([(run.run_id, plan.labels[run.condition.id], run.seed, error) for run, error in alone],
+                                             columns=["run_id", "condition", "seed", "error"]))  # fmt: skip
+                if not packs:
+                    break
+                time.sleep(min(0.5 * 2**attempt, 30.0))
     finally:
         sync = tracker.close()
         ray.shutdown()
     if sync and config.verbose:
         say(console, f"W&B files are offline; send them with: {sync}")
-    failures = Counter(str(error).strip().splitlines()[-1] for error in results.errors)
-    for message, count in failures.items():
-        say(console, f"{count} packs failed: {message}")
-    interrupted = len(progress.finished) + len(results.errors) < len(packs)
-    if not failures and not interrupted:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return 1 if failures else 130 if interrupted else 0
+    if culprits:
+        say(console, in_words(ledger.failures()))
+    if not status:
+        shutil.rmtree(scratch(ledger), ignore_errors=True)
+    return status or (FAILED if culprits else 0)
 
 
-def quiet(verbose: bool) -> None:
-    """Settings that Ray reads from the environment, before it is imported."""
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if not verbose:
-        os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-        logging.getLogger("ray").setLevel(logging.ERROR)
+def fit(
+    plan: Plan, packs: list[Pack], config: StudyConfig, ledger: Ledger, progress: Progress, tracker: Tracker
+) -> dict[str, tuple[str, str]]:
+    """One run of Tune over these packs. Returns kind and error of those that failed, by pack id."""
+    from ray import tune
+
+    from sweeps.trainable import PackTrainable, Watcher
+
+    compute = config.compute
+    common = {
+        "folder": ledger.uri, "engine": config.engine, "threads": compute.cpus_per_pack, "version": ltm.__version__, "code": code_version(),
+        "checkpoint_epochs": compute.checkpoint_epochs, "checkpoint_seconds": compute.checkpoint_seconds,
+    }  # fmt: skip
+    trials = [{"pack": pack.to_dict(), "pack_id": pack.id, "labels": labels_of(plan, pack), **common} for pack in packs]
+    series = {run.condition.fingerprint: run.condition.dataset for pack in packs for run in pack.runs[:1]}
+    watcher = Watcher(progress, tracker, {pack.id: pack for pack in packs})
+    resources = {"cpu": compute.cpus_per_pack, **({"gpu": compute.gpus_per_pack} if compute.gpus_per_pack else {})}
+    known = tune.with_parameters(PackTrainable, series={key: data.build(dataset) for key, dataset in series.items()})
+    tune.Tuner(
+        tune.with_resources(known, resources),
+        param_space={"work": tune.grid_search(trials)},
+        tune_config=tune.TuneConfig(reuse_actors=True),
+        run_config=tune.RunConfig(
+            name=f"packs-{time.time_ns()}",
+            callbacks=[watcher],
+            verbose=1 if config.verbose else 0,
+            failure_config=tune.FailureConfig(max_failures=compute.max_failures),
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+            **storage(ledger),
+        ),
+    ).fit()
+    return watcher.failures
+
+
+def scratch(ledger: Ledger) -> Path:
+    """Where Tune keeps its state and checkpoints of a local study."""
+    return ledger.local().absolute() / ".tune"
+
+
+def storage(ledger: Ledger) -> dict[str, Any]:
+    """Tune's storage: beside the ledger, where every node reaches it."""
+    if ledger.is_local:
+        return {"storage_path": str(scratch(ledger))}
+    return {"storage_path": f"{ledger.path}/.tune", "storage_filesystem": ledger.fs}
+
+
+def halves(
+    packs: dict[str, Pack], failures: dict[str, tuple[str, str]], progress: Progress
+) -> tuple[list[Pack], list[tuple[SeedRun, str]]]:
+    """Failed packs in halves, to be tried again, and the seed runs that failed alone, with their errors."""
+    again: list[Pack] = []
+    alone: list[tuple[SeedRun, str]] = []
+    for key, (_, error) in failures.items():
+        runs = packs[key].runs
+        if len(runs) == 1:
+            alone.append((runs[0], error))
+            continue
+        parts = [Pack(runs[: len(runs) // 2]), Pack(runs[len(runs) // 2 :])]
+        progress.split(key, {part.id: len(part.runs) for part in parts})
+        again += parts
+    return again, alone
+
+
+def in_words(failures: pd.DataFrame) -> str:
+    """What failed and why: a line an error, with how often and where first."""
+    lines = [f"{len(failures)} seed runs failed; the same command tries them again:"]
+    for error, count in Counter(failures["error"]).most_common(10):
+        first = failures[failures["error"] == error].iloc[0]
+        lines.append(f"  {count} x {error} (first: {first['condition']}, seed {first['seed']})")
+    return "\n".join(lines)
 
 
 def report(ledger: Ledger, console: Console) -> None:

@@ -24,13 +24,22 @@ pack               the file that holds the row
 ``curves/*.parquet`` has what is large and seldom read, under the same file names: ``run_id``, the lists ``train_loss`` and
 ``validation_loss`` by epoch, and ``parameters``, those of the best epoch, flat, in the order of the cell's ``parameters()``
 (since schema 2; missing in older files).
+
+``failures/*.parquet`` names the seed runs that could not be trained: ``run_id``, ``condition``, ``seed``, ``error``. They are not
+finished: the same command tries them again.
+
+The folder may be local or on any storage that ``pyarrow.fs`` knows (``s3://``, ``gs://``). A local file is written under a temporary name
+and renamed; an object appears with its last byte. So a file is whole or not there, on either.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +73,19 @@ CURVES = pa.schema(
 )
 
 
+FAILURES = pa.schema(
+    [("run_id", pa.string()), ("condition", pa.string()), ("seed", pa.int64()), ("error", pa.string())],
+    metadata={"ltm.schema": SCHEMA_VERSION},
+)
+
+READERS = 8
+"""Files read at once."""
+
+
+class StorageError(UserError):
+    """The storage of a study does not take or give what it should."""
+
+
 class Ledger:
     """The results of one study. ``folder`` is a path or any URI that ``pyarrow.fs`` knows."""
 
@@ -72,12 +94,15 @@ class Ledger:
         try:
             self.fs, self.path = pafs.FileSystem.from_uri(self.uri)
         except (pa.ArrowInvalid, OSError) as error:
-            raise UserError(f"results folder '{self.uri}' cannot be used: {error}") from None
+            raise UserError(f"results folder '{self.uri}' cannot be used: {reason(error)}") from None
 
-    def files(self, kind: str) -> list[str]:
-        """Paths of the finished files of ``runs`` or ``curves``."""
-        found = self.fs.get_file_info(pafs.FileSelector(f"{self.path}/{kind}", allow_not_found=True))
-        return sorted(info.path for info in found if info.extension == "parquet" and not info.base_name.startswith("."))
+    def files(self, kind: str, end: str = "parquet") -> list[str]:
+        """Paths of the finished files of ``runs``, ``curves`` or another folder of the study, by name."""
+        try:
+            found = self.fs.get_file_info(pafs.FileSelector(f"{self.path}/{kind}", allow_not_found=True))
+        except OSError as error:
+            raise StorageError(f"results folder '{self.uri}' cannot be read: {reason(error)}") from None
+        return sorted(info.path for info in found if info.extension == end and not info.base_name.startswith("."))
 
     def write(self, runs: pd.DataFrame, curves: Sequence[tuple[np.ndarray, np.ndarray]], parameters: np.ndarray) -> str:
         """Add one pack: its rows (all of ``COLUMNS`` but ``pack``), and the curves and best parameters ``(S, N)`` of the same lanes.
@@ -86,26 +111,66 @@ class Ledger:
 
         Returns:
             The name of the new files.
+
+        Raises:
+            StorageError: the folder cannot be written; nothing of the pack is in the ledger then.
         """
         name = f"{runs['run_id'].iloc[0]}-{uuid.uuid4().hex[:8]}"
         train, validation = zip(*curves, strict=True)
         lists = {"train_loss": list(train), "validation_loss": list(validation), "parameters": list(parameters)}
-        table = pa.table({"run_id": list(runs["run_id"]), **lists}, schema=CURVES)
-        self._put(f"curves/{name}", table)
-        self._put(f"runs/{name}", pa.Table.from_pandas(runs.assign(pack=name)[COLUMNS], schema=SCHEMA, preserve_index=False))
+        self.put_table(f"curves/{name}", pa.table({"run_id": list(runs["run_id"]), **lists}, schema=CURVES))
+        self.put_table(f"runs/{name}", pa.Table.from_pandas(runs.assign(pack=name)[COLUMNS], schema=SCHEMA, preserve_index=False))
         return name
 
-    def _put(self, name: str, table: pa.Table) -> None:
+    def put_table(self, name: str, table: pa.Table) -> None:
+        """Write one Parquet file, with checksums of its pages."""
+        buffer = pa.BufferOutputStream()
+        pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
+        self.put(f"{name}.parquet", buffer.getvalue())
+
+    def put(self, name: str, content: bytes | pa.Buffer) -> None:
+        """Write one file of the study, whole or not at all.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
         folder, _, base = f"{self.path}/{name}".rpartition("/")
-        self.fs.create_dir(folder, recursive=True)
-        temporary = f"{folder}/.{base}.tmp"
-        pq.write_table(table, temporary, filesystem=self.fs, compression="zstd")
-        self.fs.move(temporary, f"{folder}/{base}.parquet")
+        try:
+            if not self.is_local:
+                with self.fs.open_output_stream(f"{folder}/{base}") as stream:
+                    stream.write(content)
+                return
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            temporary = Path(folder) / f".{base}.{uuid.uuid4().hex[:8]}.tmp"
+            try:
+                temporary.write_bytes(content)
+                temporary.replace(f"{folder}/{base}")
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise StorageError(f"results folder '{self.uri}' cannot be written ({reason(error)}); choose another with root=DIR.") from None
+
+    def delete(self, paths: Iterable[str]) -> None:
+        """Delete files by the paths of :meth:`files`; those that are gone already are passed over."""
+        for path in paths:
+            with contextlib.suppress(FileNotFoundError):
+                self.fs.delete_file(path)
 
     def runs(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Every finished seed run, a row each; no ``run_id`` twice. Columns: see the module's docstring."""
         frame = self._read("runs", SCHEMA, columns)
         return frame.drop_duplicates("run_id", ignore_index=True)
+
+    def failures(self) -> pd.DataFrame:
+        """The seed runs that failed and did not finish since, with the last error of each."""
+        frame = self._read("failures", FAILURES, None).drop_duplicates("run_id", keep="last")
+        return frame[~frame["run_id"].isin(self.done())].reset_index(drop=True) if len(frame) else frame
+
+    def fail(self, failures: pd.DataFrame) -> None:
+        """Record seed runs that could not be trained: ``run_id``, ``condition``, ``seed``, ``error``."""
+        table = pa.Table.from_pandas(failures, schema=FAILURES, preserve_index=False)
+        self.put_table(f"failures/{time.time_ns():020d}-{uuid.uuid4().hex[:8]}", table)
 
     def curves(self, runs: pd.DataFrame | None = None) -> pd.DataFrame:
         """Loss by epoch, a row a seed run: ``run_id``, ``train_loss``, ``validation_loss`` (arrays); of these rows, or of all."""
@@ -122,55 +187,65 @@ class Ledger:
         return frame.drop_duplicates("run_id", ignore_index=True)
 
     def _read(self, kind: str, schema: pa.Schema, columns: Sequence[str] | None, packs: set[str] | None = None) -> pd.DataFrame:
-        tables = []
-        for path in self.files(kind):
-            if packs is not None and Path(path).stem not in packs:
-                continue
-            try:
-                file = pq.ParquetFile(path, filesystem=self.fs)
-                version = (file.schema_arrow.metadata or {}).get(b"ltm.schema")
-                if version is None or int(version) > int(SCHEMA_VERSION):
-                    raise UserError(f"{path} was written by a newer version of ltm (schema {version!r}); upgrade ltm to read it.")
-                tables.append(file.read(columns=list(columns) if columns else None))
-            except (pa.ArrowInvalid, OSError) as error:
-                raise UserError(
-                    f"{path} is damaged ({error}); move it away, and the same sweep command trains its seed runs again."
-                ) from None
+        paths = [path for path in self.files(kind) if packs is None or Path(path).stem in packs]
+        with ThreadPoolExecutor(READERS) as readers:
+            tables = list(readers.map(lambda path: self.table(path, columns), paths))
         if not tables:
             return schema.empty_table().to_pandas()[list(columns) if columns else schema.names]
         frame = pa.concat_tables(tables, promote_options="default").to_pandas()
         return frame.astype({"K": "Int64"}) if "K" in frame else frame
+
+    def table(self, path: str, columns: Sequence[str] | None = None, checked: bool = False) -> pa.Table:
+        """One file of the ledger; ``checked`` verifies the checksums of its pages.
+
+        Raises:
+            UserError: a damaged file, or one of a newer version of ltm.
+        """
+        try:
+            with self.fs.open_input_file(path) as source:
+                file = pq.ParquetFile(source, page_checksum_verification=checked)
+                version = (file.schema_arrow.metadata or {}).get(b"ltm.schema")
+                if version is None or int(version) > int(SCHEMA_VERSION):
+                    raise UserError(f"{path} was written by a newer version of ltm (schema {version!r}); upgrade ltm to read it.")
+                return file.read(columns=list(columns) if columns else None, use_threads=False)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise UserError(
+                f"{path} is damaged ({reason(error)}); move it away, and the same sweep command trains its seed runs again."
+            ) from None
 
     def done(self) -> set[str]:
         """The ``run_id`` of every finished seed run."""
         return set(self.runs(["run_id"])["run_id"])
 
     def text(self, name: str) -> str | None:
-        """The content of a text file of the study, or None where there is none."""
-        path = f"{self.path}/{name}"
-        if self.fs.get_file_info(path).type == pafs.FileType.NotFound:
-            return None
-        with self.fs.open_input_stream(path) as stream:
-            return stream.read().decode()
-
-    def put_text(self, name: str, content: str) -> None:
-        """Write a text file of the study, whole or not at all.
+        """The content of a text file of the study, or None where there is none.
 
         Raises:
-            UserError: the folder cannot be written.
+            StorageError: the storage does not answer, or refuses.
         """
+        path = f"{self.path}/{name}"
         try:
-            self.fs.create_dir(self.path, recursive=True)
-            temporary = f"{self.path}/.{name}.{uuid.uuid4().hex[:8]}"
-            with self.fs.open_output_stream(temporary) as stream:
-                stream.write(content.encode())
-            self.fs.move(temporary, f"{self.path}/{name}")
+            if self.fs.get_file_info(path).type == pafs.FileType.NotFound:
+                return None
+            with self.fs.open_input_stream(path) as stream:
+                return str(stream.read().decode())
         except OSError as error:
-            raise UserError(f"results folder '{self.uri}' cannot be written ({error}); choose another with root=DIR.") from None
+            raise StorageError(f"results folder '{self.uri}' cannot be read: {reason(error)}") from None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the study lies in a folder of this machine (or one mounted on it)."""
+        return isinstance(self.fs, pafs.LocalFileSystem)
 
     def local(self) -> Path:
-        """The study as a local folder, for what only works there (report, W&B files)."""
-        return Path(self.path) if isinstance(self.fs, pafs.LocalFileSystem) else Path("results") / Path(self.path).name
+        """A local folder for what only works there (W&B files, Tune's scratch): the study's own, or ``results/STUDY``."""
+        return Path(self.path) if self.is_local else Path("results") / Path(self.path).name
+
+
+def reason(error: Exception) -> str:
+    """The first line of a storage's error, short enough to read."""
+    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return line if len(line) < 200 else line[:200] + "..."
 
 
 def condition_config(row: pd.Series) -> dict[str, object]:

@@ -49,6 +49,7 @@ class Progress:
     logged: float = field(default_factory=time.monotonic)
     live: Live | None = None
     notes: set[str] = field(default_factory=set)
+    resumed: set[tuple[str, int]] = field(default_factory=set)
 
     def __enter__(self) -> Progress:
         if self.console.is_terminal:
@@ -71,6 +72,17 @@ class Progress:
         if self.live is None and (now - self.logged > LOG_SECONDS or len(self.finished) == len(self.lanes)):
             self.logged = now
             say(self.console, self.line())
+
+    def log(self, text: str) -> None:
+        """A line above the live one."""
+        say(self.console, text)
+
+    def split(self, pack: str, parts: dict[str, int]) -> None:
+        """A failed pack is tried again as these, or given up where there are none."""
+        if parts:
+            self.failed.discard(pack)
+            del self.lanes[pack]
+            self.lanes.update(parts)
 
     def note(self, text: str) -> None:
         """Show a line once, however many packs report it."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from ray import tune
 
-from sweeps.ledger import Ledger
+import ltm
+from ltm.data import Series
+from ltm.errors import UserError
+from sweeps.ledger import Ledger, StorageError
 from sweeps.plan import Pack
 from sweeps.progress import Progress
 from sweeps.tracking import Tracker
@@ -18,44 +23,119 @@ from sweeps.work import rows_of, training_of
 STEP_SECONDS = 1.0
 """A trial reports about once in so many seconds."""
 
+WRITE_RETRIES = (1.0, 4.0, 16.0)
+"""Seconds waited before the results of a pack are written once more."""
+
+REFUSED, STORAGE, PACK = "refused", "storage", "pack"
+"""Why a pack failed: it must not run here at all; its results cannot be written; or its training raised, which one lane may be to blame for."""
+
 
 class PackTrainable(tune.Trainable):
     """Trains one pack a trial; the actor is reused for the next one.
 
-    Config, under the one key ``work``: ``pack``, ``labels``, ``folder``, ``engine`` and ``threads``.
+    Config, under the one key ``work``: ``pack``, ``labels``, ``folder``, ``engine``, ``threads``, ``version``, ``code``, ``checkpoint_epochs``,
+    ``checkpoint_seconds``. A failure is a result like any other (``error`` and ``kind``), so that Tune starts again only what was killed.
     """
 
-    def setup(self, config: dict[str, Any]) -> None:
-        self.work = config["work"]
+    def setup(self, config: dict[str, Any], series: Mapping[str, Series] | None = None) -> None:
+        self.work, self.error, self.kind = config["work"], "", ""
+        self.resumed, self.saved_epoch, self.saved_at = -1, 0, time.monotonic()
         torch.set_num_threads(self.work["threads"])
-        self.pack = Pack.from_dict(self.work["pack"])
-        self.training = training_of(self.pack, self.work["engine"], self.work["threads"])
+        try:
+            self.check()
+            self.pack = Pack.from_dict(self.work["pack"])
+            self.training = training_of(self.pack, self.work["engine"], self.work["threads"], series)
+        except UserError as error:
+            self.error, self.kind = str(error), REFUSED
+        except Exception as error:
+            self.error, self.kind = f"{type(error).__name__}: {error}", PACK
+
+    def check(self) -> None:
+        """Refuse a node that has another version, or that does not see the study's folder."""
+        if self.work["version"] != ltm.__version__:
+            raise UserError(
+                f"node {socket.gethostname()} has ltm {ltm.__version__}, the driver {self.work['version']}; install one version on all, or let the"
+                " driver carry its own (compute.carry_code=true)."
+            )
+        if Ledger(self.work["folder"]).text("config.yaml") is None:
+            raise UserError(
+                f"node {socket.gethostname()} does not see {self.work['folder']}; on several nodes root must be shared: a mounted folder, or s3://."
+            )
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
+        try:
+            if not self.error:
+                self.advance()
+        except StorageError as error:
+            self.error, self.kind = str(error), STORAGE
+        except Exception as error:  # one pack must not stop a study: what it raised is recorded
+            self.error, self.kind = f"{type(error).__name__}: {error}", PACK
+        if self.error:
+            return {
+                "done": True,
+                "error": self.error,
+                "kind": self.kind,
+                "seed_epochs": 0,
+                "epoch": 0,
+                "resumed": self.resumed,
+                "why_slow": "",
+            }
+        training = self.training
+        epoch = int(training.state.epoch.max())
+        due = (
+            epoch - self.saved_epoch >= self.work["checkpoint_epochs"] or time.monotonic() - self.saved_at > self.work["checkpoint_seconds"]
+        )
+        return {
+            "done": training.done, "error": "", "kind": "", "seed_epochs": training.epochs, "epoch": epoch, "resumed": self.resumed,
+            "why_slow": training.engine.why, "should_checkpoint": due and not training.done,
+        }  # fmt: skip
+
+    def advance(self) -> None:
+        """Advance for about a second, at most to the next checkpoint; write the results of a pack that is done."""
         end = time.monotonic() + STEP_SECONDS
         while not self.training.done and time.monotonic() < end:
-            self.training.advance(epochs=10)
+            left = self.saved_epoch + self.work["checkpoint_epochs"] - int(self.training.state.epoch.max())
+            if left <= 0:
+                break
+            self.training.advance(epochs=min(10, left))
         if self.training.done:
-            rows = rows_of(self.pack, self.training, self.work["labels"])
-            Ledger(self.work["folder"]).write(rows, self.training.curves(), self.training.state.best_params)
-        return {"done": self.training.done, "seed_epochs": self.training.epochs, "why_slow": self.training.engine.why}
+            rows = rows_of(self.pack, self.training, self.work["labels"]).assign(code=self.work["code"])
+            self.write(Ledger(self.work["folder"]), rows, self.training.curves(), self.training.state.best_params)
+
+    def write(self, ledger: Ledger, *results: Any) -> None:
+        """Write a pack to the ledger; a storage that fails is tried again for a while, as the results are worth it."""
+        for wait in (*WRITE_RETRIES, None):
+            try:
+                ledger.write(*results)
+                return
+            except StorageError:
+                if wait is None:
+                    raise
+                time.sleep(wait)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        (Path(checkpoint_dir) / "pack.npz").write_bytes(self.training.checkpoint())
+        if not self.error:
+            (Path(checkpoint_dir) / "pack.npz").write_bytes(self.training.checkpoint())
+            self.saved_epoch, self.saved_at = int(self.training.state.epoch.max()), time.monotonic()
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        self.training.restore((Path(checkpoint) / "pack.npz").read_bytes())
+        file = Path(checkpoint) / "pack.npz"
+        if file.exists() and not self.error:
+            self.training.restore(file.read_bytes())
+            self.resumed = self.saved_epoch = int(self.training.state.epoch.max())
 
 
 class Watcher(tune.Callback):
-    """Tells progress and tracker what trials report. ``packs`` is by id."""
+    """Tells progress and tracker what trials report, and collects the packs that failed. ``packs`` is by id."""
 
     def __init__(self, progress: Progress, tracker: Tracker, packs: dict[str, Pack]) -> None:
         self.progress, self.tracker, self.packs = progress, tracker, packs
+        self.failures: dict[str, tuple[str, str]] = {}
+        self.reported: dict[str, int] = {}
 
     def __reduce__(self) -> Any:
         # Tune pickles its callbacks into its experiment state, which is never read here: the ledger knows what is done.
@@ -63,10 +143,24 @@ class Watcher(tune.Callback):
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
         pack = trial.config["work"]["pack_id"]
+        if result["error"]:
+            self.failures[pack] = (result["kind"], result["error"])
+            self.progress.update(pack, 0, failed=True)
+            return
+        before = self.reported.get(pack, 0)
+        if result["epoch"] < before or (result["resumed"] >= 0 and before and (pack, result["resumed"]) not in self.progress.resumed):
+            start = max(result["resumed"], 0)
+            self.progress.resumed.add((pack, result["resumed"]))
+            self.progress.log(
+                f"pack {pack[:8]} was interrupted after epoch {before} and goes on from epoch {start}: {max(before - start, 0)} epochs lost"
+            )
+        self.reported[pack] = result["epoch"]
         self.progress.note(result["why_slow"])
         self.progress.update(pack, result["seed_epochs"], done=result["done"])
         if result["done"]:
             self.tracker.finished(self.packs[pack].runs)
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        self.progress.update(trial.config["work"]["pack_id"], 0, failed=True)
+        pack = trial.config["work"]["pack_id"]
+        self.failures[pack] = (PACK, "its worker died again and again (killed, or out of memory)")
+        self.progress.update(pack, 0, failed=True)

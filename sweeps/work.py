@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -11,15 +12,16 @@ import pandas as pd
 
 import ltm
 from ltm import cells, data
+from ltm.data import Series
 from ltm.engine import Protocol
 from ltm.training import Training
 from sweeps.plan import Pack, Plan
 
 
-def training_of(pack: Pack, engine: str = "auto", threads: int = 1) -> Training:
-    """The pack's training, at its start."""
+def training_of(pack: Pack, engine: str = "auto", threads: int = 1, known: Mapping[str, Series] | None = None) -> Training:
+    """The pack's training, at its start. ``known``: series by fingerprint, for nodes that lack the data files."""
     condition = pack.runs[0].condition
-    series = data.build(condition.dataset)
+    series = (known or {}).get(condition.fingerprint) or data.build(condition.dataset)
     cell = cells.build(condition.model, len(series.values) - 1)
     protocol = Protocol(**{key: condition.training[key] for key in ("max_epochs", "patience", "min_delta")})
     lanes = [run.condition.lane(run.seed) for run in pack.runs]

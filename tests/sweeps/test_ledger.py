@@ -77,4 +77,4 @@ def test_damage_and_newer_versions_are_named(tmp_path: Path) -> None:
 def test_an_unwritable_root_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written.*root=DIR"):
-        Ledger(tmp_path / "file" / "study").put_text("config.yaml", "")
+        Ledger(tmp_path / "file" / "study").put("config.yaml", b"")

@@ -1,0 +1,123 @@
+"""Where packs train: a Ray of this machine, or a running cluster; and how many packs it holds at once."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import ltm
+from ltm.errors import UserError
+from sweeps.config import ComputeConfig
+
+ANSWER_SECONDS = 5.0
+
+
+def connect(compute: ComputeConfig, verbose: bool = False) -> int:
+    """Start or join Ray. Returns how many packs can train at once.
+
+    Raises:
+        UserError: no cluster answers, or no node can hold a pack.
+    """
+    quiet(verbose)
+    import ray
+
+    common: dict[str, Any] = {"log_to_driver": verbose, "logging_level": logging.INFO if verbose else logging.ERROR}
+    address = compute.address or os.environ.get("RAY_ADDRESS")
+    if compute.where == "local":
+        cpus = local_slots(compute) * compute.cpus_per_pack
+        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **common)
+    else:
+        if address and address.startswith("ray://"):
+            raise UserError(
+                f"the address '{address}' is that of a Ray client; run the sweep on the cluster instead: ray submit or ray job submit (see README)."
+            )
+        try:
+            if address and address not in ("auto", "local"):
+                answers(address)
+            ray.init(address=address or "auto", runtime_env=carried(compute), **common)
+        except (ConnectionError, ValueError) as error:
+            if compute.where == "auto" and not address:
+                return connect_local(compute, verbose)
+            raise UserError(
+                f"no Ray cluster answers at '{address or 'auto'}' ({first_line(error)}); start one (ray up cluster.yaml, or ray start --head),"
+                " name it with compute.address=HOST:PORT or RAY_ADDRESS, or run here with compute=local."
+            ) from None
+    return slots(compute, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+
+
+def connect_local(compute: ComputeConfig, verbose: bool) -> int:
+    """``compute=auto`` without a cluster."""
+    from dataclasses import replace
+
+    return connect(replace(compute, where="local"), verbose)
+
+
+def local_slots(compute: ComputeConfig) -> int:
+    """How many packs this machine trains at once, by its cores."""
+    return max((compute.cpus or len(os.sched_getaffinity(0))) // compute.cpus_per_pack, 1)
+
+
+def slots(compute: ComputeConfig, nodes: list[dict[str, float]]) -> int:
+    """How many packs these nodes hold at once; ``compute.slots`` where a cluster grows on demand.
+
+    Args:
+        nodes: the resources of every node, such as ``{"CPU": 8, "GPU": 1}``.
+
+    Raises:
+        UserError: a pack asks for more than any node has.
+    """
+    held = 0
+    for node in nodes:
+        by_gpu = math.floor(node.get("GPU", 0) / compute.gpus_per_pack + 1e-9) if compute.gpus_per_pack else math.inf
+        held += int(min(node.get("CPU", 0) // compute.cpus_per_pack, by_gpu))
+    if compute.slots:
+        return compute.slots
+    if not held:
+        most = {name: max((node.get(name, 0) for node in nodes), default=0) for name in ("CPU", "GPU")}
+        raise UserError(
+            f"a pack asks for {compute.cpus_per_pack} CPUs and {compute.gpus_per_pack:g} GPUs; the largest of {len(nodes)} nodes has {most['CPU']:g} and"
+            f" {most['GPU']:g}. Ask for less (compute.cpus_per_pack, compute.gpus_per_pack); where the cluster grows on demand, say to how"
+            " many packs at once with compute.slots=N."
+        )
+    return held
+
+
+def answers(address: str) -> None:
+    """Whether anything listens at ``HOST:PORT``.
+
+    Raises:
+        ConnectionError: nothing does, within a few seconds.
+        ValueError: not an address.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError("expected HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
+    except OSError as error:
+        raise ConnectionError(str(error)) from None
+
+
+def carried(compute: ComputeConfig) -> dict[str, Any]:
+    """The runtime environment of the workers: the code as the driver has it, and nothing else (no variables, no files)."""
+    root = Path(ltm.__file__).parents[1]
+    return {"py_modules": [str(root / name) for name in ("ltm", "sweeps", "analysis")]} if compute.carry_code else {}
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def quiet(verbose: bool) -> None:
+    """Settings that Ray reads from the environment, before it is imported."""
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not verbose:
+        os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+        logging.getLogger("ray").setLevel(logging.ERROR)
