@@ -405,7 +405,7 @@ def to_terminal(runs: pd.DataFrame, parts: Sequence[Section], options: Options, 
     missing = missing_runs(runs, {})
     if missing:
         console.print(missing, highlight=False)
-    most = 1 + (runs["model"].nunique() if "Filter length K" in by_title else 0)
+    advice = by_title["Filter length K"].kept["filter_trend"] if "Filter length K" in by_title else pd.DataFrame({"dataset": []})
     for dataset, lines in by_title["Verdicts"].kept["sentences"].groupby("dataset", sort=False):
-        for sentence in lines["sentence"].head(most):
+        for sentence in lines["sentence"].head(1 + int((advice["dataset"] == dataset).sum())):
             console.print(f"{dataset}: {sentence}", highlight=False, soft_wrap=True)

@@ -130,7 +130,7 @@ def train(plan: Plan, missing: list[SeedRun], config: StudyConfig, ledger: Ledge
                     say(console, f"stopped: {stop}")
                     status = FAILED
                     break
-                packs, alone = halves({pack.id: pack for pack in packs}, failures, progress)
+                packs, alone = parts_of({pack.id: pack for pack in packs}, failures, progress)
                 if alone:
                     culprits += len(alone)
                     ledger.fail(pd.DataFrame([(run.run_id, plan.labels[run.condition.id], run.seed, error) for run, error in alone],
@@ -196,10 +196,13 @@ def storage(ledger: Ledger) -> dict[str, Any]:
     return {"storage_path": f"{ledger.path}/.tune", "storage_filesystem": ledger.fs}
 
 
-def halves(
+def parts_of(
     packs: dict[str, Pack], failures: dict[str, tuple[str, str]], progress: Progress
 ) -> tuple[list[Pack], list[tuple[SeedRun, str]]]:
-    """Failed packs in halves, to be tried again, and the seed runs that failed alone, with their errors."""
+    """Failed packs in parts, to be tried again, and the seed runs that failed alone, with their errors.
+
+    A pack that ran out of memory is halved; one that raised is cut in four, to find the seed run to blame in fewer turns.
+    """
     again: list[Pack] = []
     alone: list[tuple[SeedRun, str]] = []
     for key, (_, error) in failures.items():
@@ -207,7 +210,8 @@ def halves(
         if len(runs) == 1:
             alone.append((runs[0], error))
             continue
-        parts = [Pack(runs[: len(runs) // 2]), Pack(runs[len(runs) // 2 :])]
+        size = -(-len(runs) // (2 if "memory" in error.lower() else 4))
+        parts = [Pack(runs[i : i + size]) for i in range(0, len(runs), size)]
         progress.split(key, {part.id: len(part.runs) for part in parts})
         again += parts
     return again, alone

@@ -28,13 +28,14 @@ pack               the file that holds the row
 ``failures/*.parquet`` names the seed runs that could not be trained: ``run_id``, ``condition``, ``seed``, ``error``. They are not
 finished: the same command tries them again.
 
-The folder may be local or on any storage that ``pyarrow.fs`` knows (``s3://``, ``gs://``). A local file is written under a temporary name
+Files are called ``PACK.CHECKSUM.parquet``. The folder may be local or on any storage that ``pyarrow.fs`` knows (``s3://``, ``gs://``). A local file is written under a temporary name
 and renamed; an object appears with its last byte. So a file is whole or not there, on either.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import time
 import uuid
@@ -104,6 +105,11 @@ class Ledger:
             raise StorageError(f"results folder '{self.uri}' cannot be read: {reason(error)}") from None
         return sorted(info.path for info in found if info.extension == end and not info.base_name.startswith("."))
 
+    def times(self, kind: str) -> dict[str, float]:
+        """When each file was written, by the storage's clock (seconds), by name without ending."""
+        found = self.fs.get_file_info(pafs.FileSelector(f"{self.path}/{kind}", allow_not_found=True))
+        return {pack_of(info.path): info.mtime.timestamp() for info in found if info.extension == "parquet" and info.mtime}
+
     def write(self, runs: pd.DataFrame, curves: Sequence[tuple[np.ndarray, np.ndarray]], parameters: np.ndarray) -> str:
         """Add one pack: its rows (all of ``COLUMNS`` but ``pack``), and the curves and best parameters ``(S, N)`` of the same lanes.
 
@@ -123,10 +129,11 @@ class Ledger:
         return name
 
     def put_table(self, name: str, table: pa.Table) -> None:
-        """Write one Parquet file, with checksums of its pages."""
+        """Write one Parquet file as ``NAME.CHECKSUM.parquet``; the checksum is that of its bytes (:func:`checksum`)."""
         buffer = pa.BufferOutputStream()
-        pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
-        self.put(f"{name}.parquet", buffer.getvalue())
+        pq.write_table(table, buffer, compression="zstd")
+        content = buffer.getvalue()
+        self.put(f"{name}.{checksum(content)}.parquet", content)
 
     def put(self, name: str, content: bytes | pa.Buffer) -> None:
         """Write one file of the study, whole or not at all.
@@ -187,7 +194,7 @@ class Ledger:
         return frame.drop_duplicates("run_id", ignore_index=True)
 
     def _read(self, kind: str, schema: pa.Schema, columns: Sequence[str] | None, packs: set[str] | None = None) -> pd.DataFrame:
-        paths = [path for path in self.files(kind) if packs is None or Path(path).stem in packs]
+        paths = [path for path in self.files(kind) if packs is None or pack_of(path) in packs]
         with ThreadPoolExecutor(READERS) as readers:
             tables = list(readers.map(lambda path: self.table(path, columns), paths))
         if not tables:
@@ -196,14 +203,16 @@ class Ledger:
         return frame.astype({"K": "Int64"}) if "K" in frame else frame
 
     def table(self, path: str, columns: Sequence[str] | None = None, checked: bool = False) -> pa.Table:
-        """One file of the ledger; ``checked`` verifies the checksums of its pages.
+        """One file of the ledger; ``checked`` compares its bytes with the checksum in its name, where there is one.
 
         Raises:
             UserError: a damaged file, or one of a newer version of ltm.
         """
         try:
             with self.fs.open_input_file(path) as source:
-                file = pq.ParquetFile(source, page_checksum_verification=checked)
+                if checked and (told := Path(path).name.split(".")[1:-1]) and told != [checksum(source.read_buffer())]:
+                    raise pa.ArrowInvalid("its bytes are not those that were written")
+                file = pq.ParquetFile(source)
                 version = (file.schema_arrow.metadata or {}).get(b"ltm.schema")
                 if version is None or int(version) > int(SCHEMA_VERSION):
                     raise UserError(f"{path} was written by a newer version of ltm (schema {version!r}); upgrade ltm to read it.")
@@ -240,6 +249,16 @@ class Ledger:
     def local(self) -> Path:
         """A local folder for what only works there (W&B files, Tune's scratch): the study's own, or ``results/STUDY``."""
         return Path(self.path) if self.is_local else Path("results") / Path(self.path).name
+
+
+def pack_of(path: str) -> str:
+    """The pack that a file belongs to: its name up to the first dot."""
+    return Path(path).name.split(".")[0]
+
+
+def checksum(content: bytes | pa.Buffer) -> str:
+    """The first 16 digits of the content's sha256."""
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def reason(error: Exception) -> str:

@@ -1,0 +1,190 @@
+"""Looking after a ledger: how far its study is, whether its files are sound, fewer files, one file."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import yaml
+from rich.table import Table
+
+from ltm.errors import UserError
+from sweeps import drivers
+from sweeps.config import parse_seeds
+from sweeps.ledger import CURVES, SCHEMA, Ledger, pack_of
+from sweeps.plan import digest
+from sweeps.progress import duration
+
+ROWS = 50_000
+"""Seed runs in a compacted file, about."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a study is, in seed runs."""
+
+    planned: int
+    finished: int
+    diverged: int
+    failed: int
+    running: int
+    drivers: list[drivers.Driver]
+    rate: float
+
+    @property
+    def missing(self) -> int:
+        return max(self.planned - self.finished, 0)
+
+    def table(self) -> Table:
+        """For the terminal."""
+        table = Table.grid(padding=(0, 2))
+        left = (
+            duration(self.missing / self.rate)
+            if self.rate and self.drivers
+            else "unknown: no driver is at work"
+            if self.missing
+            else "0:00"
+        )
+        rows = {
+            "planned": f"{self.planned:,}", "finished": f"{self.finished:,}", "of them diverged": f"{self.diverged:,}", "missing": f"{self.missing:,}",
+            "being trained": f"{self.running:,}", "failed last time": f"{self.failed:,}",
+            "drivers": ", ".join(map(str, self.drivers)) or "none",
+            "rate": f"{self.rate:.2f} seed runs/s over the last hour with results" if self.rate else "unknown", "time left": left,
+        }  # fmt: skip
+        for name, value in rows.items():
+            table.add_row(name, value)
+        return table
+
+
+def status(ledger: Ledger) -> Status:
+    """Read how far a study is: its record, its ledger and its drivers."""
+    record = yaml.load(ledger.text("config.yaml") or "{}", Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+    planned = len(record.get("conditions", {})) * len(parse_seeds(record["config"]["seeds"]))
+    runs = ledger.runs(["run_id", "status", "pack"])
+    living = drivers.living(ledger)
+    taken = frozenset().union(*(driver.taken for driver in living))
+    running = len(taken - set(runs["run_id"])) if taken else 0
+    return Status(
+        planned, len(runs), int((runs["status"] == "diverged").sum()), len(ledger.failures()), running, living, rate(ledger, runs)
+    )
+
+
+def rate(ledger: Ledger, runs: pd.DataFrame) -> float:
+    """Seed runs a second over the hour before the newest file, by the storage's own times; 0 where one file says nothing."""
+    times = ledger.times("runs")
+    if len(times) < 2:
+        return 0.0
+    newest = max(times.values())
+    recent = {name: at for name, at in times.items() if at > newest - 3600}
+    spent = newest - min(recent.values())
+    first = min(recent, key=lambda name: recent[name])
+    count = runs["pack"].isin(set(recent) - {first}).sum()
+    return float(count) / spent if spent > 0 else 0.0
+
+
+@dataclass
+class Found:
+    """What :func:`verify` saw: files and seed runs read, seed runs held twice, and what is wrong, a line each."""
+
+    files: int = 0
+    runs: int = 0
+    twice: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def verify(ledger: Ledger) -> Found:
+    """Read every file of a ledger: checksums, schema, ids that fit their condition and seed, a curve for every seed run.
+
+    A seed run held twice (a worker outlived its driver) is no fault as long as both copies say the same.
+    """
+    found = Found()
+    parts, curved = [], set()
+    for path in ledger.files("curves"):
+        found.files += 1
+        try:
+            curved |= set(ledger.table(path, ["run_id"]).column("run_id").to_pylist())
+            ledger.table(path, checked=True)
+        except UserError as error:
+            found.wrong.append(str(error))
+    for path in ledger.files("runs"):
+        found.files += 1
+        try:
+            table = ledger.table(path, checked=True)
+        except UserError as error:
+            found.wrong.append(str(error))
+            continue
+        if lacking := set(SCHEMA.names) - set(table.column_names):
+            found.wrong.append(f"{path} lacks the columns {', '.join(sorted(lacking))}")
+            continue
+        parts.append(table.to_pandas())
+    if not parts:
+        return found
+    runs = pd.concat(parts, ignore_index=True)
+    found.runs = runs["run_id"].nunique()
+    found.twice = len(runs) - found.runs
+    told = runs.drop(columns=["pack", "seconds", "code", "engine"]).astype(object)
+    copies = told.where(told.notna(), None).drop_duplicates()
+    for run_id in copies.loc[copies["run_id"].duplicated(), "run_id"].unique():
+        found.wrong.append(f"seed run {run_id} is held twice, with different results")
+    for row in runs.drop_duplicates("run_id")[["run_id", "condition_id", "seed", "pack"]].itertuples():
+        if digest([row.condition_id, row.seed]) != row.run_id:
+            found.wrong.append(f"seed run {row.run_id} in {row.pack} does not belong to its condition and seed")
+        if row.run_id not in curved:
+            found.wrong.append(f"seed run {row.run_id} in {row.pack} has no curve")
+    return found
+
+
+def compact(ledger: Ledger) -> tuple[int, int]:
+    """Merge files of up to ``ROWS`` seed runs together. Returns how many files of seed runs there were, and are.
+
+    New files are written whole before the old ones go, curves before runs, so that at every moment each seed run is read, and once.
+    """
+    groups: list[list[str]] = [[]]
+    held = 0
+    before = ledger.files("runs")
+    for path in before:
+        rows = ledger.table(path, ["run_id"]).num_rows
+        if rows >= ROWS // 2:
+            continue
+        if held + rows > ROWS:
+            groups.append([])
+            held = 0
+        groups[-1].append(path)
+        held += rows
+    for group in groups:
+        if len(group) > 1:
+            merge(ledger, group)
+    return len(before), len(ledger.files("runs"))
+
+
+def merge(ledger: Ledger, paths: list[str]) -> None:
+    """One file of seed runs, and one of curves, in the place of these."""
+    name = f"compact-{hashlib.sha256(''.join(paths).encode()).hexdigest()[:8]}-{uuid.uuid4().hex[:8]}"
+    packs = {pack_of(path) for path in paths}
+    curves = [path for path in ledger.files("curves") if pack_of(path) in packs]
+    ledger.put_table(f"curves/{name}", pa.concat_tables([ledger.table(path) for path in curves], promote_options="default").cast(CURVES))
+    runs = pa.concat_tables([ledger.table(path).select(SCHEMA.names).cast(SCHEMA) for path in paths])
+    runs = runs.set_column(SCHEMA.names.index("pack"), SCHEMA.field("pack"), pa.array([name] * len(runs)))
+    ledger.put_table(f"runs/{name}", runs.cast(SCHEMA))
+    ledger.delete(paths)
+    ledger.delete(curves)
+
+
+def export(ledger: Ledger, to: Path) -> int:
+    """All seed runs as one file, by its ending: ``.parquet`` or ``.csv``. Returns how many."""
+    runs = ledger.runs()
+    if to.suffix not in (".parquet", ".csv"):
+        raise UserError(f"--to is '{to}'; expected a name that ends in .parquet or .csv.")
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        partial = to.with_name(f".{to.name}.{time.time_ns()}")
+        runs.to_parquet(partial, index=False) if to.suffix == ".parquet" else runs.to_csv(partial, index=False)
+        partial.replace(to)
+    except OSError as error:
+        raise UserError(f"'{to}' cannot be written: {error}") from None
+    return len(runs)
