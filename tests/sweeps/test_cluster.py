@@ -1,0 +1,125 @@
+"""Clusters: what is asked of nodes, refusals in one line, real nodes that are killed, two drivers, a poisoned seed."""
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ltm.errors import UserError
+from sweeps import cluster, drivers
+from sweeps.config import ComputeConfig
+from sweeps.ledger import Ledger
+
+ROOT = Path(__file__).parents[2]
+SMALL = ("dataset.length=301", "dataset.train=150", "dataset.validation=75", "tracking=off")
+
+
+@pytest.mark.parametrize("name", ["cluster.yaml", "docs/cluster-local.yaml"])
+def test_cluster_files_pass_rays_own_schema(name: str) -> None:
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    config = yaml.safe_load((ROOT / name).read_text())
+    validate_config(prepare_config(config))
+    with pytest.raises(Exception, match="nonsense"):
+        validate_config(prepare_config(config | {"nonsense": 1}))
+
+
+def test_slots_are_counted_node_by_node() -> None:
+    nodes = [{"CPU": 0}, {"CPU": 8, "GPU": 1}, {"CPU": 3}]
+    assert cluster.slots(ComputeConfig(), nodes) == 11
+    assert cluster.slots(ComputeConfig(cpus_per_pack=2), nodes) == 5
+    assert cluster.slots(ComputeConfig(gpus_per_pack=0.25), nodes) == 4
+    assert cluster.slots(ComputeConfig(gpus_per_pack=0.1, cpus_per_pack=3), nodes) == 2
+    assert cluster.slots(ComputeConfig(gpus_per_pack=1, slots=6), [{"CPU": 0}]) == 6
+    with pytest.raises(UserError, match=r"2 GPUs; the largest of 3 nodes has 8 and 1.*compute.slots"):
+        cluster.slots(ComputeConfig(gpus_per_pack=2), nodes)
+
+
+def test_what_the_workers_are_given_holds_code_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "secret")
+    assert cluster.carried(ComputeConfig()) == {"py_modules": [str(ROOT / name) for name in ("ltm", "sweeps", "analysis")]}
+    assert cluster.carried(ComputeConfig(carry_code=False)) == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compute=cluster", "compute.address=127.0.0.1:1"], "no Ray cluster answers at '127.0.0.1:1'"),
+        (["compute=cluster", "compute.address=ray://127.0.0.1:1"], "ray submit or ray job submit"),
+        (["compute=cluster", "compute.address=somewhere"], "expected HOST:PORT"),
+        (["compute.gpus_per_pack=3"], "a pack asks for 1 CPUs and 3 GPUs"),
+        (["compute.gpus_per_pack=1.5"], "a share of one GPU"),
+        (["compute.where=moon"], "'moon'"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_one_line(run, arguments: list[str], message: str) -> None:  # type: ignore[no-untyped-def]
+    done = run("ltm.sweep", "model=rnn", "seeds=1", *SMALL, *arguments, status=2)
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_nodes_and_drivers_that_are_killed_change_no_bit(run) -> None:  # type: ignore[no-untyped-def]
+    done = run("benchmarks.faults", "--rounds", "1", "--experiment", "k_sweep", "--seeds", "48", "--epochs", "300", "--every", "50")
+    assert "1 of 1 rounds ended with the ledger of the undisturbed run" in done.stdout
+
+
+def test_another_version_on_a_node_is_refused_with_both_named() -> None:
+    from sweeps.trainable import PackTrainable
+
+    pack = object.__new__(PackTrainable)
+    work = {"version": "9.9.9", "threads": 1, "folder": "/nowhere", "pack": {}, "engine": "auto"}
+    pack.setup({"work": work})
+    result = pack.step()
+    assert result["done"]
+    assert result["kind"] == "refused"
+    assert "the driver 9.9.9" in result["error"]
+
+
+def test_a_poisoned_seed_is_found_named_and_stops_nothing(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    raises = 'def initial(self, seed):\n        if seed == 5:\n            raise RuntimeError("seed 5 is poison")\n        return super().initial(seed)'
+    (tmp_path / "own.py").write_text(f"from ltm.cells.rnn import RNN\nclass Poison(RNN):\n    {raises}\n")
+    command = ("ltm.sweep", "model=rnn", "model.cell=own:Poison", "seeds=9", "training.max_epochs=3", "study=one", *SMALL)
+    done = run(*command, status=1)
+    assert "1 x RuntimeError: seed 5 is poison (first: rnn / arfima, seed 5)" in done.stdout
+    book = Ledger(tmp_path / "results" / "one")
+    assert sorted(book.runs()["seed"]) == [0, 1, 2, 3, 4, 6, 7, 8]
+    assert list(book.failures()["seed"]) == [5]
+    (tmp_path / "own.py").write_text("from ltm.cells.rnn import RNN\nclass Poison(RNN):\n    pass\n")
+    run(*command)
+    assert len(book.runs()) == 9
+    assert book.failures().empty
+
+
+def test_a_second_driver_leaves_the_work_to_the_first_and_takes_over_when_it_dies(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "ltm.sweep",
+        "+experiment=k_sweep",
+        "seeds=2",
+        "training.max_epochs=3000",
+        "training.patience=3000",
+        "tracking=off",
+        "compute.cpus=1",
+    ]
+    book = Ledger(tmp_path / "results" / "k_sweep")
+    first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 100
+    while not book.files("drivers", "json") and time.monotonic() < end:
+        time.sleep(0.05)
+    second = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while not book.files("runs") and time.monotonic() < end:
+        time.sleep(0.05)
+    first.kill()
+    first.wait()
+    printed, _ = second.communicate(timeout=300)
+    assert second.returncode == 0, printed
+    assert f"another driver is at work on this study: {socket.gethostname()} (pid {first.pid}" in printed
+    assert "32 seed runs are left to it, 0 are trained here" in printed
+    assert len(book.runs()) == 32
+    assert len(book.runs(["run_id"])) == 32
+    assert drivers.living(book) == []
