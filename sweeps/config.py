@@ -233,7 +233,7 @@ def expand(group: str, names: list[str] | None, common: Sequence[str], keys: Seq
         mine = [o for o in keys if names is None or len(names) == 1 or key_of(o).split(".", 1)[1] in plain]
         used.update(mine)
         try:
-            container = raw([*choice, *mine])[group]
+            container = raw([*choice, *mine])[group] if mine else plain
         except UserError:
             missing = next((o for o in mine if not o.startswith("+") and key_of(o).split(".", 1)[1] not in plain), None)
             if missing is None:

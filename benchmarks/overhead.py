@@ -1,0 +1,94 @@
+"""What a sweep costs beside its training, and what one trial a seed would cost instead.
+
+    python -m benchmarks.overhead [--plain 12]
+
+1. Table 2 of the first study (36 packs, 3,600 seed runs) by the command of the README: wall time from the command to the last pack in the ledger, and the share of
+   it that the workers did not spend in training (Ray's start, imports, scheduling, storage, the idle tail).
+2. One condition with 100 seeds and few epochs: as one sweep, end to end; and as plain Tune trials, one seed each, in autograd, on the same cores
+   (``--plain`` of them are run, and their time from the first to the last is scaled to 100).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from sweeps.cluster import quiet
+from sweeps.ledger import Ledger
+
+quiet(verbose=False)
+EPOCHS = 20
+
+
+def sweep(folder: Path, *arguments: str) -> float:
+    """Run a sweep; seconds from the command to its end."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "ltm.sweep", *arguments, "tracking=off"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def table2(folder: Path) -> str:
+    started = time.time()
+    whole = sweep(folder, "+experiment=paper_table2")
+    book = Ledger(folder / "results" / "paper_table2")
+    trained = max(book.times("runs").values()) - started
+    cores = len(os.sched_getaffinity(0))
+    training = book.runs(["run_id", "seconds"])["seconds"].sum() / cores
+    return (
+        f"Table 2: {len(book.files('runs'))} packs on {cores} cores: {trained:.1f} s from the command to the last pack, {training:.1f} s of them in training:"
+        f" {100 * (1 - training / trained):.1f} % outside; with the report {whole:.1f} s"
+    )
+
+
+def plain(count: int) -> float:
+    """Seconds that ``count`` plain Tune trials take, one seed each, from ``fit`` to its end."""
+    import ray
+    from ray import tune
+
+    def train(config: dict[str, int]) -> None:
+        from ltm import cells, data
+        from ltm.engine import Protocol
+        from ltm.training import Lane, Training
+
+        series = data.build({"kind": "arfima", "name": "arfima", "length": 4001, "d": 0.4, "ar": [0.7, -0.4], "ma": [-0.2], "train": 2000, "validation": 1200})
+        cell = cells.build({"name": "lstm", "cell": "lstm", "hidden_size": 1}, 4000)
+        training = Training(cell, series, [Lane(config["seed"])], Protocol(max_epochs=EPOCHS), "reference")
+        while not training.done:
+            training.advance(1)
+        tune.report({"test_rmse": float(training.results()["test_rmse"][0])})
+
+    ray.init(address="local", include_dashboard=False, log_to_driver=False)
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        tune.Tuner(
+            tune.with_resources(train, {"cpu": 1}),
+            param_space={"seed": tune.grid_search(list(range(count)))},
+            run_config=tune.RunConfig(storage_path=folder, verbose=0),
+        ).fit()
+    seconds = time.perf_counter() - started
+    ray.shutdown()
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--plain", type=int, default=12, help="plain trials to run (default 12)")
+    count = parser.parse_args().plain
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        print(table2(folder), flush=True)
+        packed = sweep(folder, "model=lstm", "seeds=100", f"training.max_epochs={EPOCHS}", "study=packed")
+    single = plain(count) * 100 / count
+    print(
+        f"LSTM, 100 seeds, {EPOCHS} epochs: one sweep {packed:.1f} s end to end (report included); plain Tune trials, one seed each, autograd: {single:.0f} s"
+        f" ({count} run, scaled to 100), without Ray's start; ratio {single / packed:.0f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
