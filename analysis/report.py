@@ -6,20 +6,20 @@ from __future__ import annotations
 import html
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
-from matplotlib.figure import Figure
 from rich.console import Console
 
-from analysis import memory, plots, tables, trained, verdict
+from analysis import memory, plots, search, tables, trained, verdict
 from analysis.compare import MARGIN, against_baselines, best_set, improvement_matrix, published, ranks
 from analysis.filter_length import by_filter_length, interaction, recommend
 from analysis.sample import RULES, judged
+from analysis.section import Section
 from analysis.summary import summarise
 from ltm.errors import UserError
 from sweeps.ledger import Ledger
@@ -41,17 +41,6 @@ pre {{ background: #f6f6f6; padding: .7rem; overflow-x: auto; font-size: 12px }}
 
 MANY = 40
 """Conditions of one series beyond which the page lists the claims of those that may be the best only."""
-
-
-@dataclass
-class Section:
-    """A part of the report: its words (HTML), tables (as shown, by name), figures by name, and the tables kept with all digits."""
-
-    title: str
-    text: str = ""
-    shown: dict[str, pd.DataFrame] = field(default_factory=dict)
-    figures: dict[str, Figure] = field(default_factory=dict)
-    kept: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,6 +78,8 @@ def write(study: str | Path, console: Console | None = None, options: Options | 
     ledger, runs, record = load(study)
     parts = sections(ledger, runs, record, options)
     if console:
+        if record.get("search"):
+            runs = runs[runs["seed"] < record["search"]["first_seed"]]
         to_terminal(runs, parts, options, console)
     files = rendered(parts)
     for name, content in files.items():
@@ -122,12 +113,18 @@ def in_order(runs: pd.DataFrame, condition_ids: list[str]) -> pd.DataFrame:
 def sections(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], options: Options) -> list[Section]:
     """Every part of the report, in its order; parts without content are left out."""
     metric, rule = options.metric, options.rule
+    searched = Section("Search")
+    if record.get("search"):
+        searched, runs = search.section(runs, record)
+        if runs.empty:
+            return [searched]
     summary = summarise(runs, metric, rule)
     tests = against_baselines(runs, metric, rule, options.correction, options.margin)
     lengths, advice, best = by_filter_length(runs, metric, rule), recommend(runs, metric, rule), best_set(runs, metric, rule)
     parts = [
         opening(runs, record, summary, options),
         verdicts(tests, advice, best, options),
+        searched,
         filter_lengths(lengths, advice, interaction(runs, metric, rule), metric),
         spread(runs, summary, options),
         comparisons(runs, tests, best, options),

@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.special import gammaln
 
 from analysis.sample import finite, judged, values
-from ltm.errors import UserError
+from ltm.errors import UserError, unknown
 
 KEYS = ["dataset", "model", "K", "condition"]
 QUANTILES = (0.05, 0.25, 0.75, 0.95)
@@ -56,6 +56,26 @@ def hall(x: float, skew: float, n: int) -> float:
 def iqm(a: np.ndarray) -> float:
     """Interquartile mean: the mean of the middle half (25 % trimmed on either side; Agarwal et al. 2021)."""
     return float(stats.trim_mean(finite(a), 0.25))
+
+
+def aggregate(name: str) -> Callable[[np.ndarray], float]:
+    """How errors over seeds become one figure: ``mean``, ``median``, ``iqm`` or a quantile such as ``q75``. Infinite errors are the worst.
+
+    Raises:
+        UserError: another name.
+    """
+    known: dict[str, Callable[[np.ndarray], float]] = {
+        "mean": lambda a: float(np.mean(a)),
+        "median": lambda a: (
+            float(np.quantile(a, 0.5, method="averaged_inverted_cdf")) if np.isfinite(a).all() else float(np.sort(a)[len(a) // 2])
+        ),
+        "iqm": lambda a: float(stats.trim_mean(a, 0.25)),
+    }
+    if name in known:
+        return known[name]
+    if name.startswith("q") and name[1:].isdigit() and 0 < int(name[1:]) < 100:
+        return lambda a: float(np.quantile(a, int(name[1:]) / 100, method="inverted_cdf"))
+    raise unknown("aggregate", name, [*known, "q1 to q99"])
 
 
 def bca(

@@ -55,7 +55,18 @@ def plain(count: int) -> float:
         from ltm.engine import Protocol
         from ltm.training import Lane, Training
 
-        series = data.build({"kind": "arfima", "name": "arfima", "length": 4001, "d": 0.4, "ar": [0.7, -0.4], "ma": [-0.2], "train": 2000, "validation": 1200})
+        series = data.build(
+            {
+                "kind": "arfima",
+                "name": "arfima",
+                "length": 4001,
+                "d": 0.4,
+                "ar": [0.7, -0.4],
+                "ma": [-0.2],
+                "train": 2000,
+                "validation": 1200,
+            }
+        )
         cell = cells.build({"name": "lstm", "cell": "lstm", "hidden_size": 1}, 4000)
         training = Training(cell, series, [Lane(config["seed"])], Protocol(max_epochs=EPOCHS), "reference")
         while not training.done:

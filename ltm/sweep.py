@@ -24,6 +24,8 @@ experiments   {experiment}
 models        {model}
 datasets      {dataset}
 tracking      {tracking} (W&B)
+compute       {compute}
+search        {search}
 
 Examples
   python -m ltm.sweep +experiment=k_sweep

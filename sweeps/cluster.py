@@ -17,7 +17,7 @@ ANSWER_SECONDS = 5.0
 
 
 def connect(compute: ComputeConfig, verbose: bool = False) -> int:
-    """Start or join Ray. Returns how many packs can train at once.
+    """Start or join Ray, unless that is done. Returns how many packs can train at once.
 
     Raises:
         UserError: no cluster answers, or no node can hold a pack.
@@ -27,7 +27,9 @@ def connect(compute: ComputeConfig, verbose: bool = False) -> int:
 
     common: dict[str, Any] = {"log_to_driver": verbose, "logging_level": logging.INFO if verbose else logging.ERROR}
     address = compute.address or os.environ.get("RAY_ADDRESS")
-    if compute.where == "local":
+    if ray.is_initialized():  # a search trains one plan after another
+        pass
+    elif compute.where == "local":
         cpus = local_slots(compute) * compute.cpus_per_pack
         ray.init(address="local", num_cpus=cpus, include_dashboard=False, **common)
     else:

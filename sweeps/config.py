@@ -21,7 +21,7 @@ import ltm
 from ltm.engine import ENGINES
 from ltm.errors import UserError, unknown
 
-GROUPS = ("model", "dataset", "training", "compute", "tracking", "experiment")
+GROUPS = ("model", "dataset", "training", "compute", "tracking", "search", "experiment")
 
 
 @dataclass
@@ -85,6 +85,32 @@ class TrackingConfig:
 
 
 @dataclass
+class SearchConfig:
+    method: str = "none"
+    space: dict[str, Any] = field(default_factory=dict)
+    trials: int = 32
+    seeds: int = 16
+    metric: str = "validation_loss"
+    aggregate: str = "median"
+    rungs: int = 3
+    keep: int = 3
+    batch: int = 8
+    seed: int = 0
+
+    def check(self) -> None:
+        if self.method not in METHODS:
+            raise unknown("search method", self.method, METHODS)
+        for key in ("trials", "seeds", "rungs", "batch"):
+            if getattr(self, key) < 1:
+                raise UserError(f"search.{key} is {getattr(self, key)}; expected at least 1.")
+        if self.keep < 2:
+            raise UserError(f"search.keep is {self.keep}; expected at least 2 (one of so many configurations goes on to the next rung).")
+
+
+METHODS = ("none", "random", "grid", "optuna")
+
+
+@dataclass
 class StudyConfig:
     """A study as composed, before its grid is expanded (:mod:`sweeps.plan`)."""
 
@@ -93,6 +119,7 @@ class StudyConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
     study: str | None = None
     root: str = "results"
     seeds: Any = 10
@@ -100,6 +127,9 @@ class StudyConfig:
     engine: str = "auto"
     published: str | None = None
     verbose: bool = False
+
+
+SECTIONS: dict[str, type] = {"training": TrainingConfig, "compute": ComputeConfig, "tracking": TrackingConfig, "search": SearchConfig}
 
 
 @dataclass(frozen=True)
@@ -137,6 +167,7 @@ def compose(overrides: Sequence[str]) -> Composed:
     per_group = {group: [o for o in overrides if key_of(o).startswith(f"{group}.")] for group in ("model", "dataset")}
     common = [o for o in overrides if not any(o in given for given in per_group.values())]
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+        common = replacing_space(common)
         config = validated(raw(common))
         chosen = {group: names_of(config.grid, group, common) for group in per_group}
         resolved = {group: expand(group, chosen[group], common, per_group[group]) for group in per_group}
@@ -145,6 +176,23 @@ def compose(overrides: Sequence[str]) -> Composed:
         if len(resolved["dataset"]) == 1:
             config.dataset = resolved["dataset"][0]
     return Composed(config, tuple(resolved["model"]), tuple(resolved["dataset"]))
+
+
+def replacing_space(overrides: Sequence[str]) -> list[str]:
+    """Overrides of a search's space replace what they name; Hydra alone would merge a new range into the old choices."""
+    mine = [o for o in overrides if key_of(o).startswith("search.space")]
+    if not mine:
+        return list(overrides)
+    others = [o for o in overrides if o not in mine]
+    held = {"search.space", *(f"search.space.{key}" for key in (raw(others).get("search") or {}).get("space") or {})}
+    for override in mine:
+        key = key_of(override)
+        if key in held and "={" in override:
+            others.append(f"~{key}")
+        others.append(override if override.startswith(("~", "+")) else f"++{override}")
+        if key == "search.space":
+            held = {key}
+    return others
 
 
 def key_of(override: str) -> str:
@@ -179,7 +227,7 @@ def explained(error: Exception, overrides: Sequence[str]) -> UserError:
         head, _, rest = key_of(override).partition(".")
         if head not in (*keys, *GROUPS, "hydra"):
             return unknown("key", head, keys)
-        section = {"training": TrainingConfig, "compute": ComputeConfig, "tracking": TrackingConfig}.get(head)
+        section = SECTIONS.get(head)
         if rest and section and rest not in (known := [f.name for f in fields(section)]):
             return unknown(f"key of {head}:", rest, known)
     return UserError(" ".join(str(error).split("\n")[0].split()))
@@ -191,7 +239,7 @@ def validated(container: dict[str, Any]) -> StudyConfig:
     for key in container:
         if key not in schema:
             raise unknown("key", key, [f.name for f in fields(StudyConfig)])
-    for section, kind in (("training", TrainingConfig), ("compute", ComputeConfig), ("tracking", TrackingConfig)):
+    for section, kind in SECTIONS.items():
         for key in container.get(section) or {}:
             if key not in (known := [f.name for f in fields(kind)]):
                 raise unknown(f"key of {section}:", key, known)
@@ -203,6 +251,7 @@ def validated(container: dict[str, Any]) -> StudyConfig:
     config.training.check()
     config.compute.check()
     config.tracking.check()
+    config.search.check()
     if config.engine not in ENGINES:
         raise unknown("engine", config.engine, ENGINES)
     return config

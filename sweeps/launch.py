@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections import Counter
 from dataclasses import asdict
@@ -38,17 +39,34 @@ def run(study: Composed, command: str, console: Console) -> int:
         Exit status: 0, or 1 where seed runs failed, or 130 after Ctrl-C.
     """
     config = study.config
-    plan = make(study)
     name = config.study or f"{study.models[0]['name']}_{study.datasets[0]['name']}"
     ledger = Ledger(str(Path(config.root) / name) if "://" not in config.root else f"{config.root}/{name}")
-    claim(ledger, plan, config, name, command)
+    try:
+        if config.search.method != "none":
+            from sweeps import search
+
+            return search.run(study, ledger, name, command, console)
+        plan = make(study)
+        claim(ledger, plan, config, name, command)
+        missing = len(lacking(plan.runs, ledger))
+        say(
+            console,
+            f"study {name}: {len(plan.conditions)} conditions x {len(plan.seeds)} seeds = {len(plan.runs)} seed runs;"
+            f" {len(plan.runs) - missing} finished before, {missing} to train",
+        )
+        status = complete(plan, config, ledger, name, command, console)
+    finally:
+        if "ray" in sys.modules:
+            sys.modules["ray"].shutdown()
+    if not ledger.runs(["run_id"]).empty:
+        report(ledger, console)
+    return status
+
+
+def complete(plan: Plan, config: StudyConfig, ledger: Ledger, name: str, command: str, console: Console) -> int:
+    """Train what the ledger lacks of a plan; what another driver has taken is left to it, and waited for. Returns the exit status."""
     runs = plan.runs
     missing = lacking(runs, ledger)
-    say(
-        console,
-        f"study {name}: {len(plan.conditions)} conditions x {len(plan.seeds)} seeds = {len(runs)} seed runs;"
-        f" {len(runs) - len(missing)} finished before, {len(missing)} to train",
-    )
     status, seen = 0, set()
     while missing and not status:
         others = drivers.living(ledger)
@@ -73,8 +91,6 @@ def run(study: Composed, command: str, console: Console) -> int:
             console,
             f"{len(runs) - len(missing)} of {len(runs)} seed runs are kept in {ledger.path}; go on with the same command:\n  {command}",
         )
-    if len(missing) < len(runs):
-        report(ledger, console)
     return status
 
 
@@ -98,14 +114,14 @@ def claim(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, command: s
             f"{ledger.path} holds another study (with the condition '{other}', which this one lacks or sets otherwise);"
             f" choose another folder with study=NAME, such as study={name}_2."
         )
-    record = {
-        "study": name,
-        "command": command,
-        "code": code_version(),
-        "config": {key: value for key, value in asdict(config).items() if key != "tracking"},
-        "conditions": {**held, **mine},
-    }
+    record = record_of(config, name, command) | {"conditions": {**held, **mine}}
     ledger.put(CONFIG, yaml.safe_dump(record, sort_keys=False, allow_unicode=True).encode())
+
+
+def record_of(config: StudyConfig, name: str, command: str) -> dict[str, Any]:
+    """What a study's ``config.yaml`` says of how it came about."""
+    settings = {key: value for key, value in asdict(config).items() if key != "tracking"}
+    return {"study": name, "command": command, "code": code_version(), "config": settings}
 
 
 def train(plan: Plan, missing: list[SeedRun], config: StudyConfig, ledger: Ledger, name: str, console: Console) -> int:
@@ -113,8 +129,6 @@ def train(plan: Plan, missing: list[SeedRun], config: StudyConfig, ledger: Ledge
     tracker = Tracker(config.tracking, name, ledger, missing)
     silence()
     slots = cluster.connect(config.compute, config.verbose)
-    import ray
-
     max_epochs = max(condition.training["max_epochs"] for condition in plan.conditions)
     packs = cut(missing, slots, config.compute.pack_size)
     progress = Progress(console, {pack.id: len(pack.runs) for pack in packs}, max_epochs)
@@ -140,7 +154,6 @@ def train(plan: Plan, missing: list[SeedRun], config: StudyConfig, ledger: Ledge
                 time.sleep(min(0.5 * 2**attempt, 30.0))
     finally:
         sync = tracker.close()
-        ray.shutdown()
     if sync and config.verbose:
         say(console, f"W&B files are offline; send them with: {sync}")
     if culprits:
