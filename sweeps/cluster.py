@@ -25,7 +25,7 @@ def connect(compute: ComputeConfig, verbose: bool = False) -> int:
     quiet(verbose)
     import ray
 
-    common: dict[str, Any] = {"log_to_driver": verbose, "logging_level": logging.INFO if verbose else logging.ERROR}
+    common: dict[str, Any] = {"log_to_driver": verbose, "logging_level": logging.INFO if verbose else logging.CRITICAL}
     address = compute.address or os.environ.get("RAY_ADDRESS")
     if ray.is_initialized():  # a search trains one plan after another
         pass
@@ -122,4 +122,4 @@ def quiet(verbose: bool) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if not verbose:
         os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-        logging.getLogger("ray").setLevel(logging.ERROR)
+        logging.getLogger("ray").setLevel(logging.CRITICAL)  # a worker that dies is told in our own words

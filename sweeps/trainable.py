@@ -149,10 +149,11 @@ class Watcher(tune.Callback):
             return
         before = self.reported.get(pack, 0)
         if result["epoch"] < before or (result["resumed"] >= 0 and before and (pack, result["resumed"]) not in self.progress.resumed):
-            start = max(result["resumed"], 0)
             self.progress.resumed.add((pack, result["resumed"]))
+            start = max(result["resumed"], 0)
+            again = max(before - start, trial.config["work"]["checkpoint_epochs"])
             self.progress.log(
-                f"pack {pack[:8]} was interrupted after epoch {before} and goes on from epoch {start}: {max(before - start, 0)} epochs lost"
+                f"pack {pack[:8]} was interrupted after epoch {before}, and goes on from epoch {start}: at most {again} epochs lost"
             )
         self.reported[pack] = result["epoch"]
         self.progress.note(result["why_slow"])
