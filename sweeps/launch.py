@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +41,12 @@ def run(study: Composed, command: str, console: Console) -> int:
     config = study.config
     name = config.study or f"{study.models[0]['name']}_{study.datasets[0]['name']}"
     ledger = Ledger(str(Path(config.root) / name) if "://" not in config.root else f"{config.root}/{name}")
+    job = Job(config, ledger, name, command, console, Tracker(config.tracking, name, ledger))
     try:
         if config.search.method != "none":
             from sweeps import search
 
-            return search.run(study, ledger, name, command, console)
+            return search.run(study, job)
         plan = make(study)
         claim(ledger, plan, config, name, command)
         missing = len(lacking(plan.runs, ledger))
@@ -54,18 +55,30 @@ def run(study: Composed, command: str, console: Console) -> int:
             f"study {name}: {len(plan.conditions)} conditions x {len(plan.seeds)} seeds = {len(plan.runs)} seed runs;"
             f" {len(plan.runs) - missing} finished before, {missing} to train",
         )
-        status = complete(plan, config, ledger, name, command, console)
+        status = complete(plan, job)
+        report(job)
+        return status
     finally:
+        job.tracker.close()
         if "ray" in sys.modules:
             sys.modules["ray"].shutdown()
-    if not ledger.runs(["run_id"]).empty:
-        report(ledger, console)
-    return status
 
 
-def complete(plan: Plan, config: StudyConfig, ledger: Ledger, name: str, command: str, console: Console) -> int:
+@dataclass(frozen=True)
+class Job:
+    """One command at work: the study's config and name, where its results go, and who follows it."""
+
+    config: StudyConfig
+    ledger: Ledger
+    name: str
+    command: str
+    console: Console
+    tracker: Tracker
+
+
+def complete(plan: Plan, job: Job) -> int:
     """Train what the ledger lacks of a plan; what another driver has taken is left to it, and waited for. Returns the exit status."""
-    runs = plan.runs
+    runs, ledger, console = plan.runs, job.ledger, job.console
     missing = lacking(runs, ledger)
     status, seen = 0, set()
     while missing and not status:
@@ -82,14 +95,14 @@ def complete(plan: Plan, config: StudyConfig, ledger: Ledger, name: str, command
         if free:
             with drivers.Claim(ledger, [run.run_id for run in free]) as mine:
                 free = [run for run in free if run.run_id in mine.taken]
-                status = train(plan, free, config, ledger, name, console) if free else 0
+                status = train(plan, free, job) if free else 0
         else:
             time.sleep(drivers.BEAT_SECONDS)
         missing = lacking(runs, ledger)
     if missing:
         say(
             console,
-            f"{len(runs) - len(missing)} of {len(runs)} seed runs are kept in {ledger.path}; go on with the same command:\n  {command}",
+            f"{len(runs) - len(missing)} of {len(runs)} seed runs are kept in {ledger.path}; go on with the same command:\n  {job.command}",
         )
     return status
 
@@ -124,38 +137,34 @@ def record_of(config: StudyConfig, name: str, command: str) -> dict[str, Any]:
     return {"study": name, "command": command, "code": code_version(), "config": settings}
 
 
-def train(plan: Plan, missing: list[SeedRun], config: StudyConfig, ledger: Ledger, name: str, console: Console) -> int:
+def train(plan: Plan, missing: list[SeedRun], job: Job) -> int:
     """Train seed runs with Ray Tune: packs that fail are split until the culprits are alone. Returns the exit status."""
-    tracker = Tracker(config.tracking, name, ledger, missing)
+    config, ledger, console = job.config, job.ledger, job.console
+    job.tracker.expect(missing)
     silence()
     slots = cluster.connect(config.compute, config.verbose)
     max_epochs = max(condition.training["max_epochs"] for condition in plan.conditions)
     packs = cut(missing, slots, config.compute.pack_size)
     progress = Progress(console, {pack.id: len(pack.runs) for pack in packs}, max_epochs)
     status, culprits = 0, 0
-    try:
-        with progress:
-            for attempt in range(1_000):
-                failures = fit(plan, packs, config, ledger, progress, tracker)
-                if len(progress.finished) + len(progress.failed) < len(progress.lanes):
-                    status = INTERRUPTED
-                    break
-                if stop := next((error for kind, error in failures.values() if kind != "pack"), None):
-                    say(console, f"stopped: {stop}")
-                    status = FAILED
-                    break
-                packs, alone = parts_of({pack.id: pack for pack in packs}, failures, progress)
-                if alone:
-                    culprits += len(alone)
-                    ledger.fail(pd.DataFrame([(run.run_id, plan.labels[run.condition.id], run.seed, error) for run, error in alone],
-                                             columns=["run_id", "condition", "seed", "error"]))  # fmt: skip
-                if not packs:
-                    break
-                time.sleep(min(0.5 * 2**attempt, 30.0))
-    finally:
-        sync = tracker.close()
-    if sync and config.verbose:
-        say(console, f"W&B files are offline; send them with: {sync}")
+    with progress:
+        for attempt in range(1_000):
+            failures = fit(plan, packs, job, progress)
+            if len(progress.finished) + len(progress.failed) < len(progress.lanes):
+                status = INTERRUPTED
+                break
+            if stop := next((error for kind, error in failures.values() if kind != "pack"), None):
+                say(console, f"stopped: {stop}")
+                status = FAILED
+                break
+            packs, alone = parts_of({pack.id: pack for pack in packs}, failures, progress)
+            if alone:
+                culprits += len(alone)
+                rows = [(run.run_id, plan.labels[run.condition.id], run.seed, error) for run, error in alone]
+                ledger.fail(pd.DataFrame(rows, columns=["run_id", "condition", "seed", "error"]))
+            if not packs:
+                break
+            time.sleep(min(0.5 * 2**attempt, 30.0))
     if culprits:
         say(console, in_words(ledger.failures()))
     if not status:
@@ -163,14 +172,13 @@ def train(plan: Plan, missing: list[SeedRun], config: StudyConfig, ledger: Ledge
     return status or (FAILED if culprits else 0)
 
 
-def fit(
-    plan: Plan, packs: list[Pack], config: StudyConfig, ledger: Ledger, progress: Progress, tracker: Tracker
-) -> dict[str, tuple[str, str]]:
+def fit(plan: Plan, packs: list[Pack], job: Job, progress: Progress) -> dict[str, tuple[str, str]]:
     """One run of Tune over these packs. Returns kind and error of those that failed, by pack id."""
     from ray import tune
 
     from sweeps.trainable import PackTrainable, Watcher
 
+    config, ledger = job.config, job.ledger
     compute = config.compute
     common = {
         "folder": ledger.uri, "engine": config.engine, "threads": compute.cpus_per_pack, "version": ltm.__version__, "code": code_version(),
@@ -178,7 +186,7 @@ def fit(
     }  # fmt: skip
     trials = [{"pack": pack.to_dict(), "pack_id": pack.id, "labels": labels_of(plan, pack), **common} for pack in packs]
     series = {run.condition.fingerprint: run.condition.dataset for pack in packs for run in pack.runs[:1]}
-    watcher = Watcher(progress, tracker, {pack.id: pack for pack in packs})
+    watcher = Watcher(progress, job.tracker, {pack.id: pack for pack in packs})
     resources = {"cpu": compute.cpus_per_pack, **({"gpu": compute.gpus_per_pack} if compute.gpus_per_pack else {})}
     known = tune.with_parameters(PackTrainable, series={key: data.build(dataset) for key, dataset in series.items()})
     tune.Tuner(
@@ -239,9 +247,11 @@ def in_words(failures: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def report(ledger: Ledger, console: Console) -> None:
-    """Print the table, write the report; its path is the last line."""
+def report(job: Job) -> None:
+    """Print the table, write the report; its path is the last line. Nothing where no seed run has finished."""
     from analysis.report import write
 
-    index = write(ledger.uri, console)
-    say(console, f"report: {index}")
+    if sync := job.tracker.sync_line():
+        say(job.console, f"W&B files are offline; send them with: {sync}")
+    if not job.ledger.runs(["run_id"]).empty:
+        say(job.console, f"report: {write(job.ledger.uri, job.console)}")

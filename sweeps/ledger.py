@@ -164,9 +164,9 @@ class Ledger:
             with contextlib.suppress(FileNotFoundError):
                 self.fs.delete_file(path)
 
-    def runs(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Every finished seed run, a row each; no ``run_id`` twice. Columns: see the module's docstring."""
-        frame = self._read("runs", SCHEMA, columns)
+    def runs(self, columns: Sequence[str] | None = None, packs: set[str] | None = None) -> pd.DataFrame:
+        """Every finished seed run, or those of some packs, a row each; no ``run_id`` twice. Columns: see the module's docstring."""
+        frame = self._read("runs", SCHEMA, columns, packs)
         return frame.drop_duplicates("run_id", ignore_index=True)
 
     def failures(self) -> pd.DataFrame:

@@ -14,7 +14,6 @@ from typing import Any, cast
 
 import numpy as np
 import yaml
-from rich.console import Console
 
 from analysis.summary import aggregate
 from ltm.errors import UserError, unknown
@@ -173,11 +172,12 @@ class Search:
             candidate.score = self.reduce(whole)
 
 
-def run(study: Composed, ledger: Ledger, name: str, command: str, console: Console) -> int:
+def run(study: Composed, job: launch.Job) -> int:
     """Search, then train the winners and the untuned configurations on fresh seeds, and report. Returns the exit status."""
+    ledger, console = job.ledger, job.console
     search = Search(study)
     propose = optuna_rungs if search.search.method == "optuna" else halving
-    claim(search, ledger, name, command)
+    claim(search, ledger, job.name, job.command)
 
     def train(plan: Plan, what: str) -> int:
         missing = len(launch.lacking(plan.runs, ledger))
@@ -185,7 +185,7 @@ def run(study: Composed, ledger: Ledger, name: str, command: str, console: Conso
             console,
             f"{what}: {len(plan.conditions)} configurations x {len(plan.seeds)} seeds; {len(plan.runs) - missing} finished before, {missing} to train",
         )
-        return launch.complete(plan, search.config, ledger, name, command, console)
+        return launch.complete(plan, job)
 
     winners, status = propose(search, ledger, train)
     if not status:
@@ -199,8 +199,7 @@ def run(study: Composed, ledger: Ledger, name: str, command: str, console: Conso
                 f"winner: {labels[search.condition(winner, last).id]}, {search.search.aggregate} {search.search.metric} {winner.score:.4g}",
             )
         status = train(Plan(tuple(conditions.values()), search.fresh, labels), "fresh seeds, winners and untuned")
-    if not ledger.runs(["run_id"]).empty:
-        launch.report(ledger, console)
+    launch.report(job)
     return status
 
 

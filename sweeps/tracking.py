@@ -1,10 +1,12 @@
-"""W&B follows a study: one run a condition (or a seed), written beside the training and never in its way."""
+"""W&B follows a study: one run a condition (or a seed) and one of the study, written beside the training and never in its way."""
 
 from __future__ import annotations
 
 import logging
 import os
+import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.summary import mean_interval
 from sweeps.config import TrackingConfig
 from sweeps.ledger import Ledger, condition_config
 from sweeps.plan import SeedRun
@@ -20,48 +23,73 @@ log = logging.getLogger(__name__)
 
 SUMMARY = ("test_rmse", "test_mae", "test_mape", "validation_loss", "epochs", "d")
 
+POINTS = 200
+"""Epochs logged of a condition at most, evenly in the logarithm: a chart shows no more, and 1,000 calls a condition would cost more than training it."""
+
+OVERVIEW_SECONDS = 30.0
+"""How often the study's own run shows its table of conditions anew."""
+
 
 class Tracker:
-    """Logs each condition as soon as its last missing seed run is in the ledger; in a thread of its own.
+    """Logs each condition as soon as its last missing seed run is in the ledger, and the study as it goes; in a thread of its own.
 
     A tracker that fails costs no result: the failure is logged, and ``online`` falls back to offline files.
     """
 
-    def __init__(self, config: TrackingConfig, study: str, ledger: Ledger, missing: list[SeedRun]) -> None:
+    def __init__(self, config: TrackingConfig, study: str, ledger: Ledger) -> None:
         self.config, self.study, self.ledger = config, study, ledger
-        self.waiting = Counter(run.condition.id for run in missing)
+        self.waiting: Counter[str] = Counter()
+        self.packs: dict[str, set[str]] = {}
         self.offline = config.mode == "offline"
-        self.logged = 0
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="wandb") if config.mode != "off" else None
+        self.overview: Any = None
+        self.conditions: dict[str, dict[str, object]] = {}
+        self.started, self.shown, self.seed_runs = time.monotonic(), time.monotonic(), 0
 
-    def finished(self, runs: tuple[SeedRun, ...]) -> None:
-        """The ledger has these seed runs now. Returns at once."""
+    def expect(self, missing: Sequence[SeedRun]) -> None:
+        """These seed runs are going to be trained."""
+        if self.pool is None:
+            return
+        self.waiting.update(run.condition.id for run in missing)
+        known = self.ledger.runs(["run_id", "condition_id", "pack"])
+        for condition, packs in known[known["condition_id"].isin(set(self.waiting))].groupby("condition_id")["pack"]:
+            self.packs.setdefault(str(condition), set()).update(packs)
+
+    def finished(self, runs: Sequence[SeedRun], pack: str) -> None:
+        """The ledger has these seed runs now, in this pack. Returns at once."""
+        if self.pool is None:
+            return
         for run in runs:
             self.waiting[run.condition.id] -= 1
-        complete = {run.condition.id for run in runs if self.waiting[run.condition.id] == 0}
-        if self.pool:
-            for condition in sorted(complete):
-                self.pool.submit(self._safely, condition)
+            self.packs.setdefault(run.condition.id, set()).add(pack)
+        self.seed_runs += len(runs)
+        for condition in sorted({run.condition.id for run in runs if self.waiting[run.condition.id] == 0}):
+            self.pool.submit(self._safely, self._condition, condition)
 
-    def close(self) -> str | None:
-        """Wait for what is still to be logged. Returns how offline files are sent, if there are any."""
+    def sync_line(self) -> str | None:
+        """How the files of this sweep that stay offline are sent, if there are any."""
+        return f"wandb sync {self.folder}/wandb/offline-run-*" if self.pool and self.offline and self.seed_runs else None
+
+    def close(self) -> None:
+        """Wait for what is still to be logged, the report with it."""
         if self.pool is None:
-            return None
+            return
+        if self.seed_runs:
+            self.pool.submit(self._safely, self._end)
         self.pool.shutdown(wait=True)
-        return f"wandb sync {self.folder}/wandb/offline-run-*" if self.offline and self.logged else None
 
     @property
     def folder(self) -> Path:
         return self.ledger.local()
 
-    def _safely(self, condition: str) -> None:
+    def _safely(self, what: Callable[..., None], *arguments: str) -> None:
         try:
-            self._condition(condition)
+            what(*arguments)
         except Exception as error:  # the boundary to a foreign service: whatever it raises must not reach the sweep
-            log.warning("W&B could not log condition %s: %s", condition, error)
+            log.warning("W&B could not log %s: %s", ", ".join(arguments) or "the study", error)
 
     def _condition(self, condition: str) -> None:
-        runs = self.ledger.runs()
+        runs = self.ledger.runs(packs=self.packs[condition])
         rows = runs[runs["condition_id"] == condition].sort_values("seed", ignore_index=True)
         curves = self.ledger.curves(rows).set_index("run_id").loc[rows["run_id"]]
         if self.config.per_seed:
@@ -69,6 +97,48 @@ class Tracker:
                 self._log(rows.iloc[[i]], curves.iloc[[i]], f"{rows['condition'][i]} seed={rows['seed'][i]}", str(rows["run_id"][i]))
         else:
             self._log(rows, curves, rows["condition"][0], f"{condition}-{len(rows)}")
+        self._show(rows)
+
+    def _show(self, rows: pd.DataFrame) -> None:
+        """The study's own run: the conditions so far, throughput and cost."""
+        rmse = rows["test_rmse"].dropna().to_numpy(float)
+        low, high = mean_interval(rmse)
+        self.conditions[rows["condition"][0]] = {
+            "condition": rows["condition"][0], "n": len(rows), "finished": len(rmse), "test_rmse": rmse.mean() if len(rmse) else None,
+            "low": None if np.isnan(low) else low, "high": None if np.isnan(high) else high, "core_seconds": float(rows["seconds"].sum()),
+        }  # fmt: skip
+        if self.overview is None:
+            self.overview = self._init(f"study {self.study}", "study", {"conditions": len(self.waiting)})
+        elapsed = max(time.monotonic() - self.started, 1e-9)
+        self.overview.log(
+            {
+                "conditions_finished": len(self.conditions), "seed_runs_finished": self.seed_runs, "seed_runs_per_second": self.seed_runs / elapsed,
+                "core_seconds": sum(float(str(row["core_seconds"])) for row in self.conditions.values()),
+            }
+        )  # fmt: skip
+        if time.monotonic() - self.shown > OVERVIEW_SECONDS:
+            self._table()
+
+    def _table(self) -> None:
+        import wandb
+
+        self.shown = time.monotonic()
+        self.overview.log({"conditions": wandb.Table(dataframe=pd.DataFrame(list(self.conditions.values())).astype(object))})
+
+    def _end(self) -> None:
+        """The last table, and the report as an artifact."""
+        import wandb
+
+        if self.overview is None:
+            return
+        self._table()
+        page = self.ledger.text("report/index.html")
+        if page:
+            report = wandb.Artifact(f"{self.study}-report"[-128:], type="report")
+            with report.new_file("index.html") as file:
+                file.write(page)
+            self.overview.log_artifact(report)
+        self.overview.finish()
 
     def _log(self, rows: pd.DataFrame, curves: pd.DataFrame, name: str, run_id: str) -> None:
         import wandb
@@ -76,14 +146,13 @@ class Tracker:
         config = {**condition_config(rows.iloc[0]), "code": rows["code"].iloc[0], "seeds": rows["seed"].tolist()}
         run = self._init(name, run_id, config)
         try:
-            for epoch, point in enumerate(by_epoch(curves), start=1):
+            for epoch, point in by_epoch(curves).items():
                 run.log(point, step=epoch)
             seeds = rows.drop(columns=["config", "condition", "condition_id", "pack"]).astype(object)
             run.log({"seeds": wandb.Table(dataframe=seeds.where(seeds.notna(), None))})
             run.summary.update(summary(rows))
         finally:
             run.finish()
-        self.logged += 1
 
     def _init(self, name: str, run_id: str, config: dict[str, Any]) -> Any:
         import wandb
@@ -103,20 +172,24 @@ class Tracker:
         return wandb.init(**common, id=f"{self.study}-{run_id}"[-64:], mode="offline", settings=quiet)
 
 
-def by_epoch(curves: pd.DataFrame) -> list[dict[str, float]]:
-    """Median and quartiles over seeds of both losses, epoch by epoch, over the seeds that trained so long."""
-    points: list[dict[str, float]] = []
+def by_epoch(curves: pd.DataFrame) -> dict[int, dict[str, float]]:
+    """Median and quartiles over seeds of both losses, over the seeds that trained so long: by epoch (from 1), at ``POINTS`` epochs at most."""
+    points: dict[int, dict[str, float]] = {}
     for loss in ("train_loss", "validation_loss"):
         width = max(map(len, curves[loss]))
         whole = np.full((len(curves), width), np.nan)
         for row, values in zip(whole, curves[loss], strict=True):
             row[: len(values)] = values
         whole[~np.isfinite(whole)] = np.nan
-        trained = (~np.isnan(whole)).sum(0)
-        points = points or [{} for _ in range(width)]
-        for epoch in np.flatnonzero(trained):
-            low, median, high = np.nanquantile(whole[:, epoch], [0.25, 0.5, 0.75])
-            points[epoch] |= {f"{loss}/median": median, f"{loss}/q25": low, f"{loss}/q75": high, "seeds_training": int(trained[epoch])}
+        at = np.unique(np.geomspace(1, width, POINTS).round().astype(int)) - 1 if width > POINTS else np.arange(width)
+        at = at[(~np.isnan(whole[:, at])).any(0)]
+        trained = (~np.isnan(whole[:, at])).sum(0)
+        for epoch, (low, median, high), seeds in zip(
+            at + 1, np.nanquantile(whole[:, at], [0.25, 0.5, 0.75], axis=0).T, trained, strict=True
+        ):
+            points.setdefault(int(epoch), {}).update(
+                {f"{loss}/median": float(median), f"{loss}/q25": float(low), f"{loss}/q75": float(high), "seeds_training": int(seeds)}
+            )
     return points
 
 

@@ -38,7 +38,7 @@ class PackTrainable(tune.Trainable):
     """
 
     def setup(self, config: dict[str, Any], series: Mapping[str, Series] | None = None) -> None:
-        self.work, self.error, self.kind = config["work"], "", ""
+        self.work, self.error, self.kind, self.name = config["work"], "", "", ""
         self.resumed, self.saved_epoch, self.saved_at = -1, 0, time.monotonic()
         torch.set_num_threads(self.work["threads"])
         try:
@@ -91,7 +91,7 @@ class PackTrainable(tune.Trainable):
         )
         return {
             "done": training.done, "error": "", "kind": "", "seed_epochs": training.epochs, "epoch": epoch, "resumed": self.resumed,
-            "why_slow": training.engine.why, "should_checkpoint": due and not training.done,
+            "why_slow": training.engine.why, "name": self.name, "should_checkpoint": due and not training.done,
         }  # fmt: skip
 
     def advance(self) -> None:
@@ -110,7 +110,7 @@ class PackTrainable(tune.Trainable):
         """Write a pack to the ledger; a storage that fails is tried again for a while, as the results are worth it."""
         for wait in (*WRITE_RETRIES, None):
             try:
-                ledger.write(*results)
+                self.name = ledger.write(*results)
                 return
             except StorageError:
                 if wait is None:
@@ -159,7 +159,7 @@ class Watcher(tune.Callback):
         self.progress.note(result["why_slow"])
         self.progress.update(pack, result["seed_epochs"], done=result["done"])
         if result["done"]:
-            self.tracker.finished(self.packs[pack].runs)
+            self.tracker.finished(self.packs[pack].runs, result["name"])
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         pack = trial.config["work"]["pack_id"]

@@ -8,10 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from sweeps import config
 from sweeps.ledger import Ledger
+from sweeps.tracking import POINTS, by_epoch
 
 SMALL = ("dataset.length=301", "dataset.train=150", "dataset.validation=75")
 
@@ -130,9 +133,12 @@ def test_a_folder_of_another_study_is_refused(run, tmp_path: Path) -> None:  # t
 
 
 def test_offline_tracking_leaves_files_with_the_logged_values(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    run("ltm.sweep", "model=rnn", "seeds=3", "training.max_epochs=6", "study=one", *SMALL)
-    (path,) = glob.glob(str(tmp_path / "results/one/wandb/offline-run-*/*.wandb"))
-    history, summary, settings = read_wandb(Path(path))
+    done = run("ltm.sweep", "model=rnn", "seeds=3", "training.max_epochs=6", "study=one", *SMALL)
+    assert "W&B files are offline; send them with: wandb sync" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("report: ")
+    files = {run[2][1]: run for run in map(read_wandb, map(Path, glob.glob(str(tmp_path / "results/one/wandb/offline-run-*/*.wandb"))))}
+    assert set(files) == {"rnn / arfima", "study one"}
+    history, summary, settings = files["rnn / arfima"]
     book = Ledger(tmp_path / "results" / "one")
     curves = book.curves()
     medians = [sorted(losses)[1] for losses in zip(*curves["train_loss"], strict=True)]
@@ -140,6 +146,24 @@ def test_offline_tracking_leaves_files_with_the_logged_values(run, tmp_path: Pat
     assert summary["n"] == 3
     assert summary["test_rmse/mean"] == pytest.approx(book.runs()["test_rmse"].mean())
     assert settings == ("one", "rnn / arfima")
+    history, summary, settings = files["study one"]
+    assert settings[0] == "one"
+    assert [h["seed_runs_finished"] for h in history if "seed_runs_finished" in h] == [3]
+    assert "conditions" in {key.split("/")[0] for key in summary}
+
+
+def test_long_training_is_logged_at_few_epochs_and_faithfully() -> None:
+    lanes = np.random.default_rng(0).random((5, 3000)).astype(np.float32)
+    curves = pd.DataFrame({"train_loss": list(lanes), "validation_loss": [lanes[0][:1000], *lanes[1:]]})
+    points = by_epoch(curves)
+    assert min(points) == 1
+    assert max(points) == 3000
+    assert len(points) < 2 * POINTS
+    for epoch in points:
+        assert points[epoch]["train_loss/median"] == pytest.approx(np.median(lanes[:, epoch - 1]))
+        still = lanes[:, epoch - 1] if epoch <= 1000 else lanes[1:, epoch - 1]
+        assert points[epoch]["validation_loss/q25"] == pytest.approx(np.quantile(still, 0.25))
+        assert points[epoch]["seeds_training"] == len(still)
 
 
 def read_wandb(path: Path) -> tuple[list[dict], dict, tuple[str, str]]:  # type: ignore[type-arg]
@@ -174,7 +198,7 @@ def read_wandb(path: Path) -> tuple[list[dict], dict, tuple[str, str]]:  # type:
 
 @pytest.mark.parametrize("experiment", config.options("experiment"))
 def test_every_experiment_runs_at_its_smallest(run, tmp_path: Path, experiment: str, request: pytest.FixtureRequest) -> None:  # type: ignore[no-untyped-def]
-    small = ["seeds=1", "training.max_epochs=2", "tracking=off"]
+    small = ["seeds=1", "training.max_epochs=2", "tracking=off"] + (["search.trials=2", "search.seeds=1"] if experiment == "hpo" else [])
     if experiment == "paper_table2":
         folder = request.getfixturevalue("real_data")
         run("ltm.sweep", f"+experiment={experiment}", *small, LTM_DATA_DIR=str(folder))
@@ -183,4 +207,4 @@ def test_every_experiment_runs_at_its_smallest(run, tmp_path: Path, experiment: 
     (study,) = (tmp_path / "results").iterdir()
     assert (study / "report" / "index.html").is_file()
     rows = Ledger(study).runs()
-    assert len(rows) == {"k_full": 20, "k_sweep": 16, "paper_table2": 36, "smoke": 3}[experiment]
+    assert len(rows) == {"hpo": 10, "k_full": 20, "k_sweep": 16, "paper_table2": 36, "smoke": 3}[experiment]
