@@ -35,7 +35,7 @@ Examples
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; the exit status is 0, 1 (packs failed), 2 (bad input) or 130 (Ctrl-C)."""
+    """Run the command line; the exit status is 0, 1 (seed runs failed), 2 (bad input; nodes or storage that refuse) or 130 (Ctrl-C)."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
         if {"-h", "--help"} & set(given):

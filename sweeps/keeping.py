@@ -26,9 +26,9 @@ ROWS = 50_000
 
 @dataclass(frozen=True)
 class Status:
-    """How far a study is, in seed runs."""
+    """How far a study is, in seed runs; ``planned`` is None for a search, which decides as it goes."""
 
-    planned: int
+    planned: int | None
     finished: int
     diverged: int
     failed: int
@@ -38,7 +38,7 @@ class Status:
 
     @property
     def missing(self) -> int:
-        return max(self.planned - self.finished, 0)
+        return max(self.planned - self.finished, 0) if self.planned is not None else self.running
 
     def table(self) -> Table:
         """For the terminal."""
@@ -51,7 +51,7 @@ class Status:
             else "0:00"
         )
         rows = {
-            "planned": f"{self.planned:,}", "finished": f"{self.finished:,}", "of them diverged": f"{self.diverged:,}", "missing": f"{self.missing:,}",
+            "planned": f"{self.planned:,}" if self.planned is not None else "a search decides as it goes", "finished": f"{self.finished:,}", "of them diverged": f"{self.diverged:,}", "missing": f"{self.missing:,}",
             "being trained": f"{self.running:,}", "failed last time": f"{self.failed:,}",
             "drivers": ", ".join(map(str, self.drivers)) or "none",
             "rate": f"{self.rate:.2f} seed runs/s over the last hour with results" if self.rate else "unknown", "time left": left,
@@ -64,7 +64,7 @@ class Status:
 def status(ledger: Ledger) -> Status:
     """Read how far a study is: its record, its ledger and its drivers."""
     record = yaml.load(ledger.text("config.yaml") or "{}", Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
-    planned = len(record.get("conditions", {})) * len(parse_seeds(record["config"]["seeds"]))
+    planned = None if record.get("search") else len(record.get("conditions", {})) * len(parse_seeds(record["config"]["seeds"]))
     runs = ledger.runs(["run_id", "status", "pack"])
     living = drivers.living(ledger)
     taken = frozenset().union(*(driver.taken for driver in living))

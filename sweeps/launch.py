@@ -26,7 +26,7 @@ from sweeps.tracking import Tracker, silence
 from sweeps.work import code_version, labels_of
 
 CONFIG = "config.yaml"
-FAILED, INTERRUPTED = 1, 130
+FAILED, STOPPED, INTERRUPTED = 1, 2, 130
 
 
 def run(study: Composed, command: str, console: Console) -> int:
@@ -36,7 +36,7 @@ def run(study: Composed, command: str, console: Console) -> int:
         command: the command line, for the study's record and for the words on how to go on.
 
     Returns:
-        Exit status: 0, or 1 where seed runs failed, or 130 after Ctrl-C.
+        Exit status: 0; 1 where seed runs failed; 2 where nodes or storage refused; 130 after Ctrl-C.
     """
     config = study.config
     name = config.study or f"{study.models[0]['name']}_{study.datasets[0]['name']}"
@@ -155,7 +155,7 @@ def train(plan: Plan, missing: list[SeedRun], job: Job) -> int:
                 break
             if stop := next((error for kind, error in failures.values() if kind != "pack"), None):
                 say(console, f"stopped: {stop}")
-                status = FAILED
+                status = STOPPED
                 break
             packs, alone = parts_of({pack.id: pack for pack in packs}, failures, progress)
             if alone:

@@ -200,7 +200,7 @@ def run(study: Composed, job: launch.Job) -> int:
             )
         status = train(Plan(tuple(conditions.values()), search.fresh, labels), "fresh seeds, winners and untuned")
     launch.report(job)
-    return status
+    return status or (0 if ledger.failures().empty else launch.FAILED)
 
 
 Train = Callable[[Plan, str], int]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import ltm
 from ltm.errors import UserError
 from sweeps import cluster, drivers
 from sweeps.config import ComputeConfig
@@ -123,3 +124,31 @@ def test_a_second_driver_leaves_the_work_to_the_first_and_takes_over_when_it_die
     assert len(book.runs()) == 32
     assert len(book.runs(["run_id"])) == 32
     assert drivers.living(book) == []
+
+
+def test_storage_that_fails_midway_is_told_and_blamed_on_no_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sweeps import config, plan, trainable
+
+    monkeypatch.setattr(trainable, "WRITE_RETRIES", (0.0,))
+    whole = plan.make(config.compose(["model=rnn", "seeds=2", "training.max_epochs=2", *SMALL]))
+    pack = plan.Pack(tuple(whole.runs))
+    book = Ledger(tmp_path / "study")
+    book.put("config.yaml", b"study: one")
+    (tmp_path / "study" / "curves").write_text("in the way")
+    one = object.__new__(trainable.PackTrainable)
+    one.setup(
+        {
+            "work": {
+                "version": ltm.__version__, "code": "", "threads": 1, "folder": book.uri, "pack": pack.to_dict(), "labels": whole.labels,
+                "engine": "auto", "checkpoint_epochs": 500, "checkpoint_seconds": 10.0,
+            }
+        }
+    )  # fmt: skip
+    result = one.step()
+    assert (result["done"], result["kind"]) == (True, "storage")
+    assert "cannot be written" in result["error"]
+    assert not (tmp_path / "study" / "runs").exists()
+    (tmp_path / "study" / "curves").unlink()
+    one.error = ""
+    assert one.step()["error"] == ""
+    assert len(book.runs()) == 2
