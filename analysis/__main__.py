@@ -89,7 +89,8 @@ def on_export(given: argparse.Namespace, console: Console) -> None:
 
 
 def on_compare(given: argparse.Namespace, console: Console) -> None:
-    ledger, runs, _ = report.load(given.study)
+    ledger, runs, record = report.load(given.study)
+    runs = report.fresh(runs, record)
     if given.published:
         found = published(runs, given.published, given.diverged, given.correction)
         columns = ["condition", "n", "mean", "sd", "published_mean", "published_sd", "percent", "p_adjusted"]
@@ -146,7 +147,8 @@ def forecasts(found: pd.DataFrame, typical: pd.DataFrame, ledger: report.Ledger,
 def on_power(given: argparse.Namespace, console: Console) -> None:
     if not 0 < given.power < 1 or not 0 < given.alpha < 1:
         raise UserError(f"--power {given.power:g} and --alpha {given.alpha:g}: expected numbers between 0 and 1.")
-    _, runs, _ = report.load(given.study)
+    _, runs, record = report.load(given.study)
+    runs = report.fresh(runs, record)
     found = compare(runs, given.a, given.b, given.metric, given.diverged)
     groups = sample.samples(sample.judged(runs, given.metric, given.diverged))
     rng, rows = np.random.default_rng(0), []
@@ -176,8 +178,8 @@ def on_power(given: argparse.Namespace, console: Console) -> None:
 def on_memory(given: argparse.Namespace, console: Console) -> None:
     if given.lags < 8:
         raise UserError(f"--lags {given.lags}: a decay needs at least 8.")
-    ledger, runs, _ = report.load(given.study)
-    networks = trained.networks(ledger, trained.typical(runs, given.metric))
+    ledger, runs, record = report.load(given.study)
+    networks = trained.networks(ledger, trained.typical(report.fresh(runs, record), given.metric))
     table, _series = report.memory_table(networks)
     rows, found = [], {}
     for network in track(networks, description="responses", console=console, transient=True):

@@ -67,6 +67,11 @@ def load(study: str | Path) -> tuple[Ledger, pd.DataFrame, dict[str, Any]]:
     return ledger, in_order(runs, list(record.get("conditions", {}))), record
 
 
+def fresh(runs: pd.DataFrame, record: dict[str, Any]) -> pd.DataFrame:
+    """The rows that a study's verdicts are about: of a search, those on seeds that chose nothing."""
+    return runs[runs["seed"] < record["search"]["first_seed"]] if record.get("search") else runs
+
+
 def write(study: str | Path, console: Console | None = None, options: Options | None = None) -> str:
     """Write ``report/`` of a study: ``index.html``, ``tables/`` (CSV, Markdown, LaTeX), ``figures/`` (SVG, PDF); print the main table
     and the verdicts if given a console.
@@ -78,9 +83,7 @@ def write(study: str | Path, console: Console | None = None, options: Options | 
     ledger, runs, record = load(study)
     parts = sections(ledger, runs, record, options)
     if console:
-        if record.get("search"):
-            runs = runs[runs["seed"] < record["search"]["first_seed"]]
-        to_terminal(runs, parts, options, console)
+        to_terminal(fresh(runs, record), parts, options, console)
     files = rendered(parts)
     for name, content in files.items():
         ledger.put(f"report/{name}", content)

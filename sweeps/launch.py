@@ -102,7 +102,7 @@ def complete(plan: Plan, job: Job) -> int:
     if missing:
         say(
             console,
-            f"{len(runs) - len(missing)} of {len(runs)} seed runs are kept in {ledger.path}; go on with the same command:\n  {job.command}",
+            f"{len(runs) - len(missing)} of {len(runs)} seed runs are kept in {ledger.uri}; go on with the same command:\n  {job.command}",
         )
     return status
 
