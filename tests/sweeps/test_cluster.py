@@ -1,5 +1,7 @@
 """Clusters: what is asked of nodes, refusals in one line, real nodes that are killed, two drivers, a poisoned seed."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -152,3 +154,35 @@ def test_storage_that_fails_midway_is_told_and_blamed_on_no_seed(tmp_path: Path,
     one.error = ""
     assert one.step()["error"] == ""
     assert len(book.runs()) == 2
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """The processes below one, with their command lines."""
+    lines = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout.splitlines()[1:]
+    table = [(int(fields[0]), int(fields[1]), fields[2]) for fields in (line.split(None, 2) for line in lines)]
+    found, below = {}, {pid}
+    while below:
+        children = {child: args for child, parent, args in table if parent in below}
+        found |= children
+        below = set(children)
+    return found
+
+
+def test_a_pack_whose_worker_dies_goes_on_from_its_checkpoint_and_the_log_says_from_where(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ltm.sweep", "model=mlstm", "seeds=32", "training.max_epochs=5000", "training.patience=5000", "study=one",
+               "tracking=off", "compute.cpus=1", "compute.checkpoint_epochs=100"]  # fmt: skip
+    driver = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    end = time.monotonic() + 120
+    while not list(tmp_path.glob("results/one/.tune/*/*/checkpoint_*/pack.npz")) and time.monotonic() < end:
+        time.sleep(0.02)
+    worker = next(pid for pid, args in descendants(driver.pid).items() if "Trainable" in args)
+    os.kill(worker, signal.SIGKILL)
+    printed, _ = driver.communicate(timeout=200)
+    assert driver.returncode == 0, printed
+    (line,) = [line for line in printed.splitlines() if "was interrupted" in line]
+    before, start = (int(line.split(words)[1].split()[0].strip(",:")) for words in ("after epoch ", "from epoch "))
+    assert start > 0
+    assert start % 100 == 0
+    assert 0 <= before - start <= 100
+    assert line.endswith("at most 100 epochs lost")
+    assert set(Ledger(tmp_path / "results" / "one").runs()["epochs"]) == {5000}
