@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from sweeps.config import Composed, StudyConfig
 from sweeps.ledger import Ledger
 from sweeps.plan import Pack, Plan, SeedRun, cut, make
 from sweeps.progress import Progress, say
-from sweeps.tracking import Tracker, silence
+from sweeps.tracking import Tracker
 from sweeps.work import code_version, labels_of
 
 CONFIG = "config.yaml"
@@ -41,7 +42,7 @@ def run(study: Composed, command: str, console: Console) -> int:
     config = study.config
     name = config.study or f"{study.models[0]['name']}_{study.datasets[0]['name']}"
     ledger = Ledger(str(Path(config.root) / name) if "://" not in config.root else f"{config.root}/{name}")
-    job = Job(config, ledger, name, command, console, Tracker(config.tracking, name, ledger))
+    job = Job(config, ledger, name, command, console, Tracker(config.tracking, name, ledger, partial(say, console)))
     try:
         if config.search.method != "none":
             from sweeps import search
@@ -141,7 +142,6 @@ def train(plan: Plan, missing: list[SeedRun], job: Job) -> int:
     """Train seed runs with Ray Tune: packs that fail are split until the culprits are alone. Returns the exit status."""
     config, ledger, console = job.config, job.ledger, job.console
     job.tracker.expect(missing)
-    silence()
     slots = cluster.connect(config.compute, config.verbose)
     max_epochs = max(condition.training["max_epochs"] for condition in plan.conditions)
     packs = cut(missing, slots, config.compute.pack_size)
@@ -251,7 +251,8 @@ def report(job: Job) -> None:
     """Print the table, write the report; its path is the last line. Nothing where no seed run has finished."""
     from analysis.report import write
 
-    if sync := job.tracker.sync_line():
-        say(job.console, f"W&B files are offline; send them with: {sync}")
-    if not job.ledger.runs(["run_id"]).empty:
-        say(job.console, f"report: {write(job.ledger.uri, job.console)}")
+    job.tracker.trained()
+    path = None if job.ledger.runs(["run_id"]).empty else write(job.ledger.uri, job.console)
+    job.tracker.close()
+    if path:
+        say(job.console, f"report: {path}")

@@ -1,4 +1,7 @@
-"""W&B follows a study: one run a condition (or a seed) and one of the study, written beside the training and never in its way."""
+"""W&B follows a study: one run a condition (or a seed) and one of the study, written beside the training and never in its way.
+
+Everything is written as W&B's offline files; ``tracking=online`` has them sent as they come (:mod:`sweeps.sending`). So nothing waits for a server.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.summary import mean_interval
 from sweeps.config import TrackingConfig
 from sweeps.ledger import Ledger, condition_config
 from sweeps.plan import SeedRun
-
-log = logging.getLogger(__name__)
+from sweeps.sending import Sender, is_sent
 
 SUMMARY = ("test_rmse", "test_mae", "test_mape", "validation_loss", "epochs", "d")
 
-POINTS = 200
+SEEDS = ("run_id", "seed", "status", "epochs", "best_epoch", "train_loss", "validation_loss", "test_rmse", "test_mae", "test_mape", "d")
+"""Columns of the table of seeds in a condition's run."""
+
+POINTS = 100
 """Epochs logged of a condition at most, evenly in the logarithm: a chart shows no more, and 1,000 calls a condition would cost more than training it."""
 
 OVERVIEW_SECONDS = 30.0
@@ -33,15 +37,16 @@ OVERVIEW_SECONDS = 30.0
 class Tracker:
     """Logs each condition as soon as its last missing seed run is in the ledger, and the study as it goes; in a thread of its own.
 
-    A tracker that fails costs no result: the failure is logged, and ``online`` falls back to offline files.
+    A tracker that fails costs no result: ``say`` tells of the failure.
     """
 
-    def __init__(self, config: TrackingConfig, study: str, ledger: Ledger) -> None:
-        self.config, self.study, self.ledger = config, study, ledger
+    def __init__(self, config: TrackingConfig, study: str, ledger: Ledger, say: Callable[[str], None]) -> None:
+        self.config, self.study, self.ledger, self.say = config, study, ledger, say
         self.waiting: Counter[str] = Counter()
         self.packs: dict[str, set[str]] = {}
-        self.offline = config.mode == "offline"
+        silence()
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="wandb") if config.mode != "off" else None
+        self.sender: Sender | None = None
         self.overview: Any = None
         self.conditions: dict[str, dict[str, object]] = {}
         self.started, self.shown, self.seed_runs = time.monotonic(), time.monotonic(), 0
@@ -50,6 +55,9 @@ class Tracker:
         """These seed runs are going to be trained."""
         if self.pool is None:
             return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.config.mode == "online" and self.sender is None:
+            self.sender = Sender(self.folder / "wandb-sync.log", self.say)
         self.waiting.update(run.condition.id for run in missing)
         known = self.ledger.runs(["run_id", "condition_id", "pack"])
         for condition, packs in known[known["condition_id"].isin(set(self.waiting))].groupby("condition_id")["pack"]:
@@ -66,17 +74,23 @@ class Tracker:
         for condition in sorted({run.condition.id for run in runs if self.waiting[run.condition.id] == 0}):
             self.pool.submit(self._safely, self._condition, condition)
 
-    def sync_line(self) -> str | None:
-        """How the files of this sweep that stay offline are sent, if there are any."""
-        return f"wandb sync {self.folder}/wandb/offline-run-*" if self.pool and self.offline and self.seed_runs else None
+    def trained(self) -> None:
+        """All is trained: what is logged may be sent at once."""
+        if self.pool and self.sender:
+            self.pool.submit(self.sender.hurry)
 
     def close(self) -> None:
-        """Wait for what is still to be logged, the report with it."""
+        """Log the end of the study, its report with it; say how the runs are sent that are only here."""
         if self.pool is None:
             return
-        if self.seed_runs:
+        if self.overview is not None:
             self.pool.submit(self._safely, self._end)
         self.pool.shutdown(wait=True)
+        if self.sender:
+            self.sender.close()
+        if unsent := [run for run in self.folder.glob("wandb/offline-run-*") if not is_sent(run)]:
+            self.say(f"W&B files of {len(unsent)} runs are offline; send them with: wandb sync {self.folder}/wandb/offline-run-*")
+        self.pool = None
 
     @property
     def folder(self) -> Path:
@@ -86,7 +100,7 @@ class Tracker:
         try:
             what(*arguments)
         except Exception as error:  # the boundary to a foreign service: whatever it raises must not reach the sweep
-            log.warning("W&B could not log %s: %s", ", ".join(arguments) or "the study", error)
+            self.say(f"W&B could not log {', '.join(arguments) or 'the study'}: {error}")
 
     def _condition(self, condition: str) -> None:
         runs = self.ledger.runs(packs=self.packs[condition])
@@ -101,6 +115,8 @@ class Tracker:
 
     def _show(self, rows: pd.DataFrame) -> None:
         """The study's own run: the conditions so far, throughput and cost."""
+        from analysis.summary import mean_interval
+
         rmse = rows["test_rmse"].dropna().to_numpy(float)
         low, high = mean_interval(rmse)
         self.conditions[rows["condition"][0]] = {
@@ -109,6 +125,8 @@ class Tracker:
         }  # fmt: skip
         if self.overview is None:
             self.overview = self._init(f"study {self.study}", "study", {"conditions": len(self.waiting)})
+            if self.sender:
+                self.sender.study = folder_of(self.overview)
         elapsed = max(time.monotonic() - self.started, 1e-9)
         self.overview.log(
             {
@@ -129,8 +147,6 @@ class Tracker:
         """The last table, and the report as an artifact."""
         import wandb
 
-        if self.overview is None:
-            return
         self._table()
         page = self.ledger.text("report/index.html")
         if page:
@@ -148,28 +164,27 @@ class Tracker:
         try:
             for epoch, point in by_epoch(curves).items():
                 run.log(point, step=epoch)
-            seeds = rows.drop(columns=["config", "condition", "condition_id", "pack"]).astype(object)
-            run.log({"seeds": wandb.Table(dataframe=seeds.where(seeds.notna(), None))})
+            seeds = rows[[name for name in SEEDS if name in rows]].astype(object)
+            run.log({"seeds": wandb.Table(columns=list(seeds.columns), data=seeds.where(seeds.notna(), None).to_numpy())})
             run.summary.update(summary(rows))
         finally:
             run.finish()
+            if self.sender:
+                self.sender.add(folder_of(run))
 
     def _init(self, name: str, run_id: str, config: dict[str, Any]) -> Any:
         import wandb
 
-        self.folder.mkdir(parents=True, exist_ok=True)
-        common: dict[str, Any] = {
-            "project": self.config.project, "entity": self.config.entity, "group": self.study, "name": name, "config": config,
-            "dir": str(self.folder), "reinit": "create_new",
-        }  # fmt: skip
-        quiet = wandb.Settings(silent=True, console="off", init_timeout=20, x_disable_meta=True, x_disable_stats=True)
-        if not self.offline:
-            try:
-                return wandb.init(**common, id=f"{self.study}-{run_id}"[-64:], mode="online", settings=quiet)
-            except Exception as error:  # no key, no network, no such entity
-                log.warning("W&B is not reachable (%s); going on offline.", str(error).splitlines()[0])
-                self.offline = True
-        return wandb.init(**common, id=f"{self.study}-{run_id}"[-64:], mode="offline", settings=quiet)
+        return wandb.init(
+            project=self.config.project, entity=self.config.entity, group=self.study, name=name, config=config, dir=str(self.folder),
+            id=f"{self.study}-{run_id}"[-64:], mode="offline", reinit="create_new",
+            settings=wandb.Settings(silent=True, console="off", x_disable_meta=True, x_disable_stats=True, x_save_requirements=False),
+        )  # fmt: skip
+
+
+def folder_of(run: Any) -> Path:
+    """Where the files of a W&B run lie."""
+    return Path(run.dir).parent
 
 
 def by_epoch(curves: pd.DataFrame) -> dict[int, dict[str, float]]:
@@ -204,6 +219,7 @@ def summary(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def silence() -> None:
-    """Keep W&B from asking or talking."""
+    """Keep W&B from asking, talking, and reporting on itself: that waits for a server, too."""
     os.environ.setdefault("WANDB_SILENT", "true")
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     logging.getLogger("wandb").setLevel(logging.ERROR)

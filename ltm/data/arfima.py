@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.signal import lfilter
 from scipy.special import gammaln
 
 from ltm.errors import UserError
@@ -31,6 +30,18 @@ def fractional_noise(d: float, n: int, generator: np.random.Generator) -> np.nda
     return np.fft.irfft(weights * np.sqrt(spectrum * 2 * n), 2 * n)[:n]
 
 
+def arma(noise: np.ndarray, ar: Sequence[float], ma: Sequence[float]) -> np.ndarray:
+    """y_t = e_t + sum_i ar_i y_{t-i} + sum_j ma_j e_{t-j}, from zeros on; the bits of ``scipy.signal.lfilter``, whose import costs more than a study's plan."""
+    order = max(len(ar), len(ma))
+    coefficients = list(zip([*ar, *[0.0] * (order - len(ar))], [*ma, *[0.0] * (order - len(ma))], strict=True))
+    path, pending = [], [0.0] * order
+    for e in noise.tolist():
+        y = e + pending[0] if order else e
+        pending = [later + m * e + a * y for later, (a, m) in zip([*pending[1:], 0.0], coefficients, strict=True)]
+        path.append(y)
+    return np.array(path)
+
+
 def simulate(length: int, d: float, ar: Sequence[float] = (), ma: Sequence[float] = (), sigma: float = 1.0, seed: int = 0) -> np.ndarray:
     """A Gaussian path of (1 - sum_i ar_i B^i) (1-B)^d y_t = (1 + sum_j ma_j B^j) e_t, e_t normal with sd ``sigma``.
 
@@ -47,5 +58,4 @@ def simulate(length: int, d: float, ar: Sequence[float] = (), ma: Sequence[float
     if len(ar) and np.abs(np.roots(np.concatenate([[1.0], -np.asarray(ar, float)]))).max() >= 1:
         raise UserError(f"ARFIMA: ar={list(ar)} is not stationary; the roots of 1 - sum_i ar_i z^i must lie outside the unit circle.")
     noise = fractional_noise(d, length + BURN_IN, np.random.default_rng(seed))
-    path = lfilter(np.concatenate([[1.0], ma]), np.concatenate([[1.0], -np.asarray(ar, float)]), noise)
-    return sigma * path[BURN_IN:]
+    return sigma * arma(noise, ar, ma)[BURN_IN:]

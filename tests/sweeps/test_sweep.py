@@ -1,6 +1,5 @@
 """Whole sweeps as a user starts them: growth, kills, bad input, tracking, and every experiment at its smallest."""
 
-import glob
 import os
 import signal
 import subprocess
@@ -8,13 +7,10 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from sweeps import config
 from sweeps.ledger import Ledger
-from sweeps.tracking import POINTS, by_epoch
 
 SMALL = ("dataset.length=301", "dataset.train=150", "dataset.validation=75")
 
@@ -130,70 +126,6 @@ def test_a_folder_of_another_study_is_refused(run, tmp_path: Path) -> None:  # t
     done = run("ltm.sweep", "+experiment=smoke", "tracking=off", "training.max_epochs=6", status=2)
     assert "holds another study" in done.stderr
     assert "study=smoke_2" in done.stderr
-
-
-def test_offline_tracking_leaves_files_with_the_logged_values(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    done = run("ltm.sweep", "model=rnn", "seeds=3", "training.max_epochs=6", "study=one", *SMALL)
-    assert "W&B files are offline; send them with: wandb sync" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("report: ")
-    files = {run[2][1]: run for run in map(read_wandb, map(Path, glob.glob(str(tmp_path / "results/one/wandb/offline-run-*/*.wandb"))))}
-    assert set(files) == {"rnn / arfima", "study one"}
-    history, summary, settings = files["rnn / arfima"]
-    book = Ledger(tmp_path / "results" / "one")
-    curves = book.curves()
-    medians = [sorted(losses)[1] for losses in zip(*curves["train_loss"], strict=True)]
-    assert [h["train_loss/median"] for h in history if "train_loss/median" in h] == pytest.approx(medians)
-    assert summary["n"] == 3
-    assert summary["test_rmse/mean"] == pytest.approx(book.runs()["test_rmse"].mean())
-    assert settings == ("one", "rnn / arfima")
-    history, summary, settings = files["study one"]
-    assert settings[0] == "one"
-    assert [h["seed_runs_finished"] for h in history if "seed_runs_finished" in h] == [3]
-    assert "conditions" in {key.split("/")[0] for key in summary}
-
-
-def test_long_training_is_logged_at_few_epochs_and_faithfully() -> None:
-    lanes = np.random.default_rng(0).random((5, 3000)).astype(np.float32)
-    curves = pd.DataFrame({"train_loss": list(lanes), "validation_loss": [lanes[0][:1000], *lanes[1:]]})
-    points = by_epoch(curves)
-    assert min(points) == 1
-    assert max(points) == 3000
-    assert len(points) < 2 * POINTS
-    for epoch in points:
-        assert points[epoch]["train_loss/median"] == pytest.approx(np.median(lanes[:, epoch - 1]))
-        still = lanes[:, epoch - 1] if epoch <= 1000 else lanes[1:, epoch - 1]
-        assert points[epoch]["validation_loss/q25"] == pytest.approx(np.quantile(still, 0.25))
-        assert points[epoch]["seeds_training"] == len(still)
-
-
-def read_wandb(path: Path) -> tuple[list[dict], dict, tuple[str, str]]:  # type: ignore[type-arg]
-    """History, summary, and group and name of an offline file: LevelDB log framing around protobuf records."""
-    import json
-    import struct
-
-    from wandb.proto import wandb_internal_pb2
-
-    content = path.read_bytes()
-    position, partial, history, summary, settings = 7, b"", [], {}, ("", "")
-    while position + 7 <= len(content):
-        room = 32768 - position % 32768
-        if room < 7:
-            position += room
-            continue
-        _, length, kind = struct.unpack("<IHB", content[position : position + 7])
-        partial += content[position + 7 : position + 7 + length]
-        position += 7 + length
-        if kind in (1, 4):
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(partial)
-            partial = b""
-            if record.HasField("history"):
-                history.append({item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item})
-            if record.HasField("summary"):
-                summary |= {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.summary.update}
-            if record.HasField("run"):
-                settings = (record.run.run_group, record.run.display_name)
-    return history, summary, settings
 
 
 @pytest.mark.parametrize("experiment", config.options("experiment"))

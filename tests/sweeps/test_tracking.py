@@ -1,0 +1,201 @@
+"""W&B: what is written offline, what reaches a server (one on loopback), and servers that fail."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import wandb
+from sweeps import sending
+from sweeps.config import TrackingConfig
+from sweeps.ledger import Ledger
+from sweeps.sending import Sender, is_sent, refusal
+from sweeps.tracking import POINTS, Tracker, by_epoch, folder_of
+from tests.wandb_server import KEY, Run, Server, read
+
+SMALL = ("model=rnn", "seeds=3", "training.max_epochs=6", "study=one", "dataset.length=301", "dataset.train=150", "dataset.validation=75")
+
+
+def offline(folder: Path) -> dict[str, Run]:
+    """The runs in a study's W&B folder, by name."""
+    return {run.name: run for run in map(read, folder.glob("wandb/offline-run-*/*.wandb"))}
+
+
+def has_the_condition(run: Run, book: Ledger) -> None:
+    curves = book.curves()
+    medians = [sorted(losses)[1] for losses in zip(*curves["train_loss"], strict=True)]
+    assert [row["train_loss/median"] for row in run.rows if "train_loss/median" in row] == pytest.approx(medians)
+    assert run.summary["n"] == 3
+    assert (run.name, run.group) == ("rnn / arfima", "one")
+
+
+def test_offline_tracking_leaves_files_with_the_logged_values(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    done = run("ltm.sweep", *SMALL)
+    assert "W&B files of 2 runs are offline; send them with: wandb sync" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("report: ")
+    runs, book = offline(tmp_path / "results" / "one"), Ledger(tmp_path / "results" / "one")
+    assert set(runs) == {"rnn / arfima", "study one"}
+    has_the_condition(runs["rnn / arfima"], book)
+    assert runs["rnn / arfima"].summary["test_rmse/mean"] == pytest.approx(book.runs()["test_rmse"].mean())
+    study = runs["study one"]
+    assert study.group == "one"
+    assert [row["seed_runs_finished"] for row in study.rows if "seed_runs_finished" in row] == [3]
+    assert "conditions" in {key.split("/")[0] for key in study.summary}
+
+
+def test_online_tracking_shows_the_study_its_conditions_in_one_group_the_table_and_the_report(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    with Server() as server:
+        done = run("ltm.sweep", *SMALL, "tracking=online", "grid.K=[2,3]", "model=mrnn", **server.environment)
+    assert re.search(r"W&B: http://127.0.0.1:\d+/tester/ltm/runs/one-study", done.stdout)
+    assert "offline" not in done.stdout
+    assert {run.name for run in server.runs.values()} == {"study one", "mrnn K=2 / arfima", "mrnn K=3 / arfima"}
+    assert {run.group for run in server.runs.values()} == {"one"}
+    assert all(run.finished for run in server.runs.values())
+    book = Ledger(tmp_path / "results" / "one")
+    for name, rows in book.runs().groupby("condition"):
+        sent = next(run for run in server.runs.values() if run.name == name)
+        curves = book.curves(rows)
+        medians = [sorted(losses)[1] for losses in zip(*curves["validation_loss"], strict=True)]
+        assert [row["validation_loss/median"] for row in sent.rows if "train_loss/median" in row] == pytest.approx(medians)
+        assert sent.config["seeds"] == [0, 1, 2]
+    study = server.runs["one-study"]
+    assert "conditions" in study.rows[-1]
+    assert any(name.startswith("media/table/conditions") for name in study.files)
+    assert server.artifacts["one-report"]["type"] == "report"
+    assert server.others.files["index.html"] == (tmp_path / "results" / "one" / "report" / "index.html").read_bytes()
+    kept = [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
+    assert len(kept) > 10
+    assert not any(KEY.encode() in path.read_bytes() for path in kept)
+
+
+def test_a_server_that_fails_changes_no_bit_and_loses_no_metric(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run("ltm.sweep", *SMALL, "tracking=off", "root=quiet")
+    with Server(fails=lambda path: 500) as server:
+        done = run("ltm.sweep", *SMALL, "tracking=online", **server.environment)
+    assert not server.runs
+    assert f"W&B: {server.url} does not answer" in done.stdout
+    assert "W&B files of 2 runs are offline; send them with: wandb sync" in done.stdout
+    book = Ledger(tmp_path / "results" / "one")
+    same = ["run_id", "epochs", "validation_loss", "test_rmse"]
+    pd.testing.assert_frame_equal(book.runs(same), Ledger(tmp_path / "quiet" / "one").runs(same), check_exact=True)
+    runs = offline(tmp_path / "results" / "one")
+    has_the_condition(runs["rnn / arfima"], book)
+    assert "conditions" in {key.split("/")[0] for key in runs["study one"].summary}
+
+
+def written(folder: Path, entity: str | None = None) -> Path:
+    """The folder of a finished offline W&B run."""
+    tracker = Tracker(TrackingConfig(entity=entity), "study", Ledger(folder), print)
+    run = tracker._init("one", "one", {"lr": 0.1})
+    run.log({"loss": 0.5}, step=1)
+    run.finish()
+    return folder_of(run)
+
+
+@pytest.fixture
+def finished_run(tmp_path: Path) -> Path:
+    return written(tmp_path)
+
+
+def sent(folder: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Send one run to a server; what was said of it."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    wandb.setup().settings.base_url = environment["WANDB_BASE_URL"]
+    monkeypatch.setattr(sending, "ANSWER_SECONDS", 1)
+    monkeypatch.setattr(sending, "STALL_SECONDS", 2.0)
+    said: list[str] = []
+    sender = Sender(folder.parent / "sync.log", said.append)
+    sender.add(folder)
+    sender.close()
+    return said
+
+
+@pytest.mark.parametrize(
+    ("server", "environment", "says"),
+    [
+        ({"fails": lambda path: 500}, {}, r"http://\S+ does not answer \(no network, rate limit, or a proxy that hangs\)"),
+        ({"fails": lambda path: 429 if path.endswith("file_stream") else 0}, {}, r"http://\S+ took in nothing for 2 s"),
+        ({"hang": 60.0}, {}, "does not answer"),
+        ({"key": "z" * 40}, {}, "user is not logged in"),
+        ({}, {"WANDB_BASE_URL": "http://127.0.0.1:9"}, "does not answer"),
+        ({}, {"WANDB_API_KEY": "short"}, "API key must have 40"),
+        ({}, {"entity": "nobody"}, "entity nobody not found"),
+    ],
+)
+def test_what_cannot_be_sent_is_kept_and_the_reason_said_once(server, environment, says, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    finished_run = written(tmp_path, environment.get("entity"))
+    with Server(**server) as at:
+        said = sent(finished_run, at.environment | environment, monkeypatch)
+    assert len(said) == 1, said
+    assert re.search(rf"^W&B: .*{says}.*; the sweep goes on, and its W&B files are kept here\.$", said[0])
+    assert not is_sent(finished_run)
+    assert read(next(finished_run.glob("*.wandb"))).rows[0]["loss"] == 0.5
+
+
+def test_a_server_that_recovers_gets_the_runs_that_were_kept(finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "RETRY_SECONDS", 0.5)
+    monkeypatch.setattr(sending, "ANSWER_SECONDS", 1)
+    down = True
+    with Server(fails=lambda path: 503 if down else 0) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        said: list[str] = []
+        sender = Sender(finished_run.parent / "sync.log", said.append)
+        sender.add(finished_run)
+        while not said:
+            time.sleep(0.1)
+        down = False
+        end = time.monotonic() + 60
+        while not is_sent(finished_run) and time.monotonic() < end:
+            time.sleep(0.1)
+        sender.close()
+    assert is_sent(finished_run)
+    assert [run.rows[0]["loss"] for run in server.runs.values()] == [0.5]
+    assert [run.name for run in server.runs.values()] == ["one"]
+
+
+def test_a_process_that_sends_ends_with_the_sweep_that_started_it(finished_run: Path) -> None:
+    with Server(hang=60.0) as server:
+        command = [sys.executable, "-m", "sweeps.sending"]
+        arguments = ["sync", str(finished_run)]
+        start = f"import os, subprocess; print(subprocess.Popen([*{command!r}, str(os.getpid()), *{arguments!r}], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid)"
+        parent = subprocess.run(
+            [sys.executable, "-c", start], env=os.environ | server.environment, capture_output=True, text=True, check=True
+        )
+        child = Path("/proc") / parent.stdout.strip()
+        end = time.monotonic() + 30
+        while child.exists() and time.monotonic() < end:
+            time.sleep(0.2)
+        assert not child.exists()
+
+
+def test_no_key_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    reason, final = refusal()
+    assert reason == "No API key configured. Use `wandb login` to log in"
+    assert final
+
+
+def test_long_training_is_logged_at_few_epochs_and_faithfully() -> None:
+    lanes = np.random.default_rng(0).random((5, 3000)).astype(np.float32)
+    curves = pd.DataFrame({"train_loss": list(lanes), "validation_loss": [lanes[0][:1000], *lanes[1:]]})
+    points = by_epoch(curves)
+    assert min(points) == 1
+    assert max(points) == 3000
+    assert len(points) < 2 * POINTS
+    for epoch in points:
+        assert points[epoch]["train_loss/median"] == pytest.approx(np.median(lanes[:, epoch - 1]))
+        still = lanes[:, epoch - 1] if epoch <= 1000 else lanes[1:, epoch - 1]
+        assert points[epoch]["validation_loss/q25"] == pytest.approx(np.quantile(still, 0.25))
+        assert points[epoch]["seeds_training"] == len(still)
