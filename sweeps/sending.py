@@ -118,8 +118,9 @@ class Sender:
         stalled = process.poll() is None
         process.kill()
         process.wait()
-        self.queue = [run for run in self.queue if not is_sent(run)]
-        if any(not is_sent(run) for run in runs):
+        for run in filter(is_sent, runs):
+            self.queue.remove(run)
+        if not all(map(is_sent, runs)):
             self.trouble = f"{server()} took in nothing for {STALL_SECONDS:.0f} s" if stalled else errors_of(self.log, before)
 
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:

@@ -9,9 +9,10 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -45,10 +46,12 @@ class Tracker:
         self.waiting: Counter[str] = Counter()
         self.packs: dict[str, set[str]] = {}
         silence()
+        # A W&B agent names the run of its trial: that is the study's. The conditions' runs and the processes that send must not see it.
+        self.trial = {key: os.environ.pop(key) for key in ("WANDB_SWEEP_ID", "WANDB_RUN_ID") if key in os.environ}
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="wandb") if config.mode != "off" else None
         self.sender: Sender | None = None
         self.overview: Any = None
-        self.conditions: dict[str, dict[str, object]] = {}
+        self.conditions: dict[str, dict[str, Any]] = {}
         self.started, self.shown, self.seed_runs = time.monotonic(), time.monotonic(), 0
 
     def expect(self, missing: Sequence[SeedRun]) -> None:
@@ -121,17 +124,18 @@ class Tracker:
         low, high = mean_interval(rmse)
         self.conditions[rows["condition"][0]] = {
             "condition": rows["condition"][0], "n": len(rows), "finished": len(rmse), "test_rmse": rmse.mean() if len(rmse) else None,
-            "low": None if np.isnan(low) else low, "high": None if np.isnan(high) else high, "core_seconds": float(rows["seconds"].sum()),
+            "low": None if np.isnan(low) else low, "high": None if np.isnan(high) else high,
+            "validation_loss": float(np.median(rows["validation_loss"].fillna(np.inf))), "core_seconds": float(rows["seconds"].sum()),
         }  # fmt: skip
         if self.overview is None:
-            self.overview = self._init(f"study {self.study}", "study", {"conditions": len(self.waiting)})
+            self.overview = self._init(f"study {self.study}", "study", {"conditions": len(self.waiting)}, self.trial)
             if self.sender:
                 self.sender.study = folder_of(self.overview)
         elapsed = max(time.monotonic() - self.started, 1e-9)
         self.overview.log(
             {
                 "conditions_finished": len(self.conditions), "seed_runs_finished": self.seed_runs, "seed_runs_per_second": self.seed_runs / elapsed,
-                "core_seconds": sum(float(str(row["core_seconds"])) for row in self.conditions.values()),
+                **{name: total([row[name] for row in self.conditions.values()]) for name, total in (("core_seconds", sum), ("validation_loss", np.mean))},
             }
         )  # fmt: skip
         if time.monotonic() - self.shown > OVERVIEW_SECONDS:
@@ -172,13 +176,16 @@ class Tracker:
             if self.sender:
                 self.sender.add(folder_of(run))
 
-    def _init(self, name: str, run_id: str, config: dict[str, Any]) -> Any:
+    def _init(self, name: str, run_id: str, config: dict[str, Any], trial: Mapping[str, str] = MappingProxyType({})) -> Any:
         import wandb
 
+        run_id = trial.get("WANDB_RUN_ID", f"{self.study}-{run_id}"[-64:])
         return wandb.init(
             project=self.config.project, entity=self.config.entity, group=self.study, name=name, config=config, dir=str(self.folder),
-            id=f"{self.study}-{run_id}"[-64:], mode="offline", reinit="create_new",
-            settings=wandb.Settings(silent=True, console="off", x_disable_meta=True, x_disable_stats=True, x_save_requirements=False),
+            id=run_id, mode="offline", reinit="create_new",
+            settings=wandb.Settings(
+                silent=True, console="off", sweep_id=trial.get("WANDB_SWEEP_ID"), x_disable_meta=True, x_disable_stats=True, x_save_requirements=False
+            ),
         )  # fmt: skip
 
 

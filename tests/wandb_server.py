@@ -23,6 +23,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 KEY = "0123456789" * 4
 ENTITY = "tester"
 
@@ -37,6 +39,7 @@ class Run:
     history: dict[int, dict[str, Any]] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    sweep: str = ""
     finished: bool = False
 
     @property
@@ -46,10 +49,14 @@ class Run:
 
 
 class Server:
-    """``fails``: the status to answer a path with, or 0; ``key``: the one key that is known; ``hang``: seconds before any answer."""
+    """``fails``: the status to answer a path with, or 0; ``key``: the one key that is known; ``hang``: seconds before any answer.
+
+    ``sweep``: the YAML of a W&B sweep, and ``trials``: the values by key of each trial that its agents are given, last first.
+    """
 
     def __init__(self, fails: Callable[[str], int] = lambda path: 0, key: str = KEY, hang: float = 0.0) -> None:
         self.fails, self.key, self.hang = fails, key, hang
+        self.sweep, self.trials = "", list[dict[str, Any]]()
         self.runs: dict[str, Run] = {}
         self.others = Run()
         self.artifacts: dict[str, dict[str, Any]] = {}
@@ -135,6 +142,7 @@ class Server:
                 return {"data": None, "errors": [{"message": f"entity {given['entity']} not found"}]}
             run = self.runs.setdefault(given["name"], Run())
             run.name, run.group = given["displayName"] or run.name, given["groupName"] or run.group
+            run.sweep = given["sweep"] or run.sweep
             run.config |= {key: entry.get("value") for key, entry in json.loads(given["config"] or "{}").items()}
             project = {"id": "p", "name": given["project"], "entity": {"id": "e", "name": ENTITY}}
             bucket = {
@@ -179,6 +187,30 @@ class Server:
             }
             artifact = {"id": self.artifacts[name]["id"], "state": "PENDING", "artifactSequence": {"id": "s", "latestArtifact": None}}
             return {"data": {"createArtifact": {"artifact": artifact}}}
+        if "SweepWithRuns" in operation:
+            return {
+                "data": {
+                    "project": {
+                        "sweep": {"id": "s", "name": given["sweep"], "config": self.sweep, "state": "RUNNING", "runs": {"edges": []}}
+                    }
+                }
+            }
+        if "createAgent" in operation:
+            return {"data": {"createAgent": {"agent": {"id": "a"}}}}
+        if "agentHeartbeat" in operation:
+            orders = (
+                [
+                    {
+                        "type": "run",
+                        "run_id": f"trial{len(self.trials)}",
+                        "program": yaml.safe_load(self.sweep)["program"],
+                        "args": self.trials.pop(),
+                    }
+                ]
+                if self.trials
+                else []
+            )
+            return {"data": {"agentHeartbeat": {"agent": {"id": "a"}, "commands": json.dumps(orders)}}}
         return {"data": {}}
 
 

@@ -19,7 +19,7 @@ from sweeps.config import TrackingConfig
 from sweeps.ledger import Ledger
 from sweeps.sending import Sender, is_sent, refusal
 from sweeps.tracking import POINTS, Tracker, by_epoch, folder_of
-from tests.wandb_server import KEY, Run, Server, read
+from tests.wandb_server import ENTITY, KEY, Run, Server, read
 
 SMALL = ("model=rnn", "seeds=3", "training.max_epochs=6", "study=one", "dataset.length=301", "dataset.train=150", "dataset.validation=75")
 
@@ -74,6 +74,22 @@ def test_online_tracking_shows_the_study_its_conditions_in_one_group_the_table_a
     kept = [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
     assert len(kept) > 10
     assert not any(KEY.encode() in path.read_bytes() for path in kept)
+
+
+def test_a_wandb_agent_runs_the_example_sweep(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    example = (Path(__file__).parents[2] / "docs" / "wandb-sweep.yaml").read_text()
+    example = example.replace("seeds=100", ", ".join(SMALL[1:3] + SMALL[4:])).replace("python,", f"{sys.executable},")
+    with Server() as server:
+        server.sweep, server.trials = example, [{"training.lr": {"value": lr}, "model.K": {"value": 5}} for lr in (0.01, 0.02)]
+        run("wandb", "agent", "--count", "2", f"{ENTITY}/ltm/abc", **server.environment)
+    trials = {key: run for key, run in server.runs.items() if run.sweep}
+    assert set(trials) == {"trial1", "trial2"}
+    assert {run.sweep for run in trials.values()} == {"abc"}
+    assert len(server.runs) == 4
+    for key, lr in (("trial1", 0.01), ("trial2", 0.02)):
+        rows = Ledger(tmp_path / "results" / f"agent_{key}").runs()
+        assert set(rows["lr"]) == {lr}
+        assert trials[key].summary["validation_loss"] == pytest.approx(rows["validation_loss"].median())
 
 
 def test_a_server_that_fails_changes_no_bit_and_loses_no_metric(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
