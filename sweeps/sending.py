@@ -18,8 +18,11 @@ from pathlib import Path
 ANSWER_SECONDS = 5
 """How long a W&B server may take to answer whether the key is good."""
 
-BATCH_SECONDS = 15.0
+BATCH_SECONDS = 60.0
 """Finished runs are collected for so long and sent together: a process that sends takes a second to start."""
+
+HURRY_SECONDS = 2.0
+"""The same once all is trained."""
 
 STALL_SECONDS = 10.0
 """A process that has finished no run for so long is ended (W&B's own client tries again for hours); its runs are sent later."""
@@ -27,37 +30,41 @@ STALL_SECONDS = 10.0
 RETRY_SECONDS, MOST_SECONDS = 30.0, 600.0
 """Pause after a server that did not answer; doubled each time, up to so long."""
 
+LOGGED, OVERVIEW = "logged", "study"
+"""Names of empty files in the folders of W&B runs: of one that is complete, and of the study's own."""
+
+TRIAL = ("WANDB_SWEEP_ID", "WANDB_RUN_ID")
+"""What a W&B agent says of its trial, which the study's run is; all else must not see it."""
+
 BATCH, AT_ONCE = 500, 8
 """Runs given to a process that sends, and how many of them it sends at a time."""
 
 
 class Sender:
-    """Sends runs from a thread of its own, which starts and ends the processes that do.
+    """Sends the runs in a study's W&B folder from a thread of its own, which starts and ends the processes that do.
 
-    ``study``, the run that is still being written, is sent as it grows; ``add`` queues runs that are finished.
+    What :mod:`sweeps.follower` has marked as complete is sent in batches; the study's own run while it is being written.
     """
 
     def __init__(self, log: Path, say: Callable[[str], None]) -> None:
-        self.log, self.say = log, say
-        self.queue: list[Path] = []
+        self.log, self.say, self.folder = log, say, log.parent / "wandb"
         self.study: Path | None = None
         self.live: subprocess.Popen[bytes] | None = None
-        self.trouble: str | None = "nothing was sent yet"
+        self.trouble: str | None = None
         self.told: set[str] = set()
-        self.wake, self.closing = threading.Event(), False
+        self.wake, self.closing, self.pause, self.started = threading.Event(), False, BATCH_SECONDS, time.time()
+        os.environ.setdefault("WANDB_SILENT", "true")
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # of the client itself: that waits for a server, too
         self.thread = threading.Thread(target=self._work, name="wandb-sender", daemon=True)
         self.thread.start()
 
-    def add(self, run: Path) -> None:
-        """This run is finished."""
-        self.queue.append(run)
-
     def hurry(self) -> None:
-        """Send what is finished now."""
+        """Send what is complete now, and what comes as it comes."""
+        self.pause = HURRY_SECONDS
         self.wake.set()
 
     def close(self) -> None:
-        """Send what is left, where the server has answered so far; end every process. All runs are finished now, the study's too."""
+        """Send what is left, where the server has answered so far; end every process. All runs are complete now, the study's too."""
         self.closing = True
         self.wake.set()
         self.thread.join()
@@ -65,47 +72,57 @@ class Sender:
             self.live.kill()
             self.live.wait()
 
+    def queue(self) -> list[Path]:
+        """Complete runs that are not sent, but for the study's while a process is at it."""
+        runs = (mark.parent for mark in sorted(self.folder.glob(f"offline-run-*/{LOGGED}")))
+        return [run for run in runs if not is_sent(run) and not (run == self.study and self.is_live)]
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the study's run is being sent."""
+        return self.live is not None and self.live.poll() is None
+
     def _work(self) -> None:
-        pause = 0.0
-        while not self.closing:
+        failures = 0
+        while True:
             self.trouble, final = refusal()
             if self.trouble is None:
-                pause = BATCH_SECONDS
                 self._follow_study()
                 self._send()
             self._tell()
-            if self.trouble is not None:
-                pause = min(max(2 * pause, RETRY_SECONDS), MOST_SECONDS)
             if final:
                 return
-            self.wake.wait(pause)
+            failures = failures + 1 if self.trouble else 0
+            self.wake.wait(min(RETRY_SECONDS * 2 ** (failures - 1), MOST_SECONDS) if failures else self.pause)
+            if self.closing:
+                break
             self.wake.clear()
-        if self.trouble is None:
-            if self.study is not None and self.live is None:
-                self.queue.append(self.study)
-            while self.queue and self.trouble is None:
-                self._send()
-            end = time.monotonic() + STALL_SECONDS
-            while self.live is not None and self.live.poll() is None and time.monotonic() < end:
-                time.sleep(0.1)
-            self._tell()
+        end = time.monotonic() + STALL_SECONDS
+        while self.trouble is None and self.is_live and time.monotonic() < end:
+            self._send()
+            time.sleep(0.1)
+        while self.trouble is None and self.queue():
+            self._send()
+        self._tell()
 
     def _tell(self) -> None:
         """Where the study is to be seen, or what is wrong; once each."""
-        link = re.search(rb"View run study .* at (\S+)", self.log.read_bytes()) if self.live else None
-        news = f"{self.trouble}; the sweep goes on, and its W&B files are kept here." if self.trouble else link and link[1].decode()
+        links = re.findall(r"View run study .* at (\S+)", self.log.read_text(errors="replace") if self.log.exists() else "")
+        news = f"{self.trouble}; the sweep goes on, and its W&B files are kept here." if self.trouble else links and links[-1]
         if news and news not in self.told:
             self.told.add(news)
             self.say(f"W&B: {news}")
 
     def _follow_study(self) -> None:
         """Start the process that sends the study's run while it is being written."""
-        if self.study is not None and (self.live is None or (self.live.poll() is not None and not is_sent(self.study))):
-            self.live = self._start("beta", "sync", "--live", str(self.study))
+        for mark in self.folder.glob(f"offline-run-*/{OVERVIEW}"):
+            if not self.is_live and mark.stat().st_mtime >= self.started and not (mark.parent / LOGGED).exists():
+                self.study = mark.parent
+                self.live = self._start("beta", "sync", "--live", str(self.study))
 
     def _send(self) -> None:
         """Send finished runs; sets ``trouble`` where some could not be sent."""
-        runs = self.queue[:BATCH]
+        runs = self.queue()[:BATCH]
         if not runs:
             return
         before = self.log.stat().st_size if self.log.exists() else 0
@@ -118,16 +135,15 @@ class Sender:
         stalled = process.poll() is None
         process.kill()
         process.wait()
-        for run in filter(is_sent, runs):
-            self.queue.remove(run)
         if not all(map(is_sent, runs)):
             self.trouble = f"{server()} took in nothing for {STALL_SECONDS:.0f} s" if stalled else errors_of(self.log, before)
 
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        environment = {key: value for key, value in os.environ.items() if key not in TRIAL} | {"WANDB_SILENT": "false"}
         with self.log.open("ab") as out:
             return subprocess.Popen(
                 [sys.executable, "-m", "sweeps.sending", str(os.getpid()), *arguments],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, env={**os.environ, "WANDB_SILENT": "false"},
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, env=environment,
             )  # fmt: skip
 
 

@@ -15,10 +15,9 @@ import pytest
 
 import wandb
 from sweeps import sending
-from sweeps.config import TrackingConfig
+from sweeps.follower import POINTS, Follower, by_epoch, folder_of
 from sweeps.ledger import Ledger
-from sweeps.sending import Sender, is_sent, refusal
-from sweeps.tracking import POINTS, Tracker, by_epoch, folder_of
+from sweeps.sending import LOGGED, Sender, is_sent, refusal
 from tests.wandb_server import ENTITY, KEY, Run, Server, read
 
 SMALL = ("model=rnn", "seeds=3", "training.max_epochs=6", "study=one", "dataset.length=301", "dataset.train=150", "dataset.validation=75")
@@ -54,7 +53,7 @@ def test_offline_tracking_leaves_files_with_the_logged_values(run, tmp_path: Pat
 def test_online_tracking_shows_the_study_its_conditions_in_one_group_the_table_and_the_report(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     with Server() as server:
         done = run("ltm.sweep", *SMALL, "tracking=online", "grid.K=[2,3]", "model=mrnn", **server.environment)
-    assert re.search(r"W&B: http://127.0.0.1:\d+/tester/ltm/runs/one-study", done.stdout)
+    assert re.search(r"W&B: http://127.0.0.1:\d+/tester/ltm/runs/one-study-\d+", done.stdout)
     assert "offline" not in done.stdout
     assert {run.name for run in server.runs.values()} == {"study one", "mrnn K=2 / arfima", "mrnn K=3 / arfima"}
     assert {run.group for run in server.runs.values()} == {"one"}
@@ -66,7 +65,7 @@ def test_online_tracking_shows_the_study_its_conditions_in_one_group_the_table_a
         medians = [sorted(losses)[1] for losses in zip(*curves["validation_loss"], strict=True)]
         assert [row["validation_loss/median"] for row in sent.rows if "train_loss/median" in row] == pytest.approx(medians)
         assert sent.config["seeds"] == [0, 1, 2]
-    study = server.runs["one-study"]
+    study = next(run for run in server.runs.values() if run.name == "study one")
     assert "conditions" in study.rows[-1]
     assert any(name.startswith("media/table/conditions") for name in study.files)
     assert server.artifacts["one-report"]["type"] == "report"
@@ -74,6 +73,19 @@ def test_online_tracking_shows_the_study_its_conditions_in_one_group_the_table_a
     kept = [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
     assert len(kept) > 10
     assert not any(KEY.encode() in path.read_bytes() for path in kept)
+
+
+def test_what_was_trained_without_tracking_and_what_was_kept_offline_is_sent_by_the_same_command(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    command = ("ltm.sweep", *SMALL, "model=mrnn", "grid.K=[2,3]")
+    run(*command[:-1], "grid.K=[2]", "tracking=off")
+    done = run(*command)
+    assert "W&B files of 3 runs are offline" in done.stdout  # K=3, K=2 that was caught up with, and the study
+    with Server() as server:
+        done = run(*command, "tracking=online", **server.environment)
+    assert "0 to train" in done.stdout
+    assert "offline" not in done.stdout
+    assert {run.name for run in server.runs.values()} == {"study one", "mrnn K=2 / arfima", "mrnn K=3 / arfima"}
+    assert sum(run.name != "study one" for run in server.runs.values()) == 2
 
 
 def test_a_wandb_agent_runs_the_example_sweep(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -109,10 +121,11 @@ def test_a_server_that_fails_changes_no_bit_and_loses_no_metric(run, tmp_path: P
 
 def written(folder: Path, entity: str | None = None) -> Path:
     """The folder of a finished offline W&B run."""
-    tracker = Tracker(TrackingConfig(entity=entity), "study", Ledger(folder), print)
-    run = tracker._init("one", "one", {"lr": 0.1})
+    follower = Follower({"project": "ltm", "entity": entity}, "study", Ledger(folder), {})
+    run = follower._init("one", "one", {"lr": 0.1})
     run.log({"loss": 0.5}, step=1)
     run.finish()
+    (folder_of(run) / LOGGED).touch()
     return folder_of(run)
 
 
@@ -129,9 +142,7 @@ def sent(folder: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sending, "ANSWER_SECONDS", 1)
     monkeypatch.setattr(sending, "STALL_SECONDS", 2.0)
     said: list[str] = []
-    sender = Sender(folder.parent / "sync.log", said.append)
-    sender.add(folder)
-    sender.close()
+    Sender(folder.parents[1] / "wandb.log", said.append).close()
     return said
 
 
@@ -165,8 +176,7 @@ def test_a_server_that_recovers_gets_the_runs_that_were_kept(finished_run: Path,
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         said: list[str] = []
-        sender = Sender(finished_run.parent / "sync.log", said.append)
-        sender.add(finished_run)
+        sender = Sender(finished_run.parents[1] / "wandb.log", said.append)
         while not said:
             time.sleep(0.1)
         down = False
