@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 import wandb
-from sweeps import sending
+from ltm.training import Training
+from sweeps import config, plan, sending, work
 from sweeps.follower import POINTS, Follower, by_epoch, folder_of
 from sweeps.ledger import Ledger
 from sweeps.sending import LOGGED, Sender, is_sent, refusal
@@ -26,6 +27,16 @@ SMALL = ("model=rnn", "seeds=3", "training.max_epochs=6", "study=one", "dataset.
 def offline(folder: Path) -> dict[str, Run]:
     """The runs in a study's W&B folder, by name."""
     return {run.name: run for run in map(read, folder.glob("wandb/offline-run-*/*.wandb"))}
+
+
+def trained_here(*overrides: str) -> tuple[plan.Plan, plan.Pack, Training]:
+    """One condition, trained in this process."""
+    whole = plan.make(config.compose(list(overrides)))
+    pack = plan.Pack(tuple(whole.runs))
+    training = work.training_of(pack)
+    while not training.done:
+        training.advance(10)
+    return whole, pack, training
 
 
 def has_the_condition(run: Run, book: Ledger) -> None:
@@ -77,8 +88,11 @@ def test_online_tracking_shows_the_study_its_conditions_in_one_group_the_table_a
 
 def test_what_was_trained_without_tracking_and_what_was_kept_offline_is_sent_by_the_same_command(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     command = ("ltm.sweep", *SMALL, "model=mrnn", "grid.K=[2,3]")
-    run(*command[:-1], "grid.K=[2]", "tracking=off")
+    known, pack, training = trained_here(*SMALL, "model=mrnn", "model.K=2")
+    rows = work.rows_of(pack, training, known.labels)
+    Ledger(tmp_path / "results" / "one").write(rows, training.curves(), training.state.best_params)
     done = run(*command)
+    assert "3 finished before, 3 to train" in done.stdout
     assert "W&B files of 3 runs are offline" in done.stdout  # K=3, K=2 that was caught up with, and the study
     with Server() as server:
         done = run(*command, "tracking=online", **server.environment)
@@ -92,28 +106,28 @@ def test_a_wandb_agent_runs_the_example_sweep(run, tmp_path: Path) -> None:  # t
     example = (Path(__file__).parents[2] / "docs" / "wandb-sweep.yaml").read_text()
     example = example.replace("seeds=100", ", ".join(SMALL[1:3] + SMALL[4:])).replace("python,", f"{sys.executable},")
     with Server() as server:
-        server.sweep, server.trials = example, [{"training.lr": {"value": lr}, "model.K": {"value": 5}} for lr in (0.01, 0.02)]
-        run("wandb", "agent", "--count", "2", f"{ENTITY}/ltm/abc", **server.environment)
+        server.sweep, server.trials = example, [{"training.lr": {"value": 0.02}, "model.K": {"value": 5}}]
+        run("wandb", "agent", "--count", "1", f"{ENTITY}/ltm/abc", **server.environment)
     trials = {key: run for key, run in server.runs.items() if run.sweep}
-    assert set(trials) == {"trial1", "trial2"}
-    assert {run.sweep for run in trials.values()} == {"abc"}
-    assert len(server.runs) == 4
-    for key, lr in (("trial1", 0.01), ("trial2", 0.02)):
-        rows = Ledger(tmp_path / "results" / f"agent_{key}").runs()
-        assert set(rows["lr"]) == {lr}
-        assert trials[key].summary["validation_loss"] == pytest.approx(rows["validation_loss"].median())
+    assert set(trials) == {"trial1"}
+    assert trials["trial1"].sweep == "abc"
+    assert len(server.runs) == 2
+    rows = Ledger(tmp_path / "results" / "agent_trial1").runs()
+    assert set(rows["lr"]) == {0.02}
+    assert trials["trial1"].summary["validation_loss"] == pytest.approx(rows["validation_loss"].median())
 
 
 def test_a_server_that_fails_changes_no_bit_and_loses_no_metric(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    run("ltm.sweep", *SMALL, "tracking=off", "root=quiet")
     with Server(fails=lambda path: 500) as server:
         done = run("ltm.sweep", *SMALL, "tracking=online", **server.environment)
     assert not server.runs
     assert f"W&B: {server.url} does not answer" in done.stdout
     assert "W&B files of 2 runs are offline; send them with: wandb sync" in done.stdout
     book = Ledger(tmp_path / "results" / "one")
-    same = ["run_id", "epochs", "validation_loss", "test_rmse"]
-    pd.testing.assert_frame_equal(book.runs(same), Ledger(tmp_path / "quiet" / "one").runs(same), check_exact=True)
+    same = ["seed", "epochs", "validation_loss", "test_rmse"]
+    pd.testing.assert_frame_equal(
+        book.runs(["run_id", *same])[same], trained_here(*SMALL)[2].results()[same], check_exact=True, check_dtype=False
+    )
     runs = offline(tmp_path / "results" / "one")
     has_the_condition(runs["rnn / arfima"], book)
     assert "conditions" in {key.split("/")[0] for key in runs["study one"].summary}
@@ -202,6 +216,23 @@ def test_a_process_that_sends_ends_with_the_sweep_that_started_it(finished_run: 
         while child.exists() and time.monotonic() < end:
             time.sleep(0.2)
         assert not child.exists()
+
+
+def test_the_process_that_follows_ends_with_the_sweep_that_told_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sweeps.follower", str(tmp_path), "study", '{"project": "ltm", "entity": null, "per_seed": false}']
+    follower = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
+    assert follower.stdin
+    follower.stdin.write('{"what": "expect", "missing": {"a": 3}}\n')
+    follower.stdin.close()  # as the system does for a driver that was killed
+    assert follower.wait(timeout=60) == 0
+
+
+def test_what_cannot_be_logged_is_said_and_the_rest_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sweeps.follower", str(tmp_path), "study", '{"project": "ltm", "entity": null, "per_seed": false}']
+    told = '{"what": "expect", "missing": {"a": 3}}\n{"what": "finished", "runs": {"a": 3}, "pack": "gone"}\n{"what": "trained"}\n{"what": "close"}\n'
+    done = subprocess.run(command, input=told, capture_output=True, text=True, timeout=60, check=True)
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stdout.startswith("W&B could not log all of the study (finished): ")
 
 
 def test_no_key_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
