@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
 import wandb
+
 from sweeps.ledger import Ledger, condition_config
 from sweeps.sending import LOGGED, OVERVIEW, TRIAL
 

@@ -53,6 +53,7 @@ class Sender:
         self.trouble: str | None = None
         self.told: set[str] = set()
         self.wake, self.closing, self.pause, self.started = threading.Event(), False, BATCH_SECONDS, time.time()
+        os.environ.setdefault("WANDB_DIR", str(log.parent))
         os.environ.setdefault("WANDB_SILENT", "true")
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # of the client itself: that waits for a server, too
         self.thread = threading.Thread(target=self._work, name="wandb-sender", daemon=True)

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
 import wandb
+
 from ltm.training import Training
 from sweeps import config, plan, sending, work
 from sweeps.follower import POINTS, Follower, by_epoch, folder_of
@@ -66,6 +66,7 @@ def test_online_tracking_shows_the_study_its_conditions_in_one_group_the_table_a
         done = run("ltm.sweep", *SMALL, "tracking=online", "grid.K=[2,3]", "model=mrnn", **server.environment)
     assert re.search(r"W&B: http://127.0.0.1:\d+/tester/ltm/runs/one-study-\d+", done.stdout)
     assert "offline" not in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
     assert {run.name for run in server.runs.values()} == {"study one", "mrnn K=2 / arfima", "mrnn K=3 / arfima"}
     assert {run.group for run in server.runs.values()} == {"one"}
     assert all(run.finished for run in server.runs.values())
