@@ -52,7 +52,7 @@ class Follower:
         self.waiting: Counter[str] = Counter()
         self.packs: dict[str, set[str]] = {}
         self.overview: Any = None
-        self.conditions: dict[str, dict[str, Any]] = {}
+        self.conditions: dict[str, pd.DataFrame] = {}
         self.started, self.shown, self.seed_runs = time.monotonic(), time.monotonic(), 0
 
     def expect(self, missing: Mapping[str, int]) -> None:
@@ -118,19 +118,17 @@ class Follower:
         """One more condition in the study's own run; with throughput, cost, and the validation loss that a W&B sweep may go by."""
         if self.overview is None:
             whole = self.ledger.runs()
-            self.conditions = {
-                str(key): condition_row(part) for key, part in whole.groupby("condition") if not self.waiting[part["condition_id"].iloc[0]]
-            }
+            self.conditions = {str(key): part for key, part in whole.groupby("condition") if not self.waiting[part["condition_id"].iloc[0]]}
             total = {"conditions": len({*whole["condition_id"], *self.waiting})}
             self.overview = self._init(f"study {self.study}", f"study-{time.time():.0f}", total, self.trial)
             (folder_of(self.overview) / OVERVIEW).touch()
-        self.conditions[rows["condition"][0]] = condition_row(rows)
-        table = list(self.conditions.values())
+        self.conditions[rows["condition"][0]] = rows
+        finished = list(self.conditions.values())
         elapsed = max(time.monotonic() - self.started, 1e-9)
         self.overview.log(
             {
-                "conditions_finished": len(table), "seed_runs_finished": self.seed_runs, "seed_runs_per_second": self.seed_runs / elapsed,
-                "core_seconds": sum(row["core_seconds"] for row in table), "validation_loss": np.mean([row["validation_loss"] for row in table]),
+                "conditions_finished": len(finished), "seed_runs_finished": self.seed_runs, "seed_runs_per_second": self.seed_runs / elapsed,
+                "core_seconds": sum(rows["seconds"].sum() for rows in finished), "validation_loss": np.mean([*map(median_loss, finished)]),
             }
         )  # fmt: skip
         if time.monotonic() - self.shown > OVERVIEW_SECONDS:
@@ -138,7 +136,8 @@ class Follower:
 
     def _table(self) -> None:
         self.shown = time.monotonic()
-        self.overview.log({"conditions": wandb.Table(dataframe=pd.DataFrame(list(self.conditions.values())).astype(object))})
+        table = pd.DataFrame([condition_row(rows) for rows in self.conditions.values()])
+        self.overview.log({"conditions": wandb.Table(dataframe=table.astype(object))})
 
     def _log(self, rows: pd.DataFrame, curves: pd.DataFrame, name: str, part: str) -> None:
         config = {**condition_config(rows.iloc[0]), "code": rows["code"].iloc[0], "seeds": rows["seed"].tolist()}
@@ -165,15 +164,20 @@ class Follower:
         )  # fmt: skip
 
 
+def median_loss(rows: pd.DataFrame) -> float:
+    """The median validation loss over seeds; one that diverged counts as infinite."""
+    return float(np.median(rows["validation_loss"].fillna(np.inf)))
+
+
 def condition_row(rows: pd.DataFrame) -> dict[str, Any]:
     """A condition's row in the table of the study: seeds, mean test RMSE with its 95 % interval, median validation loss, cost."""
-    from analysis.summary import mean_interval
+    from analysis.summary import mean_interval  # takes longer to import than to log a study's first conditions
 
     rmse = rows["test_rmse"].dropna().to_numpy(float)
     low, high = (None if np.isnan(end) else end for end in mean_interval(rmse))
     return {
         "condition": rows["condition"].iloc[0], "n": len(rows), "finished": len(rmse), "test_rmse": rmse.mean() if len(rmse) else None,
-        "low": low, "high": high, "validation_loss": float(np.median(rows["validation_loss"].fillna(np.inf))),
+        "low": low, "high": high, "validation_loss": median_loss(rows),
         "core_seconds": float(rows["seconds"].sum()),
     }  # fmt: skip
 
