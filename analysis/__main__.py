@@ -10,7 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from analysis import memory, plots, power, report, sample, tables, trained, verdict
+from analysis import memory, plots, power, report, sample, search, tables, trained, verdict
 from analysis.compare import compare, every_test, published
 from analysis.families import CORRECTIONS
 from analysis.forecast import diebold_mariano
@@ -90,7 +90,7 @@ def on_export(given: argparse.Namespace, console: Console) -> None:
 
 def on_compare(given: argparse.Namespace, console: Console) -> None:
     ledger, runs, record = report.load(given.study)
-    runs = report.fresh(runs, record)
+    runs = search.fresh(runs, record)
     if given.published:
         found = published(runs, given.published, given.diverged, given.correction)
         columns = ["condition", "n", "mean", "sd", "published_mean", "published_sd", "percent", "p_adjusted"]
@@ -148,7 +148,7 @@ def on_power(given: argparse.Namespace, console: Console) -> None:
     if not 0 < given.power < 1 or not 0 < given.alpha < 1:
         raise UserError(f"--power {given.power:g} and --alpha {given.alpha:g}: expected numbers between 0 and 1.")
     _, runs, record = report.load(given.study)
-    runs = report.fresh(runs, record)
+    runs = search.fresh(runs, record)
     found = compare(runs, given.a, given.b, given.metric, given.diverged)
     groups = sample.samples(sample.judged(runs, given.metric, given.diverged))
     rng, rows = np.random.default_rng(0), []
@@ -179,7 +179,7 @@ def on_memory(given: argparse.Namespace, console: Console) -> None:
     if given.lags < 8:
         raise UserError(f"--lags {given.lags}: a decay needs at least 8.")
     ledger, runs, record = report.load(given.study)
-    networks = trained.networks(ledger, trained.typical(report.fresh(runs, record), given.metric))
+    networks = trained.networks(ledger, trained.typical(search.fresh(runs, record), given.metric))
     table, _series = report.memory_table(networks)
     rows, found = [], {}
     for network in track(networks, description="responses", console=console, transient=True):

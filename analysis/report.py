@@ -67,11 +67,6 @@ def load(study: str | Path) -> tuple[Ledger, pd.DataFrame, dict[str, Any]]:
     return ledger, in_order(runs, list(record.get("conditions", {}))), record
 
 
-def fresh(runs: pd.DataFrame, record: dict[str, Any]) -> pd.DataFrame:
-    """The rows that a study's verdicts are about: of a search, those on seeds that chose nothing."""
-    return runs[runs["seed"] < record["search"]["first_seed"]] if record.get("search") else runs
-
-
 def write(study: str | Path, console: Console | None = None, options: Options | None = None) -> str:
     """Write ``report/`` of a study: ``index.html``, ``tables/`` (CSV, Markdown, LaTeX), ``figures/`` (SVG, PDF); print the main table
     and the verdicts if given a console.
@@ -83,7 +78,7 @@ def write(study: str | Path, console: Console | None = None, options: Options | 
     ledger, runs, record = load(study)
     parts = sections(ledger, runs, record, options)
     if console:
-        to_terminal(fresh(runs, record), parts, options, console)
+        to_terminal(search.fresh(runs, record), parts, options, console)
     files = rendered(parts)
     for name, content in files.items():
         ledger.put(f"report/{name}", content)
@@ -118,7 +113,7 @@ def sections(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], options
     metric, rule = options.metric, options.rule
     searched = Section("Search")
     if record.get("search"):
-        searched, runs = search.section(runs, record)
+        searched, runs = search.section(runs, record), search.fresh(runs, record)
         if runs.empty:
             return [searched]
     summary = summarise(runs, metric, rule)

@@ -18,12 +18,17 @@ from analysis.section import Section
 from analysis.summary import aggregate, mean_interval
 
 
-def section(runs: pd.DataFrame, record: dict[str, Any]) -> tuple[Section, pd.DataFrame]:
-    """The report's part on a search, and the rows on fresh seeds, which everything else is about."""
+def fresh(runs: pd.DataFrame, record: dict[str, Any]) -> pd.DataFrame:
+    """The rows that a study's verdicts are about: of a search, those on seeds that chose nothing."""
+    return runs[runs["seed"] < record["search"]["first_seed"]] if record.get("search") else runs
+
+
+def section(runs: pd.DataFrame, record: dict[str, Any]) -> Section:
+    """The report's part on a search."""
     search, config = record["search"], record["config"]["search"]
-    choosing, fresh = runs[runs["seed"] >= search["first_seed"]], runs[runs["seed"] < search["first_seed"]]
-    trials = judged_trials(choosing, config, search["axes"])
-    selection = selected(trials, fresh, config)
+    holding = fresh(runs, record)
+    trials = judged_trials(runs.drop(holding.index), config, search["axes"])
+    selection = selected(trials, holding, config)
     text = (
         f"<p>{len(trials):,} configurations and rungs, each judged by the {html.escape(config['aggregate'])} of {html.escape(config['metric'])} over"
         f" {config['seeds']} seeds; no test error had a say. The best of many looks better than it is: <i>selected</i> is the figure that chose the winner,"
@@ -32,7 +37,7 @@ def section(runs: pd.DataFrame, record: dict[str, Any]) -> tuple[Section, pd.Dat
     part = Section("Search", text, {"selection": selection, "trials": trials.drop(columns="condition_id").head(50)}, {}, {"trials": trials})
     if len(trials):
         part.figures["search"] = figure(trials, selection, search["axes"], config)
-    return part, fresh
+    return part
 
 
 def judged_trials(runs: pd.DataFrame, config: dict[str, Any], axes: list[str]) -> pd.DataFrame:

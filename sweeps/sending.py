@@ -33,6 +33,9 @@ RETRY_SECONDS, MOST_SECONDS = 30.0, 600.0
 LOGGED, OVERVIEW = "logged", "study"
 """Names of empty files in the folders of W&B runs: of one that is complete, and of the study's own."""
 
+QUIET = {"WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
+"""W&B's client neither talks nor reports on itself: that waits for a server, too."""
+
 TRIAL = ("WANDB_SWEEP_ID", "WANDB_RUN_ID")
 """What a W&B agent says of its trial, which the study's run is; all else must not see it."""
 
@@ -54,8 +57,8 @@ class Sender:
         self.told: set[str] = set()
         self.wake, self.closing, self.pause, self.started = threading.Event(), False, BATCH_SECONDS, time.time()
         os.environ.setdefault("WANDB_DIR", str(log.parent))
-        os.environ.setdefault("WANDB_SILENT", "true")
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # of the client itself: that waits for a server, too
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
         self.thread = threading.Thread(target=self._work, name="wandb-sender", daemon=True)
         self.thread.start()
 

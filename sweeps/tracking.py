@@ -18,7 +18,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sweeps.ledger import Ledger
-from sweeps.sending import Sender, is_sent
+from sweeps.sending import QUIET, Sender, is_sent
 
 if TYPE_CHECKING:
     from sweeps.config import TrackingConfig
@@ -80,9 +80,8 @@ class Tracker:
         self.log.unlink(missing_ok=True)
         command = [sys.executable, "-m", "sweeps.follower", self.ledger.uri, self.study, json.dumps(asdict(self.config))]
         with self.log.open("ab") as log:
-            quiet = {"WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
             self.follower = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True, env={**quiet, **os.environ}
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True, env={**QUIET, **os.environ}
             )  # fmt: skip
         self.relay = threading.Thread(target=self._relay, args=(self.follower.stdout,), daemon=True)
         self.relay.start()

@@ -16,7 +16,6 @@ import json
 import struct
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,7 +59,6 @@ class Server:
         self.runs: dict[str, Run] = {}
         self.others = Run()
         self.artifacts: dict[str, dict[str, Any]] = {}
-        self.asked: Counter[str] = Counter()
         self.lock = threading.Lock()
         server = self
 
@@ -109,14 +107,12 @@ class Server:
 
     def reply(self, path: str, body: bytes, authorization: str) -> tuple[int, Any]:
         with self.lock:
-            self.asked[path.split("?")[0]] += 1
             if status := self.fails(path):
                 return status, {"errors": [{"message": f"this server answers {status}"}]}
             if path.startswith("/graphql"):
                 if base64.b64decode(authorization.removeprefix("Basic ")).decode().removeprefix("api:") != self.key:
                     return 401, {"errors": [{"message": "user is not logged in"}]}
                 asked = json.loads(body)
-                self.asked[asked.get("operationName") or "?"] += 1
                 return 200, self.graphql(asked.get("operationName") or asked["query"], asked.get("variables") or {})
             if path.endswith("/file_stream"):
                 return 200, self.stream(self.runs[path.split("/")[-2]], json.loads(body))
