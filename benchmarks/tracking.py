@@ -26,7 +26,7 @@ from sweeps.follower import by_epoch
 from sweeps.ledger import Ledger
 from tests.wandb_server import Server, read
 
-STUDY = ("+experiment=k_sweep",)
+STUDY = ("+experiment=paper_table2",)
 LONG = ("+experiment=paper_table2", "grid.lr=[0.03,0.025,0.02,0.018,0.016,0.014,0.012,0.01,0.008,0.006,0.005,0.004]")
 SAME = [
     "run_id",

@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,12 @@ def connect(compute: ComputeConfig, verbose: bool = False) -> int:
                 " name it with compute.address=HOST:PORT or RAY_ADDRESS, or run here with compute=local."
             ) from None
     return slots(compute, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+
+
+def leave() -> None:
+    """Leave the cluster; a Ray of this machine ends with it."""
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()
 
 
 def connect_local(compute: ComputeConfig, verbose: bool) -> int:

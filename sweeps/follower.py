@@ -1,13 +1,12 @@
 """The process that follows a study for W&B: one run a condition (or a seed) and one of the study, written as W&B's offline files.
 
-    python -m sweeps.follower LEDGER STUDY CONFIG     # what a sweep starts; it is told what happens by a JSON object a line
+    python -m sweeps.follower LEDGER STUDY CONFIG STARTED     # what a sweep starts; it is told what happens by a JSON object a line
 
-It yields to the training: on a busy machine it runs in the gaps, and catches up while the report is written. What it prints is for the user.
+``tracking=online`` has the files sent as they come (:mod:`sweeps.sending`). What it prints is for the user.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import queue
@@ -24,15 +23,15 @@ import pandas as pd
 import wandb
 
 from sweeps.ledger import Ledger, condition_config
-from sweeps.sending import LOGGED, OVERVIEW, TRIAL
-
-NICE = 15
-"""How far the process yields to others."""
+from sweeps.sending import LOGGED, OVERVIEW, Sender
 
 SUMMARY = ("test_rmse", "test_mae", "test_mape", "validation_loss", "epochs", "d")
 
 POINTS = 50
 """Epochs logged of a condition at most, evenly in the logarithm: a chart shows no more, and 1,000 calls a condition would cost more than training it."""
+
+TRIAL = ("WANDB_SWEEP_ID", "WANDB_RUN_ID")
+"""What a W&B agent says of its trial, which the study's run is; all else must not see it."""
 
 OVERVIEW_SECONDS = 30.0
 """How often the study's own run shows its table of conditions anew."""
@@ -44,16 +43,17 @@ class Follower:
     Args:
         config: ``project``, ``entity`` and ``per_seed`` of the tracking config.
         trial: ``WANDB_RUN_ID`` and ``WANDB_SWEEP_ID`` as a W&B agent gives them: the study's run is then that of the agent's trial.
+        started: when the sweep was, for its throughput; in seconds since 1970.
     """
 
-    def __init__(self, config: Mapping[str, Any], study: str, ledger: Ledger, trial: Mapping[str, str]) -> None:
+    def __init__(self, config: Mapping[str, Any], study: str, ledger: Ledger, trial: Mapping[str, str], started: float) -> None:
         self.config, self.study, self.ledger, self.trial = config, study, ledger, trial
         self.folder = ledger.local()
         self.waiting: Counter[str] = Counter()
         self.packs: dict[str, set[str]] = {}
         self.overview: Any = None
         self.conditions: dict[str, pd.DataFrame] = {}
-        self.started, self.shown, self.seed_runs = time.monotonic(), time.monotonic(), 0
+        self.started, self.shown, self.seed_runs = started, time.time(), 0
 
     def expect(self, missing: Mapping[str, int]) -> None:
         """So many seed runs of these conditions are going to be trained."""
@@ -72,19 +72,20 @@ class Follower:
                 self._condition(condition)
 
     def trained(self) -> None:
-        """All is trained: log what another command trained and did not log."""
+        """All is trained: log what another command trained and did not log, and the last table of conditions."""
         logged = {mark.parent.name.split("-", 3)[3] for mark in self.folder.glob(f"wandb/offline-run-*/{LOGGED}")}
         for key, rows in self.ledger.runs(["run_id", "condition_id", "pack"]).groupby("condition_id"):
             condition = str(key)
             if not self.waiting[condition] and not logged.issuperset(map(self._id, self._parts(condition, rows))):
                 self.packs[condition] = set(rows["pack"])
                 self._condition(condition)
+        if self.overview is not None:
+            self._table()
 
     def close(self) -> None:
-        """The study's last table, and its report as an artifact."""
+        """The study's report as an artifact."""
         if self.overview is None:
             return
-        self._table()
         page = self.ledger.text("report/index.html")
         if page:
             report = wandb.Artifact(f"{self.study}-report"[-128:], type="report")
@@ -124,18 +125,18 @@ class Follower:
             (folder_of(self.overview) / OVERVIEW).touch()
         self.conditions[rows["condition"][0]] = rows
         finished = list(self.conditions.values())
-        elapsed = max(time.monotonic() - self.started, 1e-9)
+        elapsed = max(time.time() - self.started, 1e-9)
         self.overview.log(
             {
                 "conditions_finished": len(finished), "seed_runs_finished": self.seed_runs, "seed_runs_per_second": self.seed_runs / elapsed,
                 "core_seconds": sum(rows["seconds"].sum() for rows in finished), "validation_loss": np.mean([*map(median_loss, finished)]),
             }
         )  # fmt: skip
-        if time.monotonic() - self.shown > OVERVIEW_SECONDS:
+        if time.time() - self.shown > OVERVIEW_SECONDS:
             self._table()
 
     def _table(self) -> None:
-        self.shown = time.monotonic()
+        self.shown = time.time()
         table = pd.DataFrame([condition_row(rows) for rows in self.conditions.values()])
         self.overview.log({"conditions": wandb.Table(dataframe=table.astype(object))})
 
@@ -220,16 +221,19 @@ def summary(rows: pd.DataFrame) -> dict[str, float]:
 
 def main() -> None:
     """Follow what is told line by line; end with the sweep that tells it."""
-    uri, study, config = sys.argv[1:]
-    with contextlib.suppress(OSError, AttributeError):
-        os.nice(NICE)
+    uri, study, text, started = sys.argv[1:]
+    config = json.loads(text)
     trial = {key: os.environ.pop(key) for key in TRIAL if key in os.environ}
-    follower = Follower(json.loads(config), study, Ledger(uri), trial)
+    follower = Follower(config, study, Ledger(uri), trial, float(started))
+    sender = Sender(follower.folder / "wandb.log", say) if config["mode"] == "online" else None
     told: queue.Queue[dict[str, Any]] = queue.Queue()
 
     def listen() -> None:
         for line in sys.stdin:
-            told.put(json.loads(line))
+            message = json.loads(line)
+            if sender and message["what"] == "trained":
+                sender.hurry()
+            told.put(message)
         told.put({"what": "gone"})
 
     threading.Thread(target=listen, daemon=True).start()
@@ -241,7 +245,14 @@ def main() -> None:
             try:
                 getattr(follower, what)(**message)
             except Exception as error:  # the boundary to a foreign service: one condition that cannot be logged must not cost the others
-                print(f"W&B could not log all of the study ({what}): {error}", flush=True)
+                say(f"W&B could not log all of the study ({what}): {error}")
+    if sender and what == "close":
+        sender.close()
+
+
+def say(line: str) -> None:
+    """Tell the user, by way of the sweep."""
+    print(line, flush=True)
 
 
 if __name__ == "__main__":

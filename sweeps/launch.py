@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -61,8 +61,7 @@ def run(study: Composed, command: str, console: Console) -> int:
         return status
     finally:
         job.tracker.close()
-        if "ray" in sys.modules:
-            sys.modules["ray"].shutdown()
+        cluster.leave()
 
 
 @dataclass(frozen=True)
@@ -252,7 +251,9 @@ def report(job: Job) -> None:
     from analysis.report import write
 
     job.tracker.trained()
-    path = None if job.ledger.runs(["run_id"]).empty else write(job.ledger.uri, job.console)
+    with ThreadPoolExecutor(1) as aside:
+        aside.submit(cluster.leave)  # Ray's processes take a second to end
+        path = None if job.ledger.runs(["run_id"]).empty else write(job.ledger.uri, job.console)
     job.tracker.close()
     if path:
         say(job.console, f"report: {path}")

@@ -36,9 +36,6 @@ LOGGED, OVERVIEW = "logged", "study"
 QUIET = {"WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
 """W&B's client neither talks nor reports on itself: that waits for a server, too."""
 
-TRIAL = ("WANDB_SWEEP_ID", "WANDB_RUN_ID")
-"""What a W&B agent says of its trial, which the study's run is; all else must not see it."""
-
 BATCH, AT_ONCE = 500, 8
 """Runs given to a process that sends, and how many of them it sends at a time."""
 
@@ -56,9 +53,6 @@ class Sender:
         self.trouble: str | None = None
         self.told: set[str] = set()
         self.wake, self.closing, self.pause, self.started = threading.Event(), False, BATCH_SECONDS, time.time()
-        os.environ.setdefault("WANDB_DIR", str(log.parent))
-        for name, value in QUIET.items():
-            os.environ.setdefault(name, value)
         self.thread = threading.Thread(target=self._work, name="wandb-sender", daemon=True)
         self.thread.start()
 
@@ -143,11 +137,10 @@ class Sender:
             self.trouble = f"{server()} took in nothing for {STALL_SECONDS:.0f} s" if stalled else errors_of(self.log, before)
 
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        environment = {key: value for key, value in os.environ.items() if key not in TRIAL} | {"WANDB_SILENT": "false"}
         with self.log.open("ab") as out:
             return subprocess.Popen(
                 [sys.executable, "-m", "sweeps.sending", str(os.getpid()), *arguments],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, env=environment,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=os.environ | {"WANDB_SILENT": "false"},
             )  # fmt: skip
 
 

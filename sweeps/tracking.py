@@ -1,28 +1,32 @@
-"""Tracking, as the sweep sees it: W&B follows a study in processes of its own, and nothing here waits for them but ``close``.
-
-:mod:`sweeps.follower` writes W&B's offline files; ``tracking=online`` has them sent as they come (:mod:`sweeps.sending`).
-"""
+"""Tracking, as the sweep sees it: :mod:`sweeps.follower` follows a study for W&B in a process of its own, and nothing here waits for it but ``close``."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import queue
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sweeps.ledger import Ledger
-from sweeps.sending import QUIET, Sender, is_sent
+from sweeps.sending import QUIET, is_sent
 
 if TYPE_CHECKING:
     from sweeps.config import TrackingConfig
     from sweeps.plan import SeedRun
+
+START_SECONDS = 30.0
+"""The follower is started so long after the sweep, or when all is trained: what it imports takes a second that Ray's start and short sweeps have no core for."""
+
+NICE = 19
+"""How far the follower yields to the training."""
 
 
 class Tracker:
@@ -31,10 +35,9 @@ class Tracker:
     def __init__(self, config: TrackingConfig, study: str, ledger: Ledger, say: Callable[[str], None]) -> None:
         self.config, self.study, self.ledger, self.say = config, study, ledger, say
         self.log = ledger.local() / "wandb.log"
-        self.pool = ThreadPoolExecutor(1, thread_name_prefix="tracker") if config.mode != "off" else None
-        self.follower: subprocess.Popen[str] | None = None
-        self.relay: threading.Thread | None = None
-        self.sender: Sender | None = None
+        self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self.now, self.started = threading.Event(), time.time()
+        self.thread: threading.Thread | None = None
 
     def expect(self, missing: Sequence[SeedRun]) -> None:
         """These seed runs are going to be trained."""
@@ -47,47 +50,54 @@ class Tracker:
     def trained(self) -> None:
         """All is trained."""
         self._tell("trained")
-        if self.sender:
-            self.sender.hurry()
+        self.now.set()
 
     def close(self) -> None:
         """The report is written: have the rest logged and sent; say how the runs are sent that are only here."""
-        if self.pool is None or self.follower is None or self.relay is None:
+        if self.thread is None:
             return
         self._tell("close")
-        self.pool.shutdown()
-        self.pool = None
-        self.relay.join()
-        if self.follower.wait() != 0:
-            self.say(f"W&B: the process that follows the study has failed, see {self.log}; the same command logs what is missing.")
-        if self.sender:
-            self.sender.close()
+        self.lines.put(None)
+        self.now.set()
+        self.thread.join()
+        self.thread = None
         if unsent := [run for run in self.log.parent.glob("wandb/offline-run-*") if not is_sent(run)]:
             self.say(f"W&B files of {len(unsent)} runs are offline; send them with: wandb sync {self.log.parent}/wandb/offline-run-*")
 
     def _tell(self, what: str, **message: Any) -> None:
-        if self.pool:
-            self.pool.submit(self._write, self.follower or self._start(), json.dumps({"what": what, **message}))
+        if self.config.mode == "off":
+            return
+        self.lines.put(json.dumps({"what": what, **message}))
+        if self.thread is None:
+            self.thread = threading.Thread(target=self._follow, name="tracker", daemon=True)
+            self.thread.start()
 
-    def _write(self, follower: subprocess.Popen[str], line: str) -> None:
-        assert follower.stdin
-        with contextlib.suppress(OSError):  # it died: its log says why, and the same command logs what is missing
-            follower.stdin.write(line + "\n")
-            follower.stdin.flush()
+    def _follow(self) -> None:
+        """Start the follower, pass on to it what is told, and end with it."""
+        self.now.wait(START_SECONDS)
+        follower = self._start()
+        relay = threading.Thread(target=self._relay, args=(follower.stdout,), daemon=True)
+        relay.start()
+        with contextlib.suppress(OSError), follower.stdin as pipe:  # type: ignore[union-attr]
+            for line in iter(self.lines.get, None):
+                print(line, file=pipe, flush=True)
+        relay.join()
+        if follower.wait() != 0:
+            self.say(f"W&B: the process that follows the study has failed, see {self.log}; the same command logs what is missing.")
 
     def _start(self) -> subprocess.Popen[str]:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "sweeps.follower", self.ledger.uri, self.study, json.dumps(asdict(self.config))]
+        command = [sys.executable, "-m", "sweeps.follower", self.ledger.uri, self.study, json.dumps(asdict(self.config)), str(self.started)]
+        environment = {**QUIET, "WANDB_DIR": str(self.log.parent), **os.environ}
         with self.log.open("ab") as log:
-            self.follower = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True, env={**QUIET, **os.environ}
+            follower = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment,
+                process_group=0,  # Ctrl-C is not for it; in a session of its own, Linux would give it as much of the processor as the whole sweep
             )  # fmt: skip
-        self.relay = threading.Thread(target=self._relay, args=(self.follower.stdout,), daemon=True)
-        self.relay.start()
-        if self.config.mode == "online":
-            self.sender = Sender(self.log, self.say)
-        return self.follower
+        with contextlib.suppress(OSError, AttributeError):
+            os.setpriority(os.PRIO_PROCESS, follower.pid, NICE)
+        return follower
 
     def _relay(self, lines: Any) -> None:
         for line in lines:

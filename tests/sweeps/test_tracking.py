@@ -136,7 +136,7 @@ def test_a_server_that_fails_changes_no_bit_and_loses_no_metric(run, tmp_path: P
 
 def written(folder: Path, entity: str | None = None) -> Path:
     """The folder of a finished offline W&B run."""
-    follower = Follower({"project": "ltm", "entity": entity}, "study", Ledger(folder), {})
+    follower = Follower({"project": "ltm", "entity": entity}, "study", Ledger(folder), {}, 0.0)
     run = follower._init("one", "one", {"lr": 0.1})
     run.log({"loss": 0.5}, step=1)
     run.finish()
@@ -220,7 +220,15 @@ def test_a_process_that_sends_ends_with_the_sweep_that_started_it(finished_run: 
 
 
 def test_the_process_that_follows_ends_with_the_sweep_that_told_it(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "sweeps.follower", str(tmp_path), "study", '{"project": "ltm", "entity": null, "per_seed": false}']
+    command = [
+        sys.executable,
+        "-m",
+        "sweeps.follower",
+        str(tmp_path),
+        "study",
+        '{"project": "ltm", "entity": null, "per_seed": false, "mode": "offline"}',
+        "0",
+    ]
     follower = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
     assert follower.stdin
     follower.stdin.write('{"what": "expect", "missing": {"a": 3}}\n')
@@ -229,7 +237,15 @@ def test_the_process_that_follows_ends_with_the_sweep_that_told_it(tmp_path: Pat
 
 
 def test_what_cannot_be_logged_is_said_and_the_rest_goes_on(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "sweeps.follower", str(tmp_path), "study", '{"project": "ltm", "entity": null, "per_seed": false}']
+    command = [
+        sys.executable,
+        "-m",
+        "sweeps.follower",
+        str(tmp_path),
+        "study",
+        '{"project": "ltm", "entity": null, "per_seed": false, "mode": "offline"}',
+        "0",
+    ]
     told = '{"what": "expect", "missing": {"a": 3}}\n{"what": "finished", "runs": {"a": 3}, "pack": "gone"}\n{"what": "trained"}\n{"what": "close"}\n'
     done = subprocess.run(command, input=told, capture_output=True, text=True, timeout=60, check=True)
     assert len(done.stdout.splitlines()) == 1
