@@ -52,7 +52,7 @@ class Sender:
         self.live: subprocess.Popen[bytes] | None = None
         self.trouble: str | None = None
         self.told: set[str] = set()
-        self.wake, self.closing, self.pause, self.started = threading.Event(), False, BATCH_SECONDS, time.time()
+        self.wake, self.closing, self.pause, self.started = threading.Event(), threading.Event(), BATCH_SECONDS, time.time()
         self.thread = threading.Thread(target=self._work, name="wandb-sender", daemon=True)
         self.thread.start()
 
@@ -63,7 +63,7 @@ class Sender:
 
     def close(self) -> None:
         """Send what is left, where the server has answered so far; end every process. All runs are complete now, the study's too."""
-        self.closing = True
+        self.closing.set()
         self.wake.set()
         self.thread.join()
         if self.live is not None:
@@ -91,12 +91,15 @@ class Sender:
             if final:
                 return
             failures = failures + 1 if self.trouble else 0
-            self.wake.wait(min(RETRY_SECONDS * 2 ** (failures - 1), MOST_SECONDS) if failures else self.pause)
-            if self.closing:
+            if failures:
+                self.closing.wait(min(RETRY_SECONDS * 2 ** (failures - 1), MOST_SECONDS))
+            else:
+                self.wake.wait(self.pause)
+                self.wake.clear()
+            if self.closing.is_set():
                 break
-            self.wake.clear()
         end = time.monotonic() + STALL_SECONDS
-        while self.trouble is None and self.is_live and time.monotonic() < end:
+        while self.trouble is None and self.is_live and self.study and not is_sent(self.study) and time.monotonic() < end:
             self._send()
             time.sleep(0.1)
         while self.trouble is None and self.queue():

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sweeps.config import TrackingConfig
     from sweeps.plan import SeedRun
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 """The follower is started so long after the sweep, or when all is trained: what it imports takes a second that Ray's start and short sweeps have no core for."""
 
 NICE = 19

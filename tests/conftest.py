@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
+from sweeps.ledger import Ledger
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the reference engine's tensors are small: threads only get in their way
@@ -32,6 +35,23 @@ def run(tmp_path: Path) -> Run:
         )
         assert done.returncode == status, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
+
+    return call
+
+
+@pytest.fixture
+def run_and_kill(tmp_path: Path) -> Callable[[Sequence[str], Ledger, int], set[str]]:
+    """Kill the driver of a sweep (SIGKILL) once the ledger has this many packs; returns the seed runs that were kept."""
+
+    def call(command: Sequence[str], ledger: Ledger, packs: int) -> set[str]:
+        driver = subprocess.Popen([sys.executable, "-m", *command], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 200
+        while len(ledger.files("runs")) < packs and time.monotonic() < end:
+            time.sleep(0.05)
+        driver.kill()
+        driver.wait()
+        time.sleep(4)  # Ray's workers notice that their driver is gone, and may finish a pack before
+        return ledger.done()
 
     return call
 

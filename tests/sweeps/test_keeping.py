@@ -162,7 +162,7 @@ def test_a_ledger_on_s3_is_written_read_compacted_and_verified(s3: str) -> None:
     assert drivers.living(ledger) == []
 
 
-def test_a_study_is_written_killed_resumed_and_reported_on_s3(s3: str, run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_study_is_written_killed_resumed_and_reported_on_s3(s3: str, run, run_and_kill, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     command = [
         "ltm.sweep",
         "+experiment=k_sweep",
@@ -174,14 +174,7 @@ def test_a_study_is_written_killed_resumed_and_reported_on_s3(s3: str, run, tmp_
         "grid.K=[25,50]",
     ]
     ledger = Ledger(f"{s3}/k_sweep")
-    driver = subprocess.Popen([sys.executable, "-m", *command], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 200
-    while len(ledger.files("runs")) < 2 and time.monotonic() < end:
-        time.sleep(0.1)
-    driver.kill()
-    driver.wait()
-    time.sleep(4)
-    before = len(ledger.runs())
+    before = len(run_and_kill(command, ledger, 2))
     assert 2 <= before < 16
     done = run(*command)
     assert f"{before} finished before, {16 - before} to train" in done.stdout

@@ -1,8 +1,5 @@
 """Hyperparameter search: a planted optimum, resuming, selection by validation only, and bad input in one line."""
 
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -62,18 +59,11 @@ def test_a_planted_optimum_is_found_and_told_apart_from_what_selected_it(run, tm
     assert len(book.runs()) == len(runs)
 
 
-def test_a_killed_search_goes_on_and_ends_like_one_left_alone(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_killed_search_goes_on_and_ends_like_one_left_alone(run, run_and_kill, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     command = ["ltm.sweep", "+experiment=hpo", "grid.model=[rnn]", "search.trials=6", "search.seeds=4", "search.rungs=2", "training.max_epochs=300", "seeds=4",
                "tracking=off", "compute.cpus=1", "compute.pack_size=4"]  # fmt: skip
     book = Ledger(tmp_path / "results" / "hpo")
-    driver = subprocess.Popen([sys.executable, "-m", *command], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 200
-    while len(book.files("runs")) < 3 and time.monotonic() < end:
-        time.sleep(0.05)
-    driver.kill()
-    driver.wait()
-    time.sleep(3)
-    kept = book.done()
+    kept = run_and_kill(command, book, 3)
     assert kept
     resumed = run(*command)
     (tmp_path / "alone").mkdir()
