@@ -1,6 +1,6 @@
 """What W&B costs a sweep, and whether it ever changes a result or loses a metric.
 
-    python -m benchmarks.tracking [--rounds 5] [--long]
+    python -m benchmarks.tracking [--rounds 3] [--long]
 
 One study, tracked offline, and online against a W&B server on loopback that works, that refuses the connection, that answers 429, and 500: wall times from command
 to end, report included, each beside that of ``tracking=off`` just before; the ledgers are compared bit for bit, and every logged point is looked up in the files that
@@ -26,7 +26,7 @@ from sweeps.follower import by_epoch
 from sweeps.ledger import Ledger
 from tests.wandb_server import Server, read
 
-STUDY = ("+experiment=k_sweep",)
+STUDY = ("+experiment=k_sweep", "seeds=400")
 LONG = ("+experiment=paper_table2", "grid.lr=[0.03,0.025,0.02,0.018,0.016,0.014,0.012,0.01,0.008,0.006,0.005,0.004]")
 SAME = [
     "run_id",
@@ -82,7 +82,7 @@ def found(folder: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, help="times each case is run (default 5)")
+    parser.add_argument("--rounds", type=int, default=3, help="times each case is run (default 3)")
     parser.add_argument("--long", action="store_true", help="432 conditions x 100 seeds, off and online, once")
     given = parser.parse_args()
     study, cases, rounds = (LONG, ["online"], 1) if given.long else (STUDY, list(CASES)[1:], given.rounds)
