@@ -147,10 +147,11 @@ class Watcher(tune.Callback):
             self.failures[pack] = (result["kind"], result["error"])
             self.progress.update(pack, 0, failed=True)
             return
-        before = self.reported.get(pack, 0)
-        if result["epoch"] < before or (result["resumed"] >= 0 and before and (pack, result["resumed"]) not in self.progress.resumed):
-            self.progress.resumed.add((pack, result["resumed"]))
-            start = max(result["resumed"], 0)
+        before, resumed = self.reported.get(pack, 0), result["resumed"]
+        if result["epoch"] < before or (resumed >= 0 and (pack, resumed) not in self.progress.resumed):
+            self.progress.resumed.add((pack, resumed))
+            start = max(resumed, 0)
+            before = max(before, start)  # a worker may die before its last report is read
             again = max(before - start, trial.config["work"]["checkpoint_epochs"])
             self.progress.log(
                 f"pack {pack[:8]} was interrupted after epoch {before}, and goes on from epoch {start}: at most {again} epochs lost"
