@@ -3,14 +3,15 @@
     python -m benchmarks.tracking [--rounds 3] [--long]
 
 One study, tracked offline, and online against a W&B server on loopback that works, that refuses the connection, that answers 429, and 500: wall times from command
-to end, report included, each beside that of ``tracking=off`` just before; the ledgers are compared bit for bit, and every logged point is looked up in the files that
-are left. ``--long`` does the same with 432 conditions x 100 seeds, online.
+to end, report included, and processor time (steadier on a shared machine), each beside that of ``tracking=off`` just before; the ledgers are compared bit for bit,
+and every logged point is looked up in the files that are left. ``--long`` does the same with 432 conditions x 100 seeds, online.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -54,16 +55,22 @@ CASES: dict[str, Case] = {
 }
 
 
-def sweep(folder: Path, study: tuple[str, ...], case: Case) -> tuple[float, Server]:
-    """Run a study; seconds from the command to its end, and the server it talked to."""
+def sweep(folder: Path, study: tuple[str, ...], case: Case) -> tuple[float, float, Server]:
+    """Run a study; seconds from the command to its end, processor seconds of the driver and its tracking, and the server it talked to."""
     mode, fails, environment = case
     with Server(fails=fails) as server:
-        started = time.perf_counter()
+        started, used = time.perf_counter(), processor_seconds()
         subprocess.run(
             [sys.executable, "-m", "ltm.sweep", *study, "study=study", f"tracking={mode}"],
             cwd=folder, check=True, stdout=subprocess.DEVNULL, env=os.environ | server.environment | environment,
         )  # fmt: skip
-        return time.perf_counter() - started, server
+        return time.perf_counter() - started, processor_seconds() - used, server
+
+
+def processor_seconds() -> float:
+    """Of the processes that were started and have ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
 
 
 def found(folder: Path) -> str:
@@ -87,30 +94,36 @@ def main() -> None:
     given = parser.parse_args()
     study, cases, rounds = (LONG, ["online"], 1) if given.long else (STUDY, list(CASES)[1:], given.rounds)
     ratios: dict[str, list[float]] = {case: [] for case in cases}
+    extra: dict[str, list[float]] = {case: [] for case in cases}
     said: dict[str, str] = {}
     for number in range(rounds):
         for case in cases:
-            off, untracked, _, _ = tracked(study, "off")
-            mine, results, server, kept = tracked(study, case)
+            off, driver, untracked, _, _ = tracked(study, "off")
+            mine, both, results, server, kept = tracked(study, case)
             pd.testing.assert_frame_equal(results, untracked, check_exact=True)
             ratios[case].append(mine / off)
+            extra[case].append(both - driver)
             groups = {run.group for run in server.runs.values()}
             arrived = (
                 f"; at the server: {len(server.runs)} runs in {len(groups)} group, {len(server.artifacts)} artifacts" if groups else ""
             )
             said[case] = f"{len(results):,} seed runs, the same bits; in the files: {kept}{arrived}"
-            print(f"round {number + 1}, {case}: off {off:.1f} s, {mine:.1f} s; {said[case]}", flush=True)
+            print(
+                f"round {number + 1}, {case}: off {off:.1f} s, {mine:.1f} s, {both - driver:+.1f} processor seconds; {said[case]}",
+                flush=True,
+            )
     for case, measured in ratios.items():
         low, middle, high = (f"{100 * (ratio - 1):+.1f}" for ratio in (min(measured), statistics.median(measured), max(measured)))
-        print(f"{case}: {middle} % wall time (median of {len(measured)}, {low} to {high}); {said[case]}")
+        cost = f"{statistics.median(extra[case]):+.1f} processor seconds"
+        print(f"{case}: {middle} % wall time (median of {len(measured)}, {low} to {high}), {cost}; {said[case]}")
 
 
-def tracked(study: tuple[str, ...], case: str) -> tuple[float, pd.DataFrame, Server, str]:
-    """Run a study in a folder of its own: seconds, results, the server, and how much of its curves the W&B files have."""
+def tracked(study: tuple[str, ...], case: str) -> tuple[float, float, pd.DataFrame, Server, str]:
+    """Run a study in a folder of its own: seconds, processor seconds, results, the server, and how much of its curves the W&B files have."""
     with tempfile.TemporaryDirectory() as name:
-        seconds, server = sweep(Path(name), study, CASES[case])
+        seconds, used, server = sweep(Path(name), study, CASES[case])
         results = Ledger(Path(name) / "results" / "study").runs(SAME).sort_values("run_id", ignore_index=True)
-        return seconds, results, server, found(Path(name)) if case != "off" else ""
+        return seconds, used, results, server, found(Path(name)) if case != "off" else ""
 
 
 if __name__ == "__main__":
