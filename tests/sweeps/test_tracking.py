@@ -29,14 +29,14 @@ def offline(folder: Path) -> dict[str, Run]:
     return {run.name: run for run in map(read, folder.glob("wandb/offline-run-*/*.wandb"))}
 
 
-def trained_here(*overrides: str) -> tuple[plan.Plan, plan.Pack, Training]:
-    """One condition, trained in this process."""
+def trained_here(*overrides: str) -> tuple[pd.DataFrame, Training]:
+    """One condition, trained in this process: its rows of the ledger, and the training."""
     whole = plan.make(config.compose(list(overrides)))
     pack = plan.Pack(tuple(whole.runs))
     training = work.training_of(pack)
     while not training.done:
         training.advance(10)
-    return whole, pack, training
+    return work.rows_of(pack, training, whole.labels), training
 
 
 def has_the_condition(run: Run, book: Ledger) -> None:
@@ -89,8 +89,7 @@ def test_online_tracking_shows_the_study_its_conditions_in_one_group_the_table_a
 
 def test_what_was_trained_without_tracking_and_what_was_kept_offline_is_sent_by_the_same_command(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     command = ("ltm.sweep", *SMALL, "model=mrnn", "grid.K=[2,3]")
-    known, pack, training = trained_here(*SMALL, "model=mrnn", "model.K=2")
-    rows = work.rows_of(pack, training, known.labels)
+    rows, training = trained_here(*SMALL, "model=mrnn", "model.K=2")
     Ledger(tmp_path / "results" / "one").write(rows, training.curves(), training.state.best_params)
     done = run(*command)
     assert "3 finished before, 3 to train" in done.stdout
@@ -107,15 +106,16 @@ def test_a_wandb_agent_runs_the_example_sweep(run, tmp_path: Path) -> None:  # t
     example = (Path(__file__).parents[2] / "docs" / "wandb-sweep.yaml").read_text()
     example = example.replace("seeds=100", ", ".join(SMALL[1:3] + SMALL[4:])).replace("python,", f"{sys.executable},")
     with Server() as server:
-        server.sweep, server.trials = example, [{"training.lr": {"value": 0.02}, "model.K": {"value": 5}}]
-        run("wandb", "agent", "--count", "1", f"{ENTITY}/ltm/abc", **server.environment)
+        server.sweep, server.trials = example, [{"training.lr": {"value": lr}, "model.K": {"value": 5}} for lr in (0.01, 0.02)]
+        run("wandb", "agent", "--count", "2", f"{ENTITY}/ltm/abc", **server.environment)
     trials = {key: run for key, run in server.runs.items() if run.sweep}
-    assert set(trials) == {"trial1"}
-    assert trials["trial1"].sweep == "abc"
-    assert len(server.runs) == 2
-    rows = Ledger(tmp_path / "results" / "agent_trial1").runs()
-    assert set(rows["lr"]) == {0.02}
-    assert trials["trial1"].summary["validation_loss"] == pytest.approx(rows["validation_loss"].median())
+    assert set(trials) == {"trial1", "trial2"}
+    assert {run.sweep for run in trials.values()} == {"abc"}
+    assert len(server.runs) == 4
+    for key, lr in (("trial1", 0.01), ("trial2", 0.02)):
+        rows = Ledger(tmp_path / "results" / f"agent_{key}").runs()
+        assert set(rows["lr"]) == {lr}
+        assert trials[key].summary["validation_loss"] == pytest.approx(rows["validation_loss"].median())
 
 
 def test_a_server_that_fails_changes_no_bit_and_loses_no_metric(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -125,10 +125,8 @@ def test_a_server_that_fails_changes_no_bit_and_loses_no_metric(run, tmp_path: P
     assert f"W&B: {server.url} does not answer" in done.stdout
     assert "W&B files of 2 runs are offline; send them with: wandb sync" in done.stdout
     book = Ledger(tmp_path / "results" / "one")
-    same = ["seed", "epochs", "validation_loss", "test_rmse"]
-    pd.testing.assert_frame_equal(
-        book.runs(["run_id", *same])[same], trained_here(*SMALL)[2].results()[same], check_exact=True, check_dtype=False
-    )
+    same = ["run_id", "epochs", "validation_loss", "test_rmse"]
+    pd.testing.assert_frame_equal(book.runs(same), trained_here(*SMALL)[0][same], check_exact=True, check_dtype=False)
     runs = offline(tmp_path / "results" / "one")
     has_the_condition(runs["rnn / arfima"], book)
     assert "conditions" in {key.split("/")[0] for key in runs["study one"].summary}
@@ -219,17 +217,14 @@ def test_a_process_that_sends_ends_with_the_sweep_that_started_it(finished_run: 
         assert not child.exists()
 
 
+def following(folder: Path) -> list[str]:
+    """The command that follows a study in a folder."""
+    config = '{"project": "ltm", "entity": null, "per_seed": false, "mode": "offline"}'
+    return [sys.executable, "-m", "sweeps.follower", str(folder), "study", config, "0"]
+
+
 def test_the_process_that_follows_ends_with_the_sweep_that_told_it(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "sweeps.follower",
-        str(tmp_path),
-        "study",
-        '{"project": "ltm", "entity": null, "per_seed": false, "mode": "offline"}',
-        "0",
-    ]
-    follower = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
+    follower = subprocess.Popen(following(tmp_path), stdin=subprocess.PIPE, text=True)
     assert follower.stdin
     follower.stdin.write('{"what": "expect", "missing": {"a": 3}}\n')
     follower.stdin.close()  # as the system does for a driver that was killed
@@ -237,17 +232,8 @@ def test_the_process_that_follows_ends_with_the_sweep_that_told_it(tmp_path: Pat
 
 
 def test_what_cannot_be_logged_is_said_and_the_rest_goes_on(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "sweeps.follower",
-        str(tmp_path),
-        "study",
-        '{"project": "ltm", "entity": null, "per_seed": false, "mode": "offline"}',
-        "0",
-    ]
     told = '{"what": "expect", "missing": {"a": 3}}\n{"what": "finished", "runs": {"a": 3}, "pack": "gone"}\n{"what": "trained"}\n{"what": "close"}\n'
-    done = subprocess.run(command, input=told, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(following(tmp_path), input=told, capture_output=True, text=True, timeout=60, check=True)
     assert len(done.stdout.splitlines()) == 1
     assert done.stdout.startswith("W&B could not log all of the study (finished): ")
 
