@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import queue
@@ -257,3 +258,4 @@ def say(line: str) -> None:
 
 if __name__ == "__main__":
     main()
+    gc.freeze()  # or Python looks through every object once more before it ends

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ANSWER_SECONDS = 5
+ANSWER_SECONDS = 3
 """How long a W&B server may take to answer whether the key is good."""
 
 BATCH_SECONDS = 60.0

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from sweeps.config import TrackingConfig
     from sweeps.plan import SeedRun
 
-START_SECONDS = 60.0
-"""The follower is started so long after the sweep, or when all is trained: what it imports takes a second that Ray's start and short sweeps have no core for."""
+START_SECONDS = 120.0
+"""The follower is started so long after the sweep, or when all is trained: it and what sends take some four seconds whatever the study, which short sweeps have no core for."""
 
 NICE = 19
 """How far the follower yields to the training."""
