@@ -11,7 +11,7 @@ from sweeps import config
 from sweeps.ledger import Ledger
 from sweeps.search import FIRST_SEED, Search, axes_of
 
-SMALL = ("dataset.length=301", "dataset.train=150", "dataset.validation=75", "tracking=off")
+SMALL = ("dataset.length=301", "dataset.train=150", "dataset.validation=75", "tracking=off", "compute.cpus=1")
 
 PLANTED = '''
 from dataclasses import dataclass

@@ -21,7 +21,9 @@ from sweeps.ledger import Ledger
 from sweeps.sending import LOGGED, Sender, is_sent, refusal
 from tests.wandb_server import ENTITY, KEY, Run, Server, read
 
-SMALL = ("model=rnn", "seeds=3", "training.max_epochs=6", "study=one", "dataset.length=301", "dataset.train=150", "dataset.validation=75")
+SMALL = (
+    "model=rnn", "seeds=3", "training.max_epochs=6", "study=one", "dataset.length=301", "dataset.train=150", "dataset.validation=75", "compute.cpus=1",
+)  # fmt: skip
 
 
 def offline(folder: Path) -> dict[str, Run]:
