@@ -2,9 +2,10 @@
 
     python -m benchmarks.tracking [--rounds 3] [--long]
 
-One study, tracked offline, and online against a W&B server on loopback that works, that refuses the connection, that answers 429, and 500: wall times from command
-to end, report included, and processor time (steadier on a shared machine), each beside that of ``tracking=off`` just before; the ledgers are compared bit for bit,
-and every logged point is looked up in the files that are left. ``--long`` does the same with 432 conditions x 100 seeds, online.
+One study, tracked offline, and online against a W&B server on loopback that works, that refuses the connection, that answers 429, and 500: wall time from command
+to end, report included; what of it comes after the last pack (where all of tracking falls in a study this short) and processor time, both steadier on a shared
+machine; each beside that of ``tracking=off`` just before. The ledgers are compared bit for bit, and every logged point is looked up in the files that are left.
+``--long`` does the same with 432 conditions x 100 seeds, online.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -55,16 +57,33 @@ CASES: dict[str, Case] = {
 }
 
 
-def sweep(folder: Path, study: tuple[str, ...], case: Case) -> tuple[float, float, Server]:
-    """Run a study; seconds from the command to its end, processor seconds of the driver and its tracking, and the server it talked to."""
-    mode, fails, environment = case
-    with Server(fails=fails) as server:
-        started, used = time.perf_counter(), processor_seconds()
+@dataclass(frozen=True)
+class Measured:
+    """A study that was run: seconds from the command to its end, how many of them after the last pack, processor seconds of the driver and its tracking;
+    its results, the server it talked to, and how much of its curves the W&B files have."""
+
+    seconds: float
+    after: float
+    processor: float
+    results: pd.DataFrame
+    server: Server
+    kept: str
+
+
+def measure(study: tuple[str, ...], case: str) -> Measured:
+    """Run a study in a folder of its own."""
+    mode, fails, environment = CASES[case]
+    with tempfile.TemporaryDirectory() as name, Server(fails=fails) as server:
+        started, used = time.time(), processor_seconds()
         subprocess.run(
             [sys.executable, "-m", "ltm.sweep", *study, "study=study", f"tracking={mode}"],
-            cwd=folder, check=True, stdout=subprocess.DEVNULL, env=os.environ | server.environment | environment,
+            cwd=name, check=True, stdout=subprocess.DEVNULL, env=os.environ | server.environment | environment,
         )  # fmt: skip
-        return time.perf_counter() - started, processor_seconds() - used, server
+        ended, book = time.time(), Ledger(Path(name) / "results" / "study")
+        return Measured(
+            ended - started, ended - max(book.times("runs").values()), processor_seconds() - used,
+            book.runs(SAME).sort_values("run_id", ignore_index=True), server, found(book) if mode != "off" else "",
+        )  # fmt: skip
 
 
 def processor_seconds() -> float:
@@ -73,11 +92,10 @@ def processor_seconds() -> float:
     return ended.ru_utime + ended.ru_stime
 
 
-def found(folder: Path) -> str:
+def found(book: Ledger) -> str:
     """How many of the points that a study's curves have are in its W&B files."""
-    book = Ledger(folder / "results" / "study")
     rows, curves = book.runs(), book.curves().set_index("run_id")
-    runs = {run.name: run for run in map(read, (folder / "results" / "study").glob("wandb/offline-run-*/*.wandb"))}
+    runs = {run.name: run for run in map(read, book.local().glob("wandb/offline-run-*/*.wandb"))}
     points = kept = 0
     for name, condition in rows.groupby("condition"):
         logged = {row["_step"]: row for row in runs[str(name)].rows} if str(name) in runs else {}
@@ -93,37 +111,29 @@ def main() -> None:
     parser.add_argument("--long", action="store_true", help="432 conditions x 100 seeds, off and online, once")
     given = parser.parse_args()
     study, cases, rounds = (LONG, ["online"], 1) if given.long else (STUDY, list(CASES)[1:], given.rounds)
-    ratios: dict[str, list[float]] = {case: [] for case in cases}
-    extra: dict[str, list[float]] = {case: [] for case in cases}
-    said: dict[str, str] = {}
+    pairs: dict[str, list[tuple[Measured, Measured]]] = {case: [] for case in cases}
     for number in range(rounds):
         for case in cases:
-            off, driver, untracked, _, _ = tracked(study, "off")
-            mine, both, results, server, kept = tracked(study, case)
-            pd.testing.assert_frame_equal(results, untracked, check_exact=True)
-            ratios[case].append(mine / off)
-            extra[case].append(both - driver)
-            groups = {run.group for run in server.runs.values()}
-            arrived = (
-                f"; at the server: {len(server.runs)} runs in {len(groups)} group, {len(server.artifacts)} artifacts" if groups else ""
-            )
-            said[case] = f"{len(results):,} seed runs, the same bits; in the files: {kept}{arrived}"
-            print(
-                f"round {number + 1}, {case}: off {off:.1f} s, {mine:.1f} s, {both - driver:+.1f} processor seconds; {said[case]}",
-                flush=True,
-            )
-    for case, measured in ratios.items():
-        low, middle, high = (f"{100 * (ratio - 1):+.1f}" for ratio in (min(measured), statistics.median(measured), max(measured)))
-        cost = f"{statistics.median(extra[case]):+.1f} processor seconds"
-        print(f"{case}: {middle} % wall time (median of {len(measured)}, {low} to {high}), {cost}; {said[case]}")
+            off, mine = measure(study, "off"), measure(study, case)
+            pd.testing.assert_frame_equal(mine.results, off.results, check_exact=True)
+            pairs[case].append((off, mine))
+            print(f"round {number + 1}, {case}: off {off.seconds:.1f} s, {mine.seconds:.1f} s; {in_words([(off, mine)])}", flush=True)
+    for case, measured in pairs.items():
+        print(f"{case}, {rounds} rounds: {in_words(measured)}")
 
 
-def tracked(study: tuple[str, ...], case: str) -> tuple[float, float, pd.DataFrame, Server, str]:
-    """Run a study in a folder of its own: seconds, processor seconds, results, the server, and how much of its curves the W&B files have."""
-    with tempfile.TemporaryDirectory() as name:
-        seconds, used, server = sweep(Path(name), study, CASES[case])
-        results = Ledger(Path(name) / "results" / "study").runs(SAME).sort_values("run_id", ignore_index=True)
-        return seconds, used, results, server, found(Path(name)) if case != "off" else ""
+def in_words(pairs: list[tuple[Measured, Measured]]) -> str:
+    """What a case cost, in medians over its pairs, and what it left."""
+    ratios = [100 * (mine.seconds / off.seconds - 1) for off, mine in pairs]
+    after = statistics.median(mine.after - off.after for off, mine in pairs)
+    processor = statistics.median(mine.processor - off.processor for off, mine in pairs)
+    mine = pairs[-1][1]
+    runs, groups = mine.server.runs, {run.group for run in mine.server.runs.values()}
+    arrived = f"; at the server: {len(runs)} runs in {len(groups)} group, {len(mine.server.artifacts)} artifacts" if runs else ""
+    return (
+        f"{statistics.median(ratios):+.1f} % wall time ({min(ratios):+.1f} to {max(ratios):+.1f}), {after:+.1f} s after the last pack, {processor:+.1f} processor"
+        f" seconds; {len(mine.results):,} seed runs, the same bits; in the files: {mine.kept}{arrived}"
+    )
 
 
 if __name__ == "__main__":
