@@ -53,7 +53,7 @@ class Follower:
         self.waiting: Counter[str] = Counter()
         self.packs: dict[str, set[str]] = {}
         self.overview: Any = None
-        self.conditions: dict[str, pd.DataFrame] = {}
+        self.conditions: dict[str, dict[str, Any]] = {}
         self.started, self.shown, self.seed_runs = started, time.time(), 0
 
     def expect(self, missing: Mapping[str, int]) -> None:
@@ -120,17 +120,18 @@ class Follower:
         """One more condition in the study's own run; with throughput, cost, and the validation loss that a W&B sweep may go by."""
         if self.overview is None:
             whole = self.ledger.runs()
-            self.conditions = {str(key): part for key, part in whole.groupby("condition") if not self.waiting[part["condition_id"].iloc[0]]}
+            done = (part for _, part in whole.groupby("condition_id") if not self.waiting[part["condition_id"].iloc[0]])
+            self.conditions = {row["condition"]: row for row in map(condition_row, done)}
             total = {"conditions": len({*whole["condition_id"], *self.waiting})}
             self.overview = self._init(f"study {self.study}", f"study-{time.time():.0f}", total, self.trial)
             (folder_of(self.overview) / OVERVIEW).touch()
-        self.conditions[rows["condition"][0]] = rows
-        finished = list(self.conditions.values())
+        self.conditions[rows["condition"][0]] = condition_row(rows)
+        finished = self.conditions.values()
         elapsed = max(time.time() - self.started, 1e-9)
         self.overview.log(
             {
                 "conditions_finished": len(finished), "seed_runs_finished": self.seed_runs, "seed_runs_per_second": self.seed_runs / elapsed,
-                "core_seconds": sum(rows["seconds"].sum() for rows in finished), "validation_loss": np.mean([*map(median_loss, finished)]),
+                "core_seconds": sum(row["core_seconds"] for row in finished), "validation_loss": np.mean([row["validation_loss"] for row in finished]),
             }
         )  # fmt: skip
         if time.time() - self.shown > OVERVIEW_SECONDS:
@@ -138,7 +139,7 @@ class Follower:
 
     def _table(self) -> None:
         self.shown = time.time()
-        table = pd.DataFrame([condition_row(rows) for rows in self.conditions.values()])
+        table = pd.DataFrame(list(self.conditions.values()))
         self.overview.log({"conditions": wandb.Table(dataframe=table.astype(object))})
 
     def _log(self, rows: pd.DataFrame, curves: pd.DataFrame, name: str, part: str) -> None:
@@ -161,25 +162,21 @@ class Follower:
             project=self.config["project"], entity=self.config["entity"], group=self.study, name=name, config=config, dir=str(self.folder),
             id=trial.get("WANDB_RUN_ID", self._id(part)), mode="offline", reinit="create_new",
             settings=wandb.Settings(
-                silent=True, console="off", sweep_id=trial.get("WANDB_SWEEP_ID"), x_disable_meta=True, x_disable_stats=True, x_save_requirements=False
+                silent=True, console="off", sweep_id=trial.get("WANDB_SWEEP_ID"), disable_git=True, x_disable_meta=True, x_disable_stats=True,
+                x_save_requirements=False,
             ),
         )  # fmt: skip
 
 
-def median_loss(rows: pd.DataFrame) -> float:
-    """The median validation loss over seeds; one that diverged counts as infinite."""
-    return float(np.median(rows["validation_loss"].fillna(np.inf)))
-
-
 def condition_row(rows: pd.DataFrame) -> dict[str, Any]:
-    """A condition's row in the table of the study: seeds, mean test RMSE with its 95 % interval, median validation loss, cost."""
-    from analysis.summary import mean_interval  # takes longer to import than to log a study's first conditions
+    """A condition's row in the table of the study: seeds, mean test RMSE with its 95 % interval, median validation loss (one that diverged counts as infinite), cost."""
+    from analysis.summary import mean_interval  # takes a second to import, in which the server is being asked
 
     rmse = rows["test_rmse"].dropna().to_numpy(float)
     low, high = (None if np.isnan(end) else end for end in mean_interval(rmse))
     return {
         "condition": rows["condition"].iloc[0], "n": len(rows), "finished": len(rmse), "test_rmse": rmse.mean() if len(rmse) else None,
-        "low": low, "high": high, "validation_loss": median_loss(rows),
+        "low": low, "high": high, "validation_loss": float(np.median(rows["validation_loss"].fillna(np.inf))),
         "core_seconds": float(rows["seconds"].sum()),
     }  # fmt: skip
 

@@ -18,8 +18,8 @@ from pathlib import Path
 ANSWER_SECONDS = 3
 """How long a W&B server may take to answer whether the key is good."""
 
-BATCH_SECONDS = 60.0
-"""Finished runs are collected for so long and sent together: a process that sends takes a second to start."""
+BATCH_SECONDS = 180.0
+"""Finished runs are collected for so long and sent together: a process that sends takes a second or two of a core to start."""
 
 HURRY_SECONDS = 2.0
 """The same once all is trained."""
