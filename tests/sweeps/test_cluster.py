@@ -85,15 +85,15 @@ def test_another_version_on_a_node_is_refused_with_both_named() -> None:
 def test_a_poisoned_seed_is_found_named_and_stops_nothing(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     raises = 'def initial(self, seed):\n        if seed == 5:\n            raise RuntimeError("seed 5 is poison")\n        return super().initial(seed)'
     (tmp_path / "own.py").write_text(f"from ltm.cells.rnn import RNN\nclass Poison(RNN):\n    {raises}\n")
-    command = ("ltm.sweep", "model=rnn", "model.cell=own:Poison", "seeds=6", "training.max_epochs=3", "study=one", *SMALL)
+    command = ("ltm.sweep", "model=rnn", "model.cell=own:Poison", "seeds=9", "training.max_epochs=3", "study=one", *SMALL)
     done = run(*command, status=1)
     assert "1 x RuntimeError: seed 5 is poison (first: rnn / arfima, seed 5)" in done.stdout
     book = Ledger(tmp_path / "results" / "one")
-    assert sorted(book.runs()["seed"]) == [0, 1, 2, 3, 4]
+    assert sorted(book.runs()["seed"]) == [0, 1, 2, 3, 4, 6, 7, 8]
     assert list(book.failures()["seed"]) == [5]
     (tmp_path / "own.py").write_text("from ltm.cells.rnn import RNN\nclass Poison(RNN):\n    pass\n")
     run(*command)
-    assert len(book.runs()) == 6
+    assert len(book.runs()) == 9
     assert book.failures().empty
 
 

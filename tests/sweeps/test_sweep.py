@@ -13,6 +13,7 @@ from sweeps import config, launch, plan, work
 from sweeps.ledger import Ledger
 
 SMALL = ("dataset.length=301", "dataset.train=150", "dataset.validation=75")
+QUICK = ("seeds=1", "training.max_epochs=2", "tracking=off", "compute.cpus=1")
 
 
 def test_a_sweep_trains_what_is_missing_and_no_more(run, tmp_path: Path, real_data: Path) -> None:  # type: ignore[no-untyped-def]
@@ -108,8 +109,7 @@ def test_bad_input_is_one_line_status_2_and_nothing_written(run, tmp_path: Path,
 def test_an_own_cell_that_cannot_be_derived_is_trained_and_the_log_says_why(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     step = 'def step(self, p, s, x):\n        return {"h": torch.sin(p.W_ih @ x.now + p.W_hh @ s.h)}'
     (tmp_path / "own.py").write_text(f"import torch\nfrom ltm.cells.rnn import RNN\nclass Sine(RNN):\n    {step}\n")
-    quick = ("seeds=1", "training.max_epochs=2", "tracking=off", "compute.cpus=1")
-    done = run("ltm.sweep", "model=rnn", "model.cell=own:Sine", "study=own", *quick, *SMALL)
+    done = run("ltm.sweep", "model=rnn", "model.cell=own:Sine", "study=own", *QUICK, *SMALL)
     assert "'sin'" in done.stdout
     assert "own.py:5" in done.stdout
     assert list(Ledger(tmp_path / "results" / "own").runs()["engine"]) == ["reference"]
@@ -125,8 +125,7 @@ def test_a_folder_of_another_study_is_refused(run, tmp_path: Path) -> None:  # t
 
 @pytest.mark.parametrize("experiment", [name for name in config.options("experiment") if name != "k_sweep"])  # that one runs above
 def test_every_experiment_runs_at_its_smallest(run, tmp_path: Path, experiment: str, request: pytest.FixtureRequest) -> None:  # type: ignore[no-untyped-def]
-    small = ["seeds=1", "training.max_epochs=2", "tracking=off", "compute.cpus=1"]
-    small += ["search.trials=2", "search.seeds=1"] if experiment == "hpo" else []
+    small = (*QUICK, "search.trials=2", "search.seeds=1") if experiment == "hpo" else QUICK
     if experiment == "paper_table2":
         folder = request.getfixturevalue("real_data")
         run("ltm.sweep", f"+experiment={experiment}", *small, LTM_DATA_DIR=str(folder))
