@@ -3,7 +3,8 @@
     python -m benchmarks.overhead [--plain 12]
 
 1. Table 2 of the first study (36 packs, 3,600 seed runs) by the command of the README: wall time from the command to the last pack in the ledger, and the share of
-   it that the workers did not spend in training (Ray's start, imports, scheduling, storage, the idle tail).
+   it that the workers did not spend in training (Ray's start, imports, scheduling, storage, the idle tail). Beside it, what Ray alone takes of that: as many
+   trials of a trainable that does nothing and imports nothing.
 2. One condition with 100 seeds and few epochs: as one sweep, end to end; and as plain Tune trials, one seed each, in autograd, on the same cores
    (``--plain`` of them are run, and their time from the first to the last is scaled to 100).
 """
@@ -39,10 +40,47 @@ def table2(folder: Path) -> str:
     trained = max(book.times("runs").values()) - started
     cores = len(os.sched_getaffinity(0))
     training = book.runs(["run_id", "seconds"])["seconds"].sum() / cores
+    packs = len(book.files("runs"))
+    alone = empty(folder / "empty", packs)
     return (
-        f"Table 2: {len(book.files('runs'))} packs on {cores} cores: {trained:.1f} s from the command to the last pack, {training:.1f} s of them in training:"
-        f" {100 * (1 - training / trained):.1f} % outside; with the report {whole:.1f} s"
+        f"Table 2: {packs} packs on {cores} cores: {trained:.1f} s from the command to the last pack, {training:.1f} s of them in training:"
+        f" {100 * (1 - training / trained):.1f} % outside; with the report {whole:.1f} s\n"
+        f"Ray alone: {packs} trials that do nothing: {alone:.1f} s, which beside that training would be {100 * alone / (alone + training):.1f} % outside;"
+        f" what ltm adds to it: {100 * (trained - training - alone) / trained:.1f} %"
     )
+
+
+EMPTY = """
+import sys, tempfile
+import ray
+from ray import tune
+
+class Empty(tune.Trainable):
+    def step(self):
+        return {"done": True}
+    def reset_config(self, new_config):
+        return True
+    def save_checkpoint(self, checkpoint_dir):
+        pass
+
+ray.init(address="local", include_dashboard=False, log_to_driver=False)
+tune.Tuner(
+    tune.with_resources(Empty, {"cpu": 1}),
+    param_space={"trial": tune.grid_search(list(range(int(sys.argv[1]))))},
+    tune_config=tune.TuneConfig(reuse_actors=True),
+    run_config=tune.RunConfig(storage_path=sys.argv[2], verbose=0),
+).fit()
+open(f"{sys.argv[2]}/end", "w").close()
+"""
+
+
+def empty(folder: Path, trials: int) -> float:
+    """Seconds that Ray and Tune take for trials that do nothing, from the command to the end of Tune."""
+    started = time.time()
+    subprocess.run(
+        [sys.executable, "-c", EMPTY, str(trials), str(folder)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    return (folder / "end").stat().st_mtime - started
 
 
 def plain(count: int) -> float:

@@ -168,9 +168,11 @@ def compose(overrides: Sequence[str]) -> Composed:
     common = [o for o in overrides if not any(o in given for given in per_group.values())]
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         common = replacing_space(common)
-        config = validated(raw(common))
+        plain = raw(common)
+        config = validated(plain)
         chosen = {group: names_of(config.grid, group, common) for group in per_group}
-        resolved = {group: expand(group, chosen[group], common, per_group[group]) for group in per_group}
+        choices = composed(chosen, common) | {group: {None: plain[group]} for group, names in chosen.items() if names is None}
+        resolved = {group: expand(group, choices[group], common, keys) for group, keys in per_group.items()}
         if len(resolved["model"]) == 1:
             config.model = resolved["model"][0]
         if len(resolved["dataset"]) == 1:
@@ -273,16 +275,21 @@ def names_of(grid: dict[str, Any], group: str, overrides: Sequence[str]) -> list
     return list(dict.fromkeys(map(str, names)))
 
 
-def expand(group: str, names: list[str] | None, common: Sequence[str], keys: Sequence[str]) -> list[dict[str, Any]]:
-    """The resolved config of every option, with the overrides of single keys applied where the option has the key."""
-    choices = [[*common]] if names is None else [[*common, f"{group}={name}"] for name in names]
+def composed(chosen: dict[str, list[str] | None], common: Sequence[str]) -> dict[str, dict[str | None, dict[str, Any]]]:
+    """The config of every option by group and name, in one go: Hydra takes 50 ms each time."""
+    at = {f"{group}_{i}": (group, name) for group, names in chosen.items() for i, name in enumerate(names or ())}
+    container = raw([*common, *(f"+{group}@choices.{key}={name}" for key, (group, name) in at.items())]) if at else {}
+    return {group: {name: container["choices"][key] for key, (of, name) in at.items() if of == group} for group in chosen}
+
+
+def expand(group: str, choices: dict[str | None, dict[str, Any]], common: Sequence[str], keys: Sequence[str]) -> list[dict[str, Any]]:
+    """The resolved config of every option (``choices`` by name; None is the composed one), with overrides of single keys where it has the key."""
     resolved, used = [], set()
-    for choice in choices:
-        plain = raw(choice)[group]
-        mine = [o for o in keys if names is None or len(names) == 1 or key_of(o).split(".", 1)[1] in plain]
+    for name, plain in choices.items():
+        mine = [o for o in keys if len(choices) == 1 or key_of(o).split(".", 1)[1] in plain]
         used.update(mine)
         try:
-            container = raw([*choice, *mine])[group] if mine else plain
+            container = raw([*common, *([f"{group}={name}"] if name else []), *mine])[group] if mine else plain
         except UserError:
             missing = next((o for o in mine if not o.startswith("+") and key_of(o).split(".", 1)[1] not in plain), None)
             if missing is None:

@@ -144,12 +144,13 @@ def train(plan: Plan, missing: list[SeedRun], job: Job) -> int:
     slots = cluster.connect(config.compute, config.verbose)
     max_epochs = max(condition.training["max_epochs"] for condition in plan.conditions)
     packs = cut(missing, slots, config.compute.pack_size)
-    progress = Progress(console, {pack.id: len(pack.runs) for pack in packs}, max_epochs)
+    packs.sort(key=lambda pack: -pack.effort)  # the longest first, or the end waits for it
+    progress = Progress(console, {pack.id: pack for pack in packs}, max_epochs)
     status, culprits = 0, 0
     with progress:
         for attempt in range(1_000):
             failures = fit(plan, packs, job, progress)
-            if len(progress.finished) + len(progress.failed) < len(progress.lanes):
+            if len(progress.finished) + len(progress.failed) < len(progress.packs):
                 status = INTERRUPTED
                 break
             if stop := next((error for kind, error in failures.values() if kind != "pack"), None):
@@ -232,7 +233,7 @@ def parts_of(
             continue
         size = -(-len(runs) // (2 if "memory" in error.lower() else 4))
         parts = [Pack(runs[i : i + size]) for i in range(0, len(runs), size)]
-        progress.split(key, {part.id: len(part.runs) for part in parts})
+        progress.split(key, {part.id: part for part in parts})
         again += parts
     return again, alone
 

@@ -73,6 +73,15 @@ class Pack:
     def id(self) -> str:
         return digest([run.run_id for run in self.runs])
 
+    @cached_property
+    def effort(self) -> float:
+        """About how long it trains, to an unknown unit: what a step reads (parameters, past states), times steps, epochs and lanes."""
+        condition = self.runs[0].condition
+        steps = len(data.build(condition.dataset).values)
+        cell = cells.build(condition.model, steps - 1)
+        read = cell.size + sum(state.size * state.lags for state in cell.state().values())
+        return float(read * steps * condition.training["max_epochs"] * len(self.runs))
+
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON, for Ray."""
         conditions = {run.condition.id: asdict(run.condition) for run in self.runs}

@@ -11,6 +11,8 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from sweeps.plan import Pack
+
 LOG_SECONDS = 15.0
 
 
@@ -35,12 +37,12 @@ def duration(seconds: float) -> str:
 class Progress:
     """Packs, seed runs and seed-epochs of one sweep.
 
-    ``lanes`` is the number of seed runs by pack id, ``max_epochs`` bounds a seed run's epochs; a pack in training counts
-    with the share of these that it has done, so time left is an upper estimate where lanes stop early.
+    ``packs`` is by id, ``max_epochs`` bounds a seed run's epochs. Time left goes by the packs' effort, one in training with the share of its epochs
+    that it has done; it is an upper estimate where lanes stop early.
     """
 
     console: Console
-    lanes: dict[str, int]
+    packs: dict[str, Pack]
     max_epochs: int
     finished: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
@@ -69,7 +71,7 @@ class Progress:
         if failed:
             self.failed.add(pack)
         now = time.monotonic()
-        if self.live is None and (now - self.logged > LOG_SECONDS or len(self.finished) == len(self.lanes)):
+        if self.live is None and (now - self.logged > LOG_SECONDS or len(self.finished) == len(self.packs)):
             self.logged = now
             say(self.console, self.line())
 
@@ -77,12 +79,12 @@ class Progress:
         """A line above the live one."""
         say(self.console, text)
 
-    def split(self, pack: str, parts: dict[str, int]) -> None:
+    def split(self, pack: str, parts: dict[str, Pack]) -> None:
         """A failed pack is tried again as these, or given up where there are none."""
         if parts:
             self.failed.discard(pack)
-            del self.lanes[pack]
-            self.lanes.update(parts)
+            del self.packs[pack]
+            self.packs.update(parts)
 
     def note(self, text: str) -> None:
         """Show a line once, however many packs report it."""
@@ -92,18 +94,21 @@ class Progress:
 
     @property
     def fraction(self) -> float:
-        running = sum(epochs / self.max_epochs for pack, epochs in self.seed_epochs.items() if pack not in self.finished)
-        done = sum(self.lanes[pack] for pack in self.finished | self.failed)
-        return min((done + running) / max(sum(self.lanes.values()), 1), 1.0)
+        def share(key: str, pack: Pack) -> float:
+            return 1.0 if key in self.finished | self.failed else self.seed_epochs.get(key, 0) / (self.max_epochs * len(pack.runs))
+
+        done = sum(pack.effort * share(key, pack) for key, pack in self.packs.items())
+        return min(done / max(sum(pack.effort for pack in self.packs.values()), 1e-9), 1.0)
 
     def line(self) -> str:
         """Packs, seed runs, rates and time left, in words."""
         elapsed = max(time.monotonic() - self.started, 1e-9)
-        runs = sum(self.lanes[pack] for pack in self.finished)
+        sizes = {key: len(pack.runs) for key, pack in self.packs.items()}
+        runs = sum(sizes[pack] for pack in self.finished)
         left = duration(elapsed * (1 - self.fraction) / self.fraction) if self.fraction > 0 else "unknown"
         failed = f", {len(self.failed)} failed" if self.failed else ""
         return (
-            f"packs {len(self.finished)}/{len(self.lanes)}{failed} | seed runs {runs}/{sum(self.lanes.values())}"
+            f"packs {len(self.finished)}/{len(self.packs)}{failed} | seed runs {runs}/{sum(sizes.values())}"
             f" | {runs / elapsed:.1f} seed runs/s, {sum(self.seed_epochs.values()) / elapsed:,.0f} seed-epochs/s"
             f" | {duration(elapsed)} elapsed, {left} left"
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import gammaln
 
 from ltm.errors import UserError
 
@@ -15,6 +14,8 @@ BURN_IN = 1000
 
 def fractional_noise_autocovariance(d: float, n: int) -> np.ndarray:
     """Autocovariances 0..n-1 of ARFIMA(0, d, 0) with unit innovations (Hosking 1981, Theorem 1), d in (-0.5, 0.5)."""
+    from scipy.special import gammaln  # here, as workers are given their series and need not wait for this import
+
     gamma0 = np.exp(gammaln(1 - 2 * d) - 2 * gammaln(1 - d))
     k = np.arange(1, n)
     return gamma0 * np.concatenate([[1.0], np.cumprod((k - 1 + d) / (k - d))])
