@@ -6,6 +6,7 @@ ends. Whether another one lives is told by its process on the same machine, else
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -112,7 +113,8 @@ class Claim:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.over.set()
         self.thread.join()
-        remove(self.ledger, self.id)
+        with contextlib.suppress(StorageError):  # what is left is that of a dead driver, and swept away as such
+            remove(self.ledger, self.id)
 
     def _beat(self) -> None:
         count = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -20,13 +19,16 @@ from ltm import data
 from ltm.errors import UserError
 from sweeps import cluster, drivers
 from sweeps.config import Composed, StudyConfig
-from sweeps.ledger import Ledger
+from sweeps.ledger import Ledger, StorageError
 from sweeps.plan import Pack, Plan, SeedRun, cut, make
 from sweeps.progress import Progress, say
 from sweeps.tracking import Tracker
 from sweeps.work import code_version, labels_of
 
 CONFIG = "config.yaml"
+SCRATCH = ".tune"
+"""The study's folder of Tune's state and checkpoints. No later command reads them: what is finished is in the ledger."""
+
 FAILED, STOPPED, INTERRUPTED = 1, 2, 130
 
 
@@ -57,7 +59,8 @@ def run(study: Composed, command: str, console: Console) -> int:
             f" {len(plan.runs) - missing} finished before, {missing} to train",
         )
         status = complete(plan, job)
-        report(job)
+        if status != STOPPED:
+            report(job)
         return status
     finally:
         job.tracker.close()
@@ -96,6 +99,8 @@ def complete(plan: Plan, job: Job) -> int:
             with drivers.Claim(ledger, [run.run_id for run in free]) as mine:
                 free = [run for run in free if run.run_id in mine.taken]
                 status = train(plan, free, job) if free else 0
+            if not drivers.living(ledger):
+                ledger.drop(SCRATCH)
         else:
             time.sleep(drivers.BEAT_SECONDS)
         missing = lacking(runs, ledger)
@@ -149,7 +154,12 @@ def train(plan: Plan, missing: list[SeedRun], job: Job) -> int:
     status, culprits = 0, 0
     with progress:
         for attempt in range(1_000):
-            failures = fit(plan, packs, job, progress)
+            try:
+                failures = fit(plan, packs, job, progress)
+            except StorageError as error:
+                say(console, f"stopped: {error}")
+                status = STOPPED
+                break
             if len(progress.finished) + len(progress.failed) < len(progress.packs):
                 status = INTERRUPTED
                 break
@@ -167,13 +177,15 @@ def train(plan: Plan, missing: list[SeedRun], job: Job) -> int:
             time.sleep(min(0.5 * 2**attempt, 30.0))
     if culprits:
         say(console, in_words(ledger.failures()))
-    if not status:
-        shutil.rmtree(scratch(ledger), ignore_errors=True)
     return status or (FAILED if culprits else 0)
 
 
 def fit(plan: Plan, packs: list[Pack], job: Job, progress: Progress) -> dict[str, tuple[str, str]]:
-    """One run of Tune over these packs. Returns kind and error of those that failed, by pack id."""
+    """One run of Tune over these packs. Returns kind and error of those that failed, by pack id.
+
+    Raises:
+        StorageError: the study's folder takes no more.
+    """
     from ray import tune
 
     from sweeps.trainable import PackTrainable, Watcher
@@ -186,35 +198,39 @@ def fit(plan: Plan, packs: list[Pack], job: Job, progress: Progress) -> dict[str
     }  # fmt: skip
     trials = [{"pack": pack.to_dict(), "pack_id": pack.id, "labels": labels_of(plan, pack), **common} for pack in packs]
     series = {run.condition.fingerprint: run.condition.dataset for pack in packs for run in pack.runs[:1]}
-    watcher = Watcher(progress, job.tracker, {pack.id: pack for pack in packs})
+    watcher = Watcher(progress, job.tracker, {pack.id: pack for pack in packs}, ledger)
     resources = {"cpu": compute.cpus_per_pack, **({"gpu": compute.gpus_per_pack} if compute.gpus_per_pack else {})}
     known = tune.with_parameters(PackTrainable, series={key: data.build(dataset) for key, dataset in series.items()})
-    tune.Tuner(
+    tuner = tune.Tuner(
         tune.with_resources(known, resources),
         param_space={"work": tune.grid_search(trials)},
         tune_config=tune.TuneConfig(reuse_actors=True),
         run_config=tune.RunConfig(
             name=f"packs-{time.time_ns()}",
             callbacks=[watcher],
+            stop=watcher,
             verbose=1 if config.verbose else 0,
             failure_config=tune.FailureConfig(max_failures=compute.max_failures),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
             **storage(ledger),
         ),
-    ).fit()
+    )
+    try:
+        tuner.fit()
+    except Exception:
+        watcher.probe()
+        if not watcher.stopped:
+            raise
+    if watcher.stopped:
+        raise StorageError(watcher.stopped)
     return watcher.failures
-
-
-def scratch(ledger: Ledger) -> Path:
-    """Where Tune keeps its state and checkpoints of a local study."""
-    return ledger.local().absolute() / ".tune"
 
 
 def storage(ledger: Ledger) -> dict[str, Any]:
     """Tune's storage: beside the ledger, where every node reaches it."""
     if ledger.is_local:
-        return {"storage_path": str(scratch(ledger))}
-    return {"storage_path": f"{ledger.path}/.tune", "storage_filesystem": ledger.fs}
+        return {"storage_path": str(ledger.local().absolute() / SCRATCH)}
+    return {"storage_path": f"{ledger.path}/{SCRATCH}", "storage_filesystem": ledger.fs}
 
 
 def parts_of(

@@ -83,6 +83,10 @@ READERS = 8
 """Files read at once."""
 
 
+PROBE_BYTES = 4 << 20
+"""More than a pack's results and its checkpoint."""
+
+
 class StorageError(UserError):
     """The storage of a study does not take or give what it should."""
 
@@ -158,11 +162,34 @@ class Ledger:
         except OSError as error:
             raise StorageError(f"results folder '{self.uri}' cannot be written ({reason(error)}); choose another with root=DIR.") from None
 
+    def probe(self) -> None:
+        """Write a file of some megabytes, and delete it.
+
+        Raises:
+            StorageError: the folder does not take it.
+        """
+        name = f".probe-{uuid.uuid4().hex[:8]}"
+        self.put(name, bytes(PROBE_BYTES))
+        self.delete([f"{self.path}/{name}"])
+
     def delete(self, paths: Iterable[str]) -> None:
-        """Delete files by the paths of :meth:`files`; those that are gone already are passed over."""
+        """Delete files by the paths of :meth:`files`; those that are gone already are passed over.
+
+        Raises:
+            StorageError: the storage refuses.
+        """
         for path in paths:
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 self.fs.delete_file(path)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise StorageError(f"{path} cannot be deleted ({reason(error)}).") from None
+
+    def drop(self, folder: str) -> None:
+        """Delete a folder of the study with all that it holds; passed over where that cannot be."""
+        with contextlib.suppress(OSError):
+            self.fs.delete_dir(f"{self.path}/{folder}")
 
     def runs(self, columns: Sequence[str] | None = None, packs: set[str] | None = None) -> pd.DataFrame:
         """Every finished seed run, or those of some packs, a row each; no ``run_id`` twice. Columns: see the module's docstring."""

@@ -38,7 +38,7 @@ class Progress:
     """Packs, seed runs and seed-epochs of one sweep.
 
     ``packs`` is by id, ``max_epochs`` bounds a seed run's epochs. Time left goes by the packs' effort, one in training with the share of its epochs
-    that it has done; it is an upper estimate where lanes stop early.
+    that it has done: a rough estimate, and too long where lanes stop early.
     """
 
     console: Console

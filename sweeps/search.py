@@ -199,7 +199,8 @@ def run(study: Composed, job: launch.Job) -> int:
                 f"winner: {labels[search.condition(winner, last).id]}, {search.search.aggregate} {search.search.metric} {winner.score:.4g}",
             )
         status = train(Plan(tuple(conditions.values()), search.fresh, labels), "fresh seeds, winners and untuned")
-    launch.report(job)
+    if status != launch.STOPPED:
+        launch.report(job)
     return status or (0 if ledger.failures().empty else launch.FAILED)
 
 

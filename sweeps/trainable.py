@@ -129,13 +129,16 @@ class PackTrainable(tune.Trainable):
             self.resumed = self.saved_epoch = int(self.training.state.epoch.max())
 
 
-class Watcher(tune.Callback):
-    """Tells progress and tracker what trials report, and collects the packs that failed. ``packs`` is by id."""
+class Watcher(tune.Callback, tune.Stopper):
+    """Tells progress and tracker what trials report, collects the packs that failed, and stops all (``stopped`` says why) where the storage takes no
+    more. ``packs`` is by id.
+    """
 
-    def __init__(self, progress: Progress, tracker: Tracker, packs: dict[str, Pack]) -> None:
-        self.progress, self.tracker, self.packs = progress, tracker, packs
+    def __init__(self, progress: Progress, tracker: Tracker, packs: dict[str, Pack], ledger: Ledger) -> None:
+        self.progress, self.tracker, self.packs, self.ledger = progress, tracker, packs, ledger
         self.failures: dict[str, tuple[str, str]] = {}
         self.reported: dict[str, int] = {}
+        self.stopped = ""
 
     def __reduce__(self) -> Any:
         # Tune pickles its callbacks into its experiment state, which is never read here: the ledger knows what is done.
@@ -144,8 +147,7 @@ class Watcher(tune.Callback):
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
         pack = trial.config["work"]["pack_id"]
         if result["error"]:
-            self.failures[pack] = (result["kind"], result["error"])
-            self.progress.update(pack, 0, failed=True)
+            self.failed(pack, result["kind"], result["error"])
             return
         before, resumed = self.reported.get(pack, 0), result["resumed"]
         if result["epoch"] < before or (resumed >= 0 and (pack, resumed) not in self.progress.resumed):
@@ -162,7 +164,28 @@ class Watcher(tune.Callback):
         if result["done"]:
             self.tracker.finished(self.packs[pack].runs, result["name"])
 
+    def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        self.probe()
+
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        pack = trial.config["work"]["pack_id"]
-        self.failures[pack] = (PACK, "its worker died again and again (killed, or out of memory)")
+        self.failed(trial.config["work"]["pack_id"], PACK, "its worker died again and again (killed, or out of memory)")
+
+    def failed(self, pack: str, kind: str, error: str) -> None:
+        self.failures[pack] = (kind, error)
         self.progress.update(pack, 0, failed=True)
+        self.probe()
+
+    def probe(self) -> None:
+        """Whether the storage is to blame for what failed: on a full disk no checkpoint is kept, and Tune cannot even record why."""
+        try:
+            if self.ledger.text("config.yaml") is None:
+                raise StorageError(f"results folder '{self.ledger.path}' is gone, or what was in it.")
+            self.ledger.probe()
+        except StorageError as error:
+            self.stopped = str(error)
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return bool(self.stopped)

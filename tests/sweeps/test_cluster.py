@@ -91,6 +91,7 @@ def test_a_poisoned_seed_is_found_named_and_stops_nothing(run, tmp_path: Path) -
     book = Ledger(tmp_path / "results" / "one")
     assert sorted(book.runs()["seed"]) == [0, 1, 2, 3, 4, 6, 7, 8]
     assert list(book.failures()["seed"]) == [5]
+    assert not (tmp_path / "results" / "one" / ".tune").exists()
     (tmp_path / "own.py").write_text("from ltm.cells.rnn import RNN\nclass Poison(RNN):\n    pass\n")
     run(*command)
     assert len(book.runs()) == 9
@@ -154,6 +155,23 @@ def test_storage_that_fails_midway_is_told_and_blamed_on_no_seed(tmp_path: Path,
     one.error = ""
     assert one.step()["error"] == ""
     assert len(book.runs()) == 2
+
+
+def test_storage_that_vanishes_under_a_sweep_stops_it_with_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ltm.sweep", "model=mlstm", "seeds=32", "training.max_epochs=50000", "training.patience=50000", "study=one",
+               "tracking=off", "compute.cpus=1", "compute.pack_size=16", "compute.checkpoint_epochs=100"]  # fmt: skip
+    folder = tmp_path / "results"
+    driver = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    end = time.monotonic() + 120
+    while not list(folder.glob("one/.tune/*/*/checkpoint_*/pack.npz")) and time.monotonic() < end:
+        time.sleep(0.02)
+    folder.rename(tmp_path / "gone")
+    folder.write_text("in the way")
+    printed, _ = driver.communicate(timeout=200)
+    assert driver.returncode == 2, printed
+    assert "Traceback" not in printed
+    assert sum(line.startswith(("stopped: ", "error: ")) for line in printed.splitlines()) == 1
+    assert f"results folder '{folder / 'one'}' is gone" in printed
 
 
 def descendants(pid: int) -> dict[int, str]:

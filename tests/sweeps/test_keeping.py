@@ -181,6 +181,7 @@ def test_a_study_is_written_killed_resumed_and_reported_on_s3(s3: str, run, run_
     assert done.stdout.splitlines()[-1] == f"report: {s3}/k_sweep/report/index.html"
     assert "Verdicts" in (ledger.text("report/index.html") or "")
     assert len(ledger.runs()) == 16
+    assert ledger.text(".tune") is None
     assert list(tmp_path.iterdir()) == []
 
 

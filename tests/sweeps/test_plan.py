@@ -61,3 +61,10 @@ def test_learning_rates_share_a_pack_and_keep_to_their_lanes() -> None:
     runs = small("model=rnn", "grid.lr=[0.1,0.01]", "seeds=3").runs
     (pack,) = plan.cut(runs, 1)
     assert [run.condition.lane(run.seed).lr for run in pack.runs] == [0.1, 0.1, 0.1, 0.01, 0.01, 0.01]
+
+
+def test_effort_puts_packs_in_the_order_of_how_long_they_train() -> None:
+    packs = plan.cut(small("grid.model=[rnn,lstm,mlstm]", "seeds=16").runs, 4) + plan.cut(small("model=mlstm", "seeds=4").runs, 1)
+    rnn, lstm, mlstm, short = (pack.effort for pack in packs)
+    assert rnn < lstm < mlstm
+    assert short == mlstm / 4
