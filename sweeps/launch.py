@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -99,8 +100,12 @@ def complete(plan: Plan, job: Job) -> int:
             with drivers.Claim(ledger, [run.run_id for run in free]) as mine:
                 free = [run for run in free if run.run_id in mine.taken]
                 status = train(plan, free, job) if free else 0
-            if not drivers.living(ledger):
-                ledger.drop(SCRATCH)
+            with suppress(StorageError):  # that it is gone was said
+                if not drivers.living(ledger):
+                    ledger.drop(SCRATCH)
+            if status == STOPPED:
+                say(console, f"what is finished is kept; go on with the same command:\n  {job.command}")
+                return status
         else:
             time.sleep(drivers.BEAT_SECONDS)
         missing = lacking(runs, ledger)
