@@ -154,7 +154,7 @@ def train(plan: Plan, missing: list[SeedRun], job: Job) -> int:
     slots = cluster.connect(config.compute, config.verbose)
     max_epochs = max(condition.training["max_epochs"] for condition in plan.conditions)
     packs = cut(missing, slots, config.compute.pack_size)
-    packs.sort(key=lambda pack: -pack.effort)  # the longest first, or the end waits for it
+    packs.sort(key=lambda pack: pack.effort)  # of these, workers take the last: the longest first, or the end waits for one
     progress = Progress(console, {pack.id: pack for pack in packs}, max_epochs)
     status, culprits = 0, 0
     with progress:
@@ -193,7 +193,7 @@ def fit(plan: Plan, packs: list[Pack], job: Job, progress: Progress) -> dict[str
     """
     from ray import tune
 
-    from sweeps.trainable import PackTrainable, Watcher
+    from sweeps.trainable import LastFirst, PackTrainable, Watcher
 
     config, ledger = job.config, job.ledger
     compute = config.compute
@@ -209,7 +209,7 @@ def fit(plan: Plan, packs: list[Pack], job: Job, progress: Progress) -> dict[str
     tuner = tune.Tuner(
         tune.with_resources(known, resources),
         param_space={"work": tune.grid_search(trials)},
-        tune_config=tune.TuneConfig(reuse_actors=True),
+        tune_config=tune.TuneConfig(reuse_actors=True, scheduler=LastFirst()),
         run_config=tune.RunConfig(
             name=f"packs-{time.time_ns()}",
             callbacks=[watcher],

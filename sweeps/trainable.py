@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from ray import tune
+from ray.tune.schedulers import FIFOScheduler
 
 import ltm
 from ltm.data import Series
@@ -127,6 +128,17 @@ class PackTrainable(tune.Trainable):
         if file.exists() and not self.error:
             self.training.restore(file.read_bytes())
             self.resumed = self.saved_epoch = int(self.training.state.epoch.max())
+
+
+class LastFirst(FIFOScheduler):
+    """Gives a free worker the last trial that waits.
+
+    Tune's own order gives it the first, for which a new worker may just be starting; Tune then ends that one. Where packs are shorter than the seconds that a
+    worker takes to start, that happens again and again, and a node that joins a sweep never trains.
+    """
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        return next((trial for trial in reversed(tune_controller.get_trials()) if trial.status == "PENDING"), None)
 
 
 class Watcher(tune.Callback, tune.Stopper):

@@ -70,6 +70,16 @@ def test_nodes_and_drivers_that_are_killed_change_no_bit(run) -> None:  # type: 
     assert "1 of 1 rounds ended with the ledger of the undisturbed run" in done.stdout
 
 
+def test_a_free_worker_takes_the_last_trial_that_waits() -> None:
+    from types import SimpleNamespace
+
+    from sweeps.trainable import LastFirst
+
+    trials = [SimpleNamespace(status=status) for status in ("PENDING", "PENDING", "RUNNING", "TERMINATED")]
+    assert LastFirst().choose_trial_to_run(SimpleNamespace(get_trials=lambda: trials)) is trials[1]
+    assert LastFirst().choose_trial_to_run(SimpleNamespace(get_trials=lambda: trials[2:])) is None
+
+
 def test_another_version_on_a_node_is_refused_with_both_named() -> None:
     from sweeps.trainable import PackTrainable
 
