@@ -152,10 +152,9 @@ def train(plan: Plan, missing: list[SeedRun], job: Job) -> int:
     config, ledger, console = job.config, job.ledger, job.console
     job.tracker.expect(missing)
     slots = cluster.connect(config.compute, config.verbose)
-    max_epochs = max(condition.training["max_epochs"] for condition in plan.conditions)
     packs = cut(missing, slots, config.compute.pack_size)
     packs.sort(key=lambda pack: pack.effort)  # of these, workers take the last: the longest first, or the end waits for one
-    progress = Progress(console, {pack.id: pack for pack in packs}, max_epochs)
+    progress = Progress(console, {pack.id: pack for pack in packs})
     status, culprits = 0, 0
     with progress:
         for attempt in range(1_000):

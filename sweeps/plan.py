@@ -73,14 +73,19 @@ class Pack:
     def id(self) -> str:
         return digest([run.run_id for run in self.runs])
 
+    @property
+    def seed_epochs(self) -> int:
+        """Epochs of all its seed runs, where none stops early."""
+        return int(self.runs[0].condition.training["max_epochs"]) * len(self.runs)
+
     @cached_property
     def effort(self) -> float:
-        """About how long it trains, to an unknown unit: what a step reads (parameters, past states), times steps, epochs and lanes."""
+        """About how long it trains, to an unknown unit: what a step reads (parameters, past states), times steps and seed-epochs."""
         condition = self.runs[0].condition
         steps = len(data.build(condition.dataset).values)
         cell = cells.build(condition.model, steps - 1)
         read = cell.size + sum(state.size * state.lags for state in cell.state().values())
-        return float(read * steps * condition.training["max_epochs"] * len(self.runs))
+        return float(read * steps * self.seed_epochs)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON, for Ray."""

@@ -37,13 +37,12 @@ def duration(seconds: float) -> str:
 class Progress:
     """Packs, seed runs and seed-epochs of one sweep.
 
-    ``packs`` is by id, ``max_epochs`` bounds a seed run's epochs. Time left goes by the packs' effort, one in training with the share of its epochs
-    that it has done: a rough estimate, and too long where lanes stop early.
+    ``packs`` is by id. Time left goes by their effort, a pack in training with the share of its epochs that it has done: a rough estimate, and too long
+    where lanes stop early.
     """
 
     console: Console
     packs: dict[str, Pack]
-    max_epochs: int
     finished: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     seed_epochs: dict[str, int] = field(default_factory=dict)
@@ -94,21 +93,21 @@ class Progress:
 
     @property
     def fraction(self) -> float:
-        def share(key: str, pack: Pack) -> float:
-            return 1.0 if key in self.finished | self.failed else self.seed_epochs.get(key, 0) / (self.max_epochs * len(pack.runs))
-
-        done = sum(pack.effort * share(key, pack) for key, pack in self.packs.items())
-        return min(done / max(sum(pack.effort for pack in self.packs.values()), 1e-9), 1.0)
+        over = self.finished | self.failed
+        begun = {key: epochs for key, epochs in self.seed_epochs.items() if key in self.packs and key not in over}
+        running = sum(self.packs[key].effort * epochs / self.packs[key].seed_epochs for key, epochs in begun.items())
+        done = sum(self.packs[key].effort for key in over)
+        return min((done + running) / max(sum(pack.effort for pack in self.packs.values()), 1e-9), 1.0)
 
     def line(self) -> str:
         """Packs, seed runs, rates and time left, in words."""
         elapsed = max(time.monotonic() - self.started, 1e-9)
-        sizes = {key: len(pack.runs) for key, pack in self.packs.items()}
-        runs = sum(sizes[pack] for pack in self.finished)
-        left = duration(elapsed * (1 - self.fraction) / self.fraction) if self.fraction > 0 else "unknown"
+        runs, every = sum(len(self.packs[pack].runs) for pack in self.finished), sum(len(pack.runs) for pack in self.packs.values())
+        fraction = self.fraction
+        left = duration(elapsed * (1 - fraction) / fraction) if fraction > 0 else "unknown"
         failed = f", {len(self.failed)} failed" if self.failed else ""
         return (
-            f"packs {len(self.finished)}/{len(self.packs)}{failed} | seed runs {runs}/{sum(sizes.values())}"
+            f"packs {len(self.finished)}/{len(self.packs)}{failed} | seed runs {runs}/{every}"
             f" | {runs / elapsed:.1f} seed runs/s, {sum(self.seed_epochs.values()) / elapsed:,.0f} seed-epochs/s"
             f" | {duration(elapsed)} elapsed, {left} left"
         )
