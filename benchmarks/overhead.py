@@ -51,7 +51,7 @@ def table2(folder: Path) -> str:
 
 
 EMPTY = """
-import sys, tempfile
+import sys
 import ray
 from ray import tune
 

@@ -82,7 +82,6 @@ FAILURES = pa.schema(
 READERS = 8
 """Files read at once."""
 
-
 PROBE_BYTES = 4 << 20
 """More than a pack's results and its checkpoint."""
 

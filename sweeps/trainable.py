@@ -160,6 +160,8 @@ class Watcher(tune.Callback, tune.Stopper):
         pack = trial.config["work"]["pack_id"]
         if result["error"]:
             self.failed(pack, result["kind"], result["error"])
+            if result["kind"] != PACK:
+                self.probe()
             return
         before, resumed = self.reported.get(pack, 0), result["resumed"]
         if result["epoch"] < before or (resumed >= 0 and (pack, resumed) not in self.progress.resumed):
@@ -181,11 +183,11 @@ class Watcher(tune.Callback, tune.Stopper):
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         self.failed(trial.config["work"]["pack_id"], PACK, "its worker died again and again (killed, or out of memory)")
+        self.probe()
 
     def failed(self, pack: str, kind: str, error: str) -> None:
         self.failures[pack] = (kind, error)
         self.progress.update(pack, 0, failed=True)
-        self.probe()
 
     def probe(self) -> None:
         """Whether the storage is to blame for what failed: on a full disk no checkpoint is kept, and Tune cannot even record why."""
