@@ -7,6 +7,8 @@ import math
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from ltm.errors import UserError
 from sweeps.config import ComputeConfig
 
 ANSWER_SECONDS = 5.0
+
+CLOUD_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN")
 
 
 def connect(compute: ComputeConfig, verbose: bool = False) -> int:
@@ -115,6 +119,21 @@ def carried(compute: ComputeConfig) -> dict[str, Any]:
     """The runtime environment of the workers: the code as the driver has it, and nothing else (no variables, no files)."""
     root = Path(ltm.__file__).parents[1]
     return {"py_modules": [str(root / name) for name in ("ltm", "sweeps", "analysis")]} if compute.carry_code else {}
+
+
+@contextmanager
+def keys_kept() -> Iterator[None]:
+    """Keep cloud keys out of Python's view of the environment: Tune would put them into its workers' runtime environment, and Ray would log that.
+
+    What processes inherit and what pyarrow reads stays as it is.
+    """
+    held = {name: os.environ.pop(name) for name in CLOUD_KEYS if name in os.environ}
+    for name, value in held.items():
+        os.putenv(name, value)
+    try:
+        yield
+    finally:
+        os.environ.update(held)
 
 
 def first_line(error: Exception) -> str:

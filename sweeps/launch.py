@@ -220,7 +220,8 @@ def fit(plan: Plan, packs: list[Pack], job: Job, progress: Progress) -> dict[str
         ),
     )
     try:
-        tuner.fit()
+        with cluster.keys_kept():
+            tuner.fit()
     except Exception:
         watcher.probe()
         if not watcher.stopped:

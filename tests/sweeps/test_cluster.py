@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -46,6 +47,15 @@ def test_what_the_workers_are_given_holds_code_and_nothing_else(monkeypatch: pyt
     monkeypatch.setenv("WANDB_API_KEY", "secret")
     assert cluster.carried(ComputeConfig()) == {"py_modules": [str(ROOT / name) for name in ("ltm", "sweeps", "analysis")]}
     assert cluster.carried(ComputeConfig(carry_code=False)) == {}
+
+
+def test_cloud_keys_reach_no_log_of_rays_and_no_file_of_the_study(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as ray:  # Ray's sockets want a short path
+        keys = {"AWS_ACCESS_KEY_ID": "public-half", "AWS_SECRET_ACCESS_KEY": "secret-half"}
+        run("ltm.sweep", "model=rnn", "seeds=1", "training.max_epochs=2", "study=one", *SMALL, RAY_TMPDIR=ray, **keys)
+        files = [path for folder in (ray, tmp_path) for path in Path(folder).rglob("*") if path.is_file()]
+        assert any(path.name == "runtime_env_agent.log" for path in files)
+        assert [path for path in files if any(key.encode() in path.read_bytes() for key in keys.values())] == []
 
 
 @pytest.mark.parametrize(
