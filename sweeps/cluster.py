@@ -125,7 +125,7 @@ def carried(compute: ComputeConfig) -> dict[str, Any]:
 def keys_kept() -> Iterator[None]:
     """Keep cloud keys out of Python's view of the environment: Tune would put them into its workers' runtime environment, and Ray would log that.
 
-    What processes inherit and what pyarrow reads stays as it is.
+    What pyarrow reads stays as it is, and what processes inherit that are given no environment of their own.
     """
     held = {name: os.environ.pop(name) for name in CLOUD_KEYS if name in os.environ}
     for name, value in held.items():

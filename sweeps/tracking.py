@@ -35,6 +35,8 @@ class Tracker:
     def __init__(self, config: TrackingConfig, study: str, ledger: Ledger, say: Callable[[str], None]) -> None:
         self.config, self.study, self.ledger, self.say = config, study, ledger, say
         self.log = ledger.local() / "wandb.log"
+        # os.environ as it is now: while Tune runs, cloud keys are kept out of it
+        self.environment = {**QUIET, "WANDB_DIR": str(self.log.parent), **os.environ}
         self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self.now, self.started = threading.Event(), time.time()
         self.thread: threading.Thread | None = None
@@ -89,10 +91,9 @@ class Tracker:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.unlink(missing_ok=True)
         command = [sys.executable, "-m", "sweeps.follower", self.ledger.uri, self.study, json.dumps(asdict(self.config)), str(self.started)]
-        environment = {**QUIET, "WANDB_DIR": str(self.log.parent), **os.environ}
         with self.log.open("ab") as log:
             follower = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment,
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=self.environment,
                 process_group=0,  # Ctrl-C is not for it; in a session of its own, Linux would give it as much of the processor as the whole sweep
             )  # fmt: skip
         with contextlib.suppress(OSError, AttributeError):

@@ -15,8 +15,9 @@ import yaml
 import ltm
 from ltm.errors import UserError
 from sweeps import cluster, drivers
-from sweeps.config import ComputeConfig
+from sweeps.config import ComputeConfig, TrackingConfig
 from sweeps.ledger import Ledger
+from sweeps.tracking import Tracker
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("dataset.length=301", "dataset.train=150", "dataset.validation=75", "tracking=off", "compute.cpus=1")
@@ -47,6 +48,16 @@ def test_what_the_workers_are_given_holds_code_and_nothing_else(monkeypatch: pyt
     monkeypatch.setenv("WANDB_API_KEY", "secret")
     assert cluster.carried(ComputeConfig()) == {"py_modules": [str(ROOT / name) for name in ("ltm", "sweeps", "analysis")]}
     assert cluster.carried(ComputeConfig(carry_code=False)) == {}
+
+
+def test_keys_kept_from_tune_are_still_there_for_what_reads_the_storage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-half")
+    tracker = Tracker(TrackingConfig(), "one", Ledger(tmp_path), print)
+    with cluster.keys_kept():
+        assert "AWS_SECRET_ACCESS_KEY" not in os.environ
+        inherited = subprocess.run(["printenv", "AWS_SECRET_ACCESS_KEY"], capture_output=True, text=True, check=True).stdout
+        assert inherited.strip() == tracker.environment["AWS_SECRET_ACCESS_KEY"] == "secret-half"
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] == "secret-half"
 
 
 def test_cloud_keys_reach_no_log_of_rays_and_no_file_of_the_study(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
