@@ -162,11 +162,13 @@ class Ledger:
             raise StorageError(f"results folder '{self.uri}' cannot be written ({reason(error)}); choose another with root=DIR.") from None
 
     def probe(self) -> None:
-        """Write a file of some megabytes, and delete it.
+        """Look for the study's ``config.yaml``, write a file of some megabytes, and delete it.
 
         Raises:
-            StorageError: the folder does not take it.
+            StorageError: the study is gone, or its folder does not take the file.
         """
+        if self.text("config.yaml") is None:
+            raise StorageError(f"results folder '{self.path}' is gone, or what was in it.")
         name = f".probe-{uuid.uuid4().hex[:8]}"
         self.put(name, bytes(PROBE_BYTES))
         self.delete([f"{self.path}/{name}"])

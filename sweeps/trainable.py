@@ -192,8 +192,6 @@ class Watcher(tune.Callback, tune.Stopper):
     def probe(self) -> None:
         """Whether the storage is to blame for what failed: on a full disk no checkpoint is kept, and Tune cannot even record why."""
         try:
-            if self.ledger.text("config.yaml") is None:
-                raise StorageError(f"results folder '{self.ledger.path}' is gone, or what was in it.")
             self.ledger.probe()
         except StorageError as error:
             self.stopped = str(error)

@@ -188,14 +188,20 @@ def test_storage_that_fails_midway_is_told_and_blamed_on_no_seed(tmp_path: Path,
     assert len(book.runs()) == 2
 
 
-def test_storage_that_vanishes_under_a_sweep_stops_it_with_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ltm.sweep", "model=mlstm", "seeds=32", "training.max_epochs=50000", "training.patience=50000", "study=one",
-               "tracking=off", "compute.cpus=1", "compute.pack_size=16", "compute.checkpoint_epochs=100"]  # fmt: skip
-    folder = tmp_path / "results"
-    driver = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def checkpointed(folder: Path, epochs: int) -> subprocess.Popen[str]:
+    """A sweep of one pack, checkpointed every 100 epochs, that has written its first checkpoint."""
+    command = [sys.executable, "-m", "ltm.sweep", "model=mlstm", "seeds=32", f"training.max_epochs={epochs}", f"training.patience={epochs}", "study=one",
+               "tracking=off", "compute.cpus=1", "compute.checkpoint_epochs=100"]  # fmt: skip
+    driver = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     end = time.monotonic() + 120
-    while not list(folder.glob("one/.tune/*/*/checkpoint_*/pack.npz")) and time.monotonic() < end:
+    while not list(folder.glob("results/one/.tune/*/*/checkpoint_*/pack.npz")) and time.monotonic() < end:
         time.sleep(0.02)
+    return driver
+
+
+def test_storage_that_vanishes_under_a_sweep_stops_it_with_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    driver = checkpointed(tmp_path, epochs=50000)
     folder.rename(tmp_path / "gone")
     folder.write_text("in the way")
     printed, _ = driver.communicate(timeout=200)
@@ -218,12 +224,7 @@ def descendants(pid: int) -> dict[int, str]:
 
 
 def test_a_pack_whose_worker_dies_goes_on_from_its_checkpoint_and_the_log_says_from_where(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ltm.sweep", "model=mlstm", "seeds=32", "training.max_epochs=5000", "training.patience=5000", "study=one",
-               "tracking=off", "compute.cpus=1", "compute.checkpoint_epochs=100"]  # fmt: skip
-    driver = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    end = time.monotonic() + 120
-    while not list(tmp_path.glob("results/one/.tune/*/*/checkpoint_*/pack.npz")) and time.monotonic() < end:
-        time.sleep(0.02)
+    driver = checkpointed(tmp_path, epochs=5000)
     worker = next(pid for pid, args in descendants(driver.pid).items() if "Trainable" in args)
     os.kill(worker, signal.SIGKILL)
     printed, _ = driver.communicate(timeout=200)
