@@ -10,7 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from analysis import memory, plots, power, report, sample, search, tables, trained, verdict
+from analysis import forgetting, memory, plots, power, report, sample, search, tables, trained, verdict
 from analysis.compare import compare, every_test, published
 from analysis.families import CORRECTIONS
 from analysis.forecast import diebold_mariano
@@ -180,7 +180,7 @@ def on_memory(given: argparse.Namespace, console: Console) -> None:
         raise UserError(f"--lags {given.lags}: a decay needs at least 8.")
     ledger, runs, record = report.load(given.study)
     networks = trained.networks(ledger, trained.typical(search.fresh(runs, record), given.metric))
-    table, _series = report.memory_table(networks)
+    table, _series = forgetting.memory_table(networks)
     rows, found = [], {}
     for network in track(networks, description="responses", console=console, transient=True):
         label = str(network.row["condition"])

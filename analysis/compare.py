@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import families, power, two_samples
+from analysis import baselines, families, power, two_samples
 from analysis.sample import RULES, judged, samples, values
 from analysis.two_samples import Outcome
 from ltm.errors import UserError, unknown
@@ -77,10 +77,27 @@ def table(
         out[f"{column}_adjusted"] = families.adjust(out[column].to_numpy(float), correction)
     for column in ("p_equivalent", "p_no_worse"):
         out[column] = families.adjust(out[column].to_numpy(float), correction)
-    out["verdict"] = [
-        verdict(row["difference"], row["p_adjusted"], row["p_equivalent"], row["p_no_worse"]) for row in out.to_dict("records")
-    ]
-    return out
+    return with_verdicts(out)
+
+
+def together(tests: pd.DataFrame, shares: pd.DataFrame, correction: str = "holm") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One family of tests: ``p_adjusted`` and ``verdict`` of two tables of one report, corrected over the tests of both.
+
+    Args:
+        tests: comparisons of conditions (:func:`table`, corrected over itself so far).
+        shares: conditions against the best baseline of their series (:func:`analysis.baselines.against`).
+    """
+    p = np.concatenate([tests["p"].to_numpy(float), shares["p"].to_numpy(float)])
+    adjusted = families.adjust(p, correction)
+    shares = shares.assign(p_adjusted=adjusted[len(tests) :])
+    said = [baselines.verdict(share, p) for share, p in zip(shares["share"], shares["p_adjusted"], strict=True)]
+    return with_verdicts(tests.assign(p_adjusted=adjusted[: len(tests)])), shares.assign(verdict=said)
+
+
+def with_verdicts(tests: pd.DataFrame) -> pd.DataFrame:
+    """A table with the ``verdict`` of every row, from its corrected p-values."""
+    keys = ("difference", "p_adjusted", "p_equivalent", "p_no_worse")
+    return tests.assign(verdict=[verdict(*(row[key] for key in keys)) for row in tests.to_dict("records")])
 
 
 def by_condition(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -59,8 +59,14 @@ def short(label: str) -> str:
     return label.rsplit(" / ", 1)[0]
 
 
-def spread(runs: pd.DataFrame, metric: str = "test_rmse", rule: str = "worst") -> Figure:
-    """Box over violin of a metric over seeds, a panel a series; under each box how many seeds of how many finished."""
+def spread(
+    runs: pd.DataFrame, metric: str = "test_rmse", rule: str = "worst", lines: Mapping[str, tuple[str, float]] | None = None
+) -> Figure:
+    """Box over violin of a metric over seeds, a panel a series; under each box how many seeds of how many finished.
+
+    Args:
+        lines: the best baseline of a series, its name and error: a dashed line.
+    """
     rows = judged(runs, metric, rule)
     models = list(rows["model"].unique())
     datasets = list(rows["dataset"].unique())
@@ -87,6 +93,10 @@ def spread(runs: pd.DataFrame, metric: str = "test_rmse", rule: str = "worst") -
         axis.set_xticks(range(1, len(labels) + 1), under, rotation=35, ha="right", rotation_mode="anchor", fontsize=7)
         axis.set_xlim(0.4, len(labels) + 0.6)
         axis.set_ylabel(axis_label(metric))
+        if lines and dataset in lines:
+            name, error = lines[dataset]
+            axis.axhline(error, color="black", linestyle="--", linewidth=0.8)
+            axis.annotate(name, (0.99, error), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=7)
 
     return panels(datasets, draw, columns=1 if most > 12 else 2, size=(min(max(1.2 + 0.45 * most, 4.2), 11), 3.2))
 

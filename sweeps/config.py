@@ -125,6 +125,7 @@ class StudyConfig:
     seeds: Any = 10
     grid: dict[str, Any] = field(default_factory=dict)
     engine: str = "auto"
+    baselines: str = "all"
     published: str | None = None
     verbose: bool = False
 
@@ -256,6 +257,8 @@ def validated(container: dict[str, Any]) -> StudyConfig:
     config.search.check()
     if config.engine not in ENGINES:
         raise unknown("engine", config.engine, ENGINES)
+    if config.baselines not in ("all", "none"):
+        raise unknown("choice of baselines", config.baselines, ("all", "none"))
     return config
 
 

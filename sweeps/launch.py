@@ -18,7 +18,7 @@ from rich.console import Console
 import ltm
 from ltm import data
 from ltm.errors import UserError
-from sweeps import cluster, drivers
+from sweeps import baselines, cluster, drivers
 from sweeps.config import Composed, StudyConfig
 from sweeps.ledger import Ledger, StorageError
 from sweeps.plan import Pack, Plan, SeedRun, cut, make
@@ -275,6 +275,8 @@ def report(job: Job) -> None:
     job.tracker.trained()
     with ThreadPoolExecutor(1) as aside:
         aside.submit(cluster.leave)  # Ray's processes take a second to end
+        if job.config.baselines == "all":
+            baselines.complete(job.ledger, partial(say, job.console))
         path = None if job.ledger.runs(["run_id"]).empty else write(job.ledger.uri, job.console)
     job.tracker.close()
     if path:

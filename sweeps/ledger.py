@@ -28,6 +28,8 @@ pack               the file that holds the row
 ``failures/*.parquet`` names the seed runs that could not be trained: ``run_id``, ``condition``, ``seed``, ``error``. They are not
 finished: the same command tries them again.
 
+``baselines/*.parquet`` has a row a series and forecast that needs no network (:func:`ltm.baselines.rows`); missing in older studies.
+
 Files are called ``PACK.CHECKSUM.parquet``. The folder may be local or on any storage that ``pyarrow.fs`` knows (``s3://``, ``gs://``). A local file is written under a temporary name
 and renamed; an object appears with its last byte. So a file is whole or not there, on either.
 """
@@ -39,7 +41,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -78,6 +80,14 @@ FAILURES = pa.schema(
     [("run_id", pa.string()), ("condition", pa.string()), ("seed", pa.int64()), ("error", pa.string())],
     metadata={"ltm.schema": SCHEMA_VERSION},
 )
+
+BASELINES = pa.schema(
+    [
+        (name, pa.string() if name in ("fingerprint", "dataset", "baseline", "label", "parameters") else pa.int64() if name == "version" else pa.float64())
+        for name in ("fingerprint", "version", "dataset", "baseline", "label", "parameters", "test_rmse", "test_mae", "test_mape", "validation_loss")
+    ],
+    metadata={"ltm.schema": SCHEMA_VERSION},
+)  # fmt: skip
 
 READERS = 8
 """Files read at once."""
@@ -206,6 +216,21 @@ class Ledger:
         """Record seed runs that could not be trained: ``run_id``, ``condition``, ``seed``, ``error``."""
         table = pa.Table.from_pandas(failures, schema=FAILURES, preserve_index=False)
         self.put_table(f"failures/{time.time_ns():020d}-{uuid.uuid4().hex[:8]}", table)
+
+    def baselines(self) -> pd.DataFrame:
+        """The forecasts that need no network, a row a series and baseline (:func:`ltm.baselines.rows`); of several versions, the newest."""
+        frame = self._read("baselines", BASELINES, None).sort_values("version", kind="stable")
+        newest = frame["version"] == frame.groupby("fingerprint")["version"].transform("max")
+        return frame[newest].drop_duplicates(["fingerprint", "baseline"], ignore_index=True)
+
+    def put_baselines(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Add the baselines of one series, whole or not at all.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        table = pa.Table.from_pylist([dict(row) for row in rows], schema=BASELINES)
+        self.put_table(f"baselines/{rows[0]['fingerprint']}-{rows[0]['version']}", table)
 
     def curves(self, runs: pd.DataFrame | None = None) -> pd.DataFrame:
         """Loss by epoch, a row a seed run: ``run_id``, ``train_loss``, ``validation_loss`` (arrays); of these rows, or of all."""
