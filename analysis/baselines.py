@@ -44,11 +44,12 @@ def against(runs: pd.DataFrame, held: pd.DataFrame, metric: str = "test_rmse", r
     Returns:
         ``baseline`` (its label), its ``kind`` and ``error``; ``beating`` of ``n`` seeds have a smaller error, a diverged seed does not;
         ``share`` with Wilson's (1927) 95 % interval; ``p`` of the exact two-sided binomial test, null hypothesis: share = 1/2;
-        ``mean`` over seeds, diverged ones by the rule, and whether it ``mean_beats`` the baseline; ``learned``: whether it beats the
-        mean of the training part.
+        ``mean`` over seeds, diverged ones by the rule, and whether it ``mean_beats`` the baseline; ``learned``: whether it beats every
+        constant, the best one in hindsight included.
     """
-    best = held.sort_values(metric, kind="stable").drop_duplicates("fingerprint").set_index("fingerprint")
-    level = held[held["baseline"] == "mean"].set_index("fingerprint")[metric]
+    forecasts = held[held["baseline"] != "constant"].sort_values(metric, kind="stable")
+    best = forecasts.drop_duplicates("fingerprint").set_index("fingerprint")
+    level = held[held["baseline"].isin(["mean", "constant"])].groupby("fingerprint")[metric].min()
     rows = []
     for (dataset, fingerprint, label), group in judged(runs, metric, rule).groupby(["dataset", "fingerprint", "condition"], sort=False):
         if fingerprint not in best.index:
@@ -99,24 +100,27 @@ def beaten(row: pd.Series) -> str:
 
 def first_words(shares: pd.DataFrame, held: pd.DataFrame, metric: str) -> pd.DataFrame:
     """What the report says first, a sentence a series (``dataset, sentence``): does any network beat the best baseline, or learn anything?"""
-    level = held[held["baseline"] == "mean"].set_index("fingerprint")[metric]
     lines = []
     for (dataset, fingerprint), rows in shares.groupby(["dataset", "fingerprint"], sort=False):
-        lines.append((dataset, in_words(str(dataset), rows, metric, float(level.get(fingerprint, np.nan)))))
+        errors = held[held["fingerprint"] == fingerprint].set_index("baseline")[metric].astype(float)
+        lines.append((dataset, in_words(str(dataset), rows, metric, errors)))
     return pd.DataFrame(lines, columns=["dataset", "sentence"])
 
 
-def in_words(dataset: str, rows: pd.DataFrame, metric: str, level: float) -> str:
-    """One series' sentence; ``rows`` of :func:`against`, ``level``: the error of the mean of the training part."""
+def in_words(dataset: str, rows: pd.DataFrame, metric: str, errors: pd.Series) -> str:
+    """One series' sentence; ``rows`` of :func:`against`, ``errors`` of the baselines by kind."""
     first, tests = rows.iloc[0], "tests at" if metric.startswith("test") else "has"
     line = f"{first['baseline']} {tests} {shown(float(first['error']))}"
     if rows["mean"].isna().all():
         return f"{dataset}: no network finished; {line}."
-    best = rows.loc[rows["mean"].idxmin()]
+    best = rows.iloc[int(np.nanargmin(rows["mean"].to_numpy(float)))]
     network = f"the best network's mean ({short(best)}) is {shown(best['mean'])}; {best['beating']} of {best['n']} of its seeds beat it"
     network += f" (95 % interval of the share {100 * best['low']:.0f} to {100 * best['high']:.0f} %)"
     if not rows["learned"].any():
+        level, constant = float(errors["mean"]), float(errors["constant"])
         nothing = f"the networks learned nothing: no condition's mean beats the mean of the training part ({shown(level)})"
+        if (rows["mean"] < level).any():
+            nothing = f"the networks learned nothing: no condition's mean beats a constant (the best in hindsight, {shown(constant)})"
         return f"{dataset}: {nothing}. {line}, {network}."
     winners = int(rows["mean_beats"].sum())
     if winners:
@@ -125,11 +129,7 @@ def in_words(dataset: str, rows: pd.DataFrame, metric: str, level: float) -> str
         count = "no network beats" if len(rows) > 1 else "the network does not beat"
     idle = [short(row) for _, row in rows[~rows["learned"]].iterrows()]
     more = f" and {len(idle) - 5} more" if len(idle) > 5 else ""
-    rest = (
-        f" Learned nothing: {', '.join(idle[:5])}{more}, with a mean no better than that of the training part ({shown(level)})."
-        if idle
-        else ""
-    )
+    rest = f" Learned nothing: {', '.join(idle[:5])}{more}, no better on average than a constant." if idle else ""
     return f"{dataset}: {count} {KINDS[first['kind']]} on average: {line}, {network}.{rest}"
 
 

@@ -203,7 +203,7 @@ def spread(runs: pd.DataFrame, summary: pd.DataFrame, shares: pd.DataFrame, held
     if len(shares):
         text += (
             "<p>Rows without seeds are forecasts that need no network: fitted on the training part, orders by validation error, tested one step ahead on the"
-            " same test part. <i>beat the baseline</i>: how many seeds have a smaller error than the best of them (dashed in the figure), with Wilson's 95 %"
+            " same test part; only the best constant knows the test part, whose mean it is: no better than that has learned nothing. <i>beat the baseline</i>: how many seeds have a smaller error than the best of them (dashed in the figure), with Wilson's 95 %"
             " interval of the share; diverged seeds do not. <i>mean beats it</i>: whether the mean over seeds does.</p>"
         )
         summary = baselines.summary_rows(summary, shares, held, options.metric)

@@ -50,6 +50,15 @@ def last_value(series: Series) -> Baseline:
     return Baseline("last value", "last value", series.values[:-1])
 
 
+def best_constant(series: Series) -> Baseline:
+    """The mean of the test part: not a forecast, as it knows what it is tested on, but the least RMSE that needs no input at all.
+
+    A network that does not beat it has learned nothing from the series, where the mean of the training part may be beaten by a level alone.
+    """
+    level = float(series.values[series.train + series.validation + 1 :].mean())
+    return Baseline("constant", "best constant in hindsight", np.full(len(series.values) - 1, level), {"mean": level})
+
+
 def autoregression(series: Series) -> Baseline | None:
     """AR(p) with intercept by least squares, p by validation error among :data:`ORDERS`.
 
@@ -168,7 +177,7 @@ BASELINES: dict[str, Callable[[Series], Baseline | None]] = {
 
 
 def rows(series: Series) -> list[dict[str, object]]:
-    """Every baseline of a series with its errors, named and measured as those of seed runs (:mod:`sweeps.ledger`).
+    """Every baseline of a series, and the best constant, with its errors, named and measured as those of seed runs (:mod:`sweeps.ledger`).
 
     Returns:
         ``fingerprint``, ``version``, ``dataset``, ``baseline`` (the kind), ``label``, ``parameters`` (JSON), ``test_rmse``, ``test_mae``,
@@ -178,7 +187,7 @@ def rows(series: Series) -> list[dict[str, object]]:
 
     test = series.train + series.validation
     found = []
-    for baseline in filter(None, (fit(series) for fit in BASELINES.values())):
+    for baseline in filter(None, (fit(series) for fit in (*BASELINES.values(), best_constant))):
         measured = errors(baseline.forecasts[None, test:], series.values[1:][test:])
         found.append(
             {

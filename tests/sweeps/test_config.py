@@ -26,6 +26,7 @@ def labels(*overrides: str) -> list[str]:
         (["experiment=k_sweep"], r"write \+experiment=k_sweep"),
         (["tracking=onlin"], "unknown tracking 'onlin'"),
         (["engine=gpu"], "unknown engine 'gpu'.*auto"),
+        (["baselines=some"], "unknown choice of baselines 'some'.*all, none"),
         (["seeds=0"], "leaves no seed"),
         (["seeds=9-3"], "backwards; did you mean seeds=3-9"),
         (["seeds=ten"], "seeds=ten is not understood"),
