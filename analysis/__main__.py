@@ -122,7 +122,7 @@ def forecasts(found: pd.DataFrame, typical: pd.DataFrame, ledger: report.Ledger,
         if a not in by_label.index or b not in by_label.index:
             continue
         try:
-            errors = [network.errors() for network in trained.networks(ledger, by_label.loc[[a, b]])]
+            errors = [one.errors()[0] for one in trained.networks(ledger, by_label.loc[[a, b]])]
         except UserError as error:
             console.print(f"forecasts of the median seeds are not compared: {error}", highlight=False, soft_wrap=True)
             return
