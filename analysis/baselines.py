@@ -48,13 +48,13 @@ def against(runs: pd.DataFrame, held: pd.DataFrame, metric: str = "test_rmse", r
         constant, the best one in hindsight included.
     """
     forecasts = held[held["baseline"] != "constant"].sort_values(metric, kind="stable")
-    best = forecasts.drop_duplicates("fingerprint").set_index("fingerprint")
+    best = {row["fingerprint"]: row for row in forecasts.drop_duplicates("fingerprint").to_dict("records")}
     level = held[held["baseline"].isin(["mean", "constant"])].groupby("fingerprint")[metric].min()
     rows = []
     for (dataset, fingerprint, label), group in judged(runs, metric, rule).groupby(["dataset", "fingerprint", "condition"], sort=False):
-        if fingerprint not in best.index:
+        if fingerprint not in best:
             continue
-        row = best.loc[fingerprint]
+        row = best[fingerprint]
         n, beating = len(group), int((group["finished"] & (group[metric] < row[metric])).sum())
         test, mean = stats.binomtest(beating, n), float(group["value"].mean())
         interval = test.proportion_ci(method="wilson")
@@ -117,7 +117,7 @@ def in_words(dataset: str, rows: pd.DataFrame, metric: str, errors: pd.Series) -
     network = f"the best network's mean ({short(best)}) is {shown(best['mean'])}; {best['beating']} of {best['n']} of its seeds beat it"
     network += f" (95 % interval of the share {100 * best['low']:.0f} to {100 * best['high']:.0f} %)"
     if not rows["learned"].any():
-        level, constant = float(errors["mean"]), float(errors["constant"])
+        level, constant = float(errors["mean"]), float(errors.get("constant", np.nan))
         nothing = f"the networks learned nothing: no condition's mean beats the mean of the training part ({shown(level)})"
         if (rows["mean"] < level).any():
             nothing = f"the networks learned nothing: no condition's mean beats a constant (the best in hindsight, {shown(constant)})"

@@ -91,6 +91,15 @@ def gph_each(x: np.ndarray, m: int | None = None) -> tuple[np.ndarray, float]:
     return np.log(power) @ centred / total, float(np.pi / np.sqrt(6 * total))
 
 
+def ljung_box_each(x: np.ndarray, lags: int) -> np.ndarray:
+    """p of Ljung and Box's test (1978) of many residual series at once, ``(S, n)`` to ``(S,)``; :func:`analysis.forecast.ljung_box` of one."""
+    n = x.shape[1]
+    spectrum = np.abs(np.fft.rfft(x - x.mean(1, keepdims=True), 2 * n)) ** 2
+    covariance = np.fft.irfft(spectrum)[:, : lags + 1]
+    rho = covariance[:, 1:] / covariance[:, :1]
+    return np.asarray(stats.chi2.sf(n * (n + 2) * (rho**2) @ (1 / (n - np.arange(1, lags + 1))), lags))
+
+
 def by_normal(d: float, error: float, confidence: float) -> Outcome:
     half = stats.norm.ppf((1 + confidence) / 2) * error
     return Outcome(d, d - half, d + half, d / error, p=float(2 * stats.norm.sf(abs(d / error))))

@@ -211,7 +211,7 @@ def autocorrelation(series: Mapping[str, np.ndarray], lags: int = 60) -> Figure:
 
 
 def memory_left(table: pd.DataFrame) -> Figure:
-    """Local Whittle d of every model's residuals with its interval, against that of the series (:func:`analysis.report.memory_table`)."""
+    """Local Whittle d of every model's residuals, mean over seeds with its interval, against that of the series (:func:`analysis.forgetting.memory_table`)."""
 
     def draw(axis: Axes, dataset: str, _: int) -> None:
         group = table[table["dataset"] == dataset]
@@ -230,14 +230,20 @@ def memory_left(table: pd.DataFrame) -> Figure:
 
 
 def responses(found: Mapping[str, np.ndarray]) -> Figure:
-    """|A_k| against k on double logarithmic axes, where a power law is a straight line; ``{label: (K,)}``, a panel a series."""
+    """|A_k| against k on double logarithmic axes, where a power law is a straight line; ``{label: (S, K)}``, a panel a series.
+
+    Lines are medians over seeds, bands quartiles.
+    """
     datasets = list(dict.fromkeys(label.rsplit(" / ", 1)[-1] for label in found))
 
     def draw(axis: Axes, dataset: str, position: int) -> None:
         for i, (label, response) in enumerate((k, v) for k, v in found.items() if k.rsplit(" / ", 1)[-1] == dataset):
-            size = np.abs(response) / np.abs(response).max()
-            k = np.arange(1, len(size) + 1)
-            axis.plot(k[size > 1e-8], size[size > 1e-8], color=PALETTE[i % len(PALETTE)], linewidth=1.1, label=short(label))
+            largest = np.abs(response).max(1, keepdims=True)
+            low, size, high = np.quantile(np.abs(response) / np.where(largest > 0, largest, 1), [0.25, 0.5, 0.75], axis=0)
+            k, there, colour = np.arange(1, len(size) + 1), size > 1e-8, PALETTE[i % len(PALETTE)]
+            axis.plot(k[there], size[there], color=colour, linewidth=1.1, label=short(label))
+            if len(response) > 1:
+                axis.fill_between(k[there], np.maximum(low, 1e-8)[there], high[there], color=colour, alpha=0.12, linewidth=0)
         axis.set(xscale="log", yscale="log", ylim=(1e-8, 2), xlabel="lag k (steps)", ylabel="|A_k| / largest")
         if position == 0:
             axis.legend(fontsize=6.5, ncols=2, loc="lower left")

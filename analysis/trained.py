@@ -48,8 +48,9 @@ def networks(ledger: Ledger, rows: pd.DataFrame) -> list[Networks]:
     kept = ledger.parameters(rows).set_index("run_id")["parameters"]
     found = []
     for label, group in rows.reset_index(drop=True).groupby("condition", sort=False):
-        parameters = [kept.get(run_id) for run_id in group["run_id"]]
-        if lacking := [seed for seed, values in zip(group["seed"], parameters, strict=True) if values is None]:
+        parameters = [values for values in map(kept.get, group["run_id"]) if values is not None]
+        if len(parameters) < len(group):
+            lacking = [seed for seed, run_id in zip(group["seed"], group["run_id"], strict=True) if kept.get(run_id) is None]
             raise UserError(
                 f"'{label}' seed {lacking[0]} was trained before the ledger kept parameters;"
                 " move its files away and run the sweep again to have them."
@@ -109,7 +110,7 @@ class Networks:
         still = self.cell.features(np.zeros_like(self.problem.inputs))
         whole = {name: tensor(value) for name, value in self.cell.features(self.problem.inputs).items()}
         around = {name: value[steps] for name, value in whole.items()}
-        along = {name: [] for name in still}
+        along: dict[str, list[np.ndarray]] = {name: [] for name in still}
         for impulse, at in zip(impulses, steps, strict=True):
             for name, value in self.cell.features(impulse).items():
                 along[name].append(value[at] - still[name][at])
