@@ -82,7 +82,7 @@ def summary_rows(summary: pd.DataFrame, shares: pd.DataFrame, held: pd.DataFrame
     columns = {"low": "share_low", "high": "share_high", "p": "p_share", "p_adjusted": "p_share_adjusted"}
     kept = ["condition", "baseline", "beating", "share", *columns.values(), "mean_beats"]
     table = summary.merge(shares.rename(columns=columns)[kept], on="condition", how="left", sort=False)
-    table = table.astype(dict.fromkeys(("runs", "diverged", "finished", "beating"), "Int64") | {"mean_beats": "boolean"})
+    table = table.astype(dict.fromkeys(("K", "runs", "diverged", "finished", "beating"), "Int64") | {"mean_beats": "boolean"})
     parts = []
     for dataset, group in table.groupby("dataset", sort=False):
         mine = held[held["fingerprint"].isin(shares.loc[shares["dataset"] == dataset, "fingerprint"])]
@@ -129,7 +129,7 @@ def in_words(dataset: str, rows: pd.DataFrame, metric: str, errors: pd.Series) -
         count = "no network beats" if len(rows) > 1 else "the network does not beat"
     idle = [short(row) for _, row in rows[~rows["learned"]].iterrows()]
     more = f" and {len(idle) - 5} more" if len(idle) > 5 else ""
-    rest = f" Learned nothing: {', '.join(idle[:5])}{more}, no better on average than a constant." if idle else ""
+    rest = f" No better on average than a constant: {', '.join(idle[:5])}{more}." if idle else ""
     return f"{dataset}: {count} {KINDS[first['kind']]} on average: {line}, {network}.{rest}"
 
 
@@ -137,6 +137,8 @@ def claim(row: pd.Series, correction: str, family: int) -> str:
     """One condition against the best baseline of its series, as a sentence; p corrected over ``family`` tests."""
     corrected = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "uncorrected"}[correction]
     side = {"beats": "beats", "is beaten": "is beaten by", "undecided": "is not told apart from"}[row["verdict"]]
+    if row["verdict"] == "undecided" and 2.0 ** (1 - row["n"]) * (1 if correction == "none" else family) >= 0.05:
+        side = f"has too few seeds for a verdict (tests: {family}) against"
     seeds = f"{row['beating']} of {row['n']} seeds have the smaller error ({100 * row['low']:.0f} to {100 * row['high']:.0f} %)"
     tested = f"{p_value(row['p_adjusted'])} (exact binomial test of the share against 1/2, {corrected} over {family})"
     mean = f"its mean {shown(row['mean'])} is {'below' if row['mean_beats'] else 'not below'} {shown(float(row['error']))}"

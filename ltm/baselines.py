@@ -56,7 +56,7 @@ def best_constant(series: Series) -> Baseline:
     A network that does not beat it has learned nothing from the series, where the mean of the training part may be beaten by a level alone.
     """
     level = float(series.values[series.train + series.validation + 1 :].mean())
-    return Baseline("constant", "best constant in hindsight", np.full(len(series.values) - 1, level), {"mean": level})
+    return Baseline("constant", "constant (hindsight)", np.full(len(series.values) - 1, level), {"mean": level})
 
 
 def autoregression(series: Series) -> Baseline | None:

@@ -66,6 +66,16 @@ def test_the_shares_and_the_comparisons_are_one_family() -> None:
     assert "mrnn beats AR(1): " in baselines.claim(shares.iloc[2], "holm", len(whole))
 
 
+def test_too_few_seeds_for_a_verdict_are_told_apart_from_no_difference() -> None:
+    for values, words in (
+        ([1.3] * 5, "rnn has too few seeds for a verdict (tests: 1) against AR(1): 0 of 5"),
+        ([1.3, 0.9] * 6, "rnn is not told apart from"),
+    ):
+        table = runs(rnn=values)
+        _, shares = together(against_baselines(table), baselines.against(table, ALL))
+        assert baselines.claim(shares.iloc[0], "holm", 1).startswith(words)
+
+
 def said(table: pd.DataFrame, of: pd.DataFrame = ALL) -> str:
     (line,) = baselines.first_words(baselines.against(table, of), of, "test_rmse")["sentence"]
     return str(line)
@@ -76,7 +86,7 @@ def test_the_first_words_say_whether_a_network_is_worth_it() -> None:
     assert worse.startswith("tree: no network beats a linear forecast on average: AR(1) tests at 1, the best network's mean (mrnn) is 1.1;")
     assert "1 of 2 of its seeds beat it (95 % interval of the share" in worse
     assert said(runs(rnn=[1.3, 1.4], mrnn=[0.9, 0.8])).startswith("tree: 1 of 2 networks beat a linear forecast on average")
-    assert "Learned nothing: rwa, no better" in said(runs(rwa=[2.3, 1.9], mrnn=[0.9, 0.8]))
+    assert "No better on average than a constant: rwa." in said(runs(rwa=[2.3, 1.9], mrnn=[0.9, 0.8]))
     assert "tree: no network finished; AR(1) tests at 1." in said(runs(rnn=[np.nan, np.nan]))
 
 
@@ -87,8 +97,9 @@ def test_networks_that_learn_nothing_are_told_so() -> None:
     assert level.startswith("tree: the networks learned nothing: no condition's mean beats a constant (the best in hindsight, 1.9).")
 
 
-def test_baselines_are_rows_of_the_summary_without_seeds() -> None:
-    table = runs(rnn=[1.3, 1.4], mrnn=[0.9, 1.3])
+@pytest.mark.parametrize("K", [pd.NA, 5])
+def test_baselines_are_rows_of_the_summary_without_seeds(K: object) -> None:
+    table = runs(rnn=[1.3, 1.4], mrnn=[0.9, 1.3]).assign(K=pd.array([K] * 4, dtype="Int64"))
     _, shares = together(against_baselines(table), baselines.against(table, ALL))
     rows = baselines.summary_rows(summarise(table), shares, ALL, "test_rmse")
     assert list(rows["condition"]) == ["rnn / tree", "mrnn / tree", *(f"{name} / tree" for name in ALL["label"])]
