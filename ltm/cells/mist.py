@@ -24,9 +24,7 @@ class MIST(Cell):
         return {
             "W_a": linear(D, H + I), "b_a": bias(D, H + I),
             "W_r": linear(H, H + I), "b_r": bias(H, H + I),
-            "W_h": Parameter((H, H), (H + I) ** -0.5),
-            "W_x": Parameter((H, I), (H + I) ** -0.5),
-            "b": bias(H, H + I),
+            "W_h": linear(H, H), "W_x": linear(H, I), "b": bias(H, H),
             **self.linear_readout(),
         }  # fmt: skip
 
