@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -143,8 +142,8 @@ def difference_of(a: np.ndarray, b: np.ndarray, pairs: bool) -> Outcome:
 def shared_seeds(a: pd.DataFrame, b: pd.DataFrame) -> tuple[float, np.ndarray | None]:
     """Correlation over the seeds that two conditions have in common, and these seeds if they may be paired.
 
-    They may where both train the same cell and size on the same series with the same seeds, so that a seed's initial
-    parameters are the same in both (such as K = 25 against K = 100); any other seeds are independent draws.
+    They may where both train the same seeds from equal initial parameters, as the record of their cells says (such as an MRNN with
+    K = 25 against K = 100); any other seeds are independent draws.
     """
     one, other = (rows[rows["value"].notna()] for rows in (a, b))
     seeds, i, j = np.intersect1d(one["seed"], other["seed"], return_indices=True)
@@ -157,13 +156,8 @@ def shared_seeds(a: pd.DataFrame, b: pd.DataFrame) -> tuple[float, np.ndarray | 
 
 
 def initial_parameters(rows: pd.DataFrame) -> str | None:
-    """What a seed's initial parameters depend on, of a condition; None where they depend on more than is known."""
-    if "config" not in rows or rows["config"].isna().any():
-        return None
-    model = json.loads(rows["config"].iloc[0])["model"]
-    if model.get("cell") == "rnn2":  # its K weights are drawn from the seed as well
-        return json.dumps(model, sort_keys=True)
-    return json.dumps({key: value for key, value in model.items() if key not in ("name", "K")}, sort_keys=True)
+    """Digest of the initial parameters that a condition gives its seeds; None where an older ltm did not record them."""
+    return None if "draws" not in rows or rows["draws"].isna().any() else str(rows["draws"].iloc[0])
 
 
 def published(runs: pd.DataFrame, source: str | Path, rule: str = "worst", correction: str = "holm") -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -18,10 +19,10 @@ from rich.console import Console
 import ltm
 from ltm import data
 from ltm.errors import UserError
-from sweeps import cluster, drivers
+from sweeps import cluster, drivers, provenance
 from sweeps.config import Composed, StudyConfig
 from sweeps.ledger import Ledger, StorageError
-from sweeps.plan import Pack, Plan, SeedRun, cut, make
+from sweeps.plan import Pack, Plan, SeedRun, cut, make, settings_of
 from sweeps.progress import Progress, say
 from sweeps.tracking import Tracker
 from sweeps.work import code_version, labels_of
@@ -84,6 +85,8 @@ def complete(plan: Plan, job: Job) -> int:
     """Train what the ledger lacks of a plan; what another driver has taken is left to it, and waited for. Returns the exit status."""
     runs, ledger, console = plan.runs, job.ledger, job.console
     missing = lacking(runs, ledger)
+    for line in set_aside(plan, missing, ledger):
+        say(console, line)
     status, seen = 0, set()
     while missing and not status:
         others = drivers.living(ledger)
@@ -123,6 +126,36 @@ def lacking(runs: list[SeedRun], ledger: Ledger) -> list[SeedRun]:
     return [run for run in runs if run.run_id not in done]
 
 
+def set_aside(plan: Plan, missing: Sequence[SeedRun], ledger: Ledger) -> list[str]:
+    """Mark the conditions of the ledger whose cell computes something else now, and those with the ids of an older ltm.
+
+    Their rows are kept and no longer used; a condition that is planned again is used again. Returns what to tell the user, a line each.
+    """
+    rows = ledger.runs(["run_id", "condition_id", "draws"], former=True)
+    counts, drawn = rows["condition_id"].value_counts(), dict(zip(rows["condition_id"], rows["draws"], strict=True))
+    mine = {condition.id: condition for condition in plan.conditions}
+    by_settings = {settings_of(key): condition for key, condition in mine.items()}
+    old = {key for key in counts.index if settings_of(key) is None}
+    changed = {key: by_settings[settings_of(key)] for key in counts.index if key not in mine and settings_of(key) in by_settings}
+    before = ledger.former()
+    after = (before - mine.keys()) | old | changed.keys()
+    if after != before:
+        ledger.set_former(after)
+    lines = [f"{counts[list(old)].sum()} seed runs of an earlier version of ltm are kept and not used"] if old else []
+    by_cell: dict[tuple[str, str], list[str]] = {}
+    for key, condition in changed.items():
+        what = "step" if drawn[key] == condition.draws else "initial values"
+        by_cell.setdefault((str(condition.model["cell"]).rpartition(":")[2], what), []).append(key)
+    for (cell, what), keys in by_cell.items():
+        now = {changed[key].id for key in keys}
+        train = sum(run.condition.id in now for run in missing)
+        has = "has" if what == "step" else "have"
+        lines.append(
+            f"the {what} of {cell} {has} changed: {train} seed runs to train; {counts[keys].sum()} of its former {what} are kept and not used"
+        )
+    return lines
+
+
 def claim(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, command: str) -> None:
     """Write the study's ``config.yaml``, unless the folder holds another study.
 
@@ -131,13 +164,18 @@ def claim(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, command: s
     mine = {condition.id: plan.labels[condition.id] for condition in plan.conditions}
     text = ledger.text(CONFIG)
     held = (yaml.safe_load(text) or {}).get("conditions", {}) if text else {}
-    if held and not (held.keys() <= mine.keys() or mine.keys() <= held.keys()):
-        other = next(label for key, label in held.items() if key not in mine)
+    # A cell that computes something else now does not make another study; an earlier ltm's conditions are told by their labels.
+    here, there = ({settings_of(key) or label: label for key, label in conditions.items()} for conditions in (mine, held))
+    if any(settings_of(key) is None for key in held):
+        here = {label: label for label in mine.values()}
+    if held and not (here.keys() <= there.keys() or there.keys() <= here.keys()):
+        other = next(label for work, label in there.items() if work not in here)
         raise UserError(
             f"{ledger.path} holds another study (with the condition '{other}', which this one lacks or sets otherwise);"
             f" choose another folder with study=NAME, such as study={name}_2."
         )
-    record = record_of(config, name, command) | {"conditions": {**held, **mine}}
+    grown = {key: label for key, label in held.items() if (settings_of(key) or label) not in here}
+    record = record_of(config, name, command) | {"conditions": {**grown, **mine}}
     ledger.put(CONFIG, yaml.safe_dump(record, sort_keys=False, allow_unicode=True).encode())
 
 
@@ -198,6 +236,7 @@ def fit(plan: Plan, packs: list[Pack], job: Job, progress: Progress) -> dict[str
     compute = config.compute
     common = {
         "folder": ledger.uri, "engine": config.engine, "threads": compute.cpus_per_pack, "version": ltm.__version__, "code": code_version(),
+        "sources": provenance.of_code(ledger, {str(condition.model["cell"]) for condition in plan.conditions}),
         "checkpoint_epochs": compute.checkpoint_epochs, "checkpoint_seconds": compute.checkpoint_seconds,
     }  # fmt: skip
     trials = [{"pack": pack.to_dict(), "pack_id": pack.id, "labels": labels_of(plan, pack), **common} for pack in packs]

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from ltm import cells, data
+from ltm.cells.record import record
 from ltm.errors import UserError, unknown
 from ltm.training import Lane
 from sweeps.config import Composed, TrainingConfig, parse_seeds
@@ -22,30 +23,43 @@ LANE_KEYS = ("lr", "weight_decay", "clip")
 """Training keys that may differ from lane to lane within one pack."""
 
 
+NAMES = ("name", "cell", "init")
+"""Model keys that decide no numbers beyond what the record of the cell says."""
+
+SETTINGS_DIGITS = 12
+"""Digits of a condition's id that are of its settings and data; those after them are of what its cell computes."""
+
+
 def digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One point of the grid: everything but the seed. ``fingerprint`` is that of the series (values, split, scaling)."""
+    """One point of the grid: everything but the seed.
+
+    ``fingerprint`` is that of the series (values, split, scaling), ``step`` the digest of what the cell computes and ``draws`` that of
+    its initial values (:mod:`ltm.cells.record`).
+    """
 
     model: dict[str, Any]
     dataset: dict[str, Any]
     training: dict[str, Any]
     fingerprint: str
+    step: str
+    draws: str
 
     @cached_property
     def id(self) -> str:
-        """Hash of what decides the numbers. The names of model and dataset do not."""
-        model = {key: value for key, value in self.model.items() if key != "name"}
-        return digest([model, self.training, self.fingerprint, PROTOCOL_VERSION])
+        """What decides the numbers: a hash of settings and data, then that of the cell's record. No name does."""
+        model = {key: value for key, value in self.model.items() if key not in NAMES}
+        return digest([model, self.training, self.fingerprint, PROTOCOL_VERSION])[:SETTINGS_DIGITS] + self.step
 
     @property
     def shape(self) -> str:
         """Conditions of one shape may share a pack."""
         training = {key: value for key, value in self.training.items() if key not in LANE_KEYS}
-        return digest([self.model, training, self.fingerprint])
+        return digest([self.model, training, self.fingerprint, self.step])
 
     def lane(self, seed: int) -> Lane:
         return Lane(seed, **{key: float(self.training[key]) for key in LANE_KEYS})
@@ -150,10 +164,16 @@ def resolve(model: Mapping[str, Any], dataset: Mapping[str, Any], training: Mapp
     TrainingConfig(**sections[1]).check()
     series = data.build(sections[2])
     length = len(series.values) - 1
-    cells.build(sections[0], length)
+    cell = cells.build(sections[0], length)
     if sections[0].get("K") == "full":
         sections[0]["K"] = length
-    return Condition(sections[0], sections[2], sections[1], series.fingerprint)
+    known = record(cell)
+    return Condition(sections[0], sections[2], sections[1], series.fingerprint, known.digest, known.draws)
+
+
+def settings_of(condition_id: str) -> str | None:
+    """The part of a condition's id that is of its settings and data; None for an id as ltm made them before 0.2."""
+    return condition_id[:SETTINGS_DIGITS] if len(condition_id) == 2 * SETTINGS_DIGITS else None
 
 
 def label(condition: Condition, shown: Iterable[str]) -> str:

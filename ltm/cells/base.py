@@ -48,7 +48,9 @@ def linear(out: int, *fan_in: int) -> Parameter:
 
     That is uniform within 1/sqrt(fan_in) of that map: ``linear(H, I + H)`` is one map of ``[x, h]``, ``linear(H, I, H)`` a map of x and one of h.
     """
-    return Parameter((out, sum(fan_in)), tuple(size**-0.5 for size in fan_in for _ in range(size)) if len(fan_in) > 1 else fan_in[0] ** -0.5)
+    return Parameter(
+        (out, sum(fan_in)), tuple(size**-0.5 for size in fan_in for _ in range(size)) if len(fan_in) > 1 else fan_in[0] ** -0.5
+    )
 
 
 def bias(out: int, fan_in: int) -> Parameter:
