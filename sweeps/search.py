@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -17,11 +17,14 @@ import yaml
 
 from analysis.summary import aggregate
 from ltm.errors import UserError, unknown
-from sweeps import launch
-from sweeps.config import Composed, TrainingConfig, parse_seeds
+from sweeps import grid, launch
+from sweeps.config import Composed, parse_seeds
 from sweeps.ledger import Ledger
 from sweeps.plan import Condition, Plan, digest, label, resolve
 from sweeps.progress import say
+
+LARGEST_END = 2**53
+"""Of a range: every whole number up to here is a float."""
 
 FIRST_SEED = 1_000_000
 """Seeds from here on judge configurations; those of the study, below, are fresh."""
@@ -80,7 +83,8 @@ def axes_of(space: Mapping[str, Any], known: set[str]) -> list[Axis]:
             found.append(Axis(key, choices=tuple(said["choices"])))
             continue
         low, high, log = cast(float, said.get("low")), cast(float, said.get("high")), bool(said.get("log", False))
-        if not all(isinstance(end, int | float) and math.isfinite(end) for end in (low, high)) or not low < high or (log and low <= 0):
+        ends = all(isinstance(end, int | float) and not isinstance(end, bool) and abs(end) <= LARGEST_END for end in (low, high))
+        if not ends or not low < high or (log and low <= 0):
             raise UserError(expected)
         found.append(Axis(key, low, high, log))
     return found
@@ -108,13 +112,14 @@ class Search:
                 f"search.metric is '{self.search.metric}'; a test error must not choose. Expected validation_loss (or train_loss)."
             )
         self.reduce = aggregate(self.search.aggregate)
-        training_keys = {f.name for f in fields(TrainingConfig)} - {"max_epochs"}
-        known = {*training_keys, *itertools.chain(*study.models), *itertools.chain(*study.datasets)} - {"name", "cell", "kind"}
+        has = grid.keys_of(study.models, study.datasets, set(self.training) - {"max_epochs"})
         if set(config.grid) - {"model", "dataset"}:
             raise UserError(
                 f"a search takes grid.model and grid.dataset only; move {', '.join(set(config.grid) - {'model', 'dataset'})} to search.space."
             )
-        self.axes = axes_of(self.search.space, known)
+        space = grid.flat(self.search.space)
+        grid.check(space, has, "search.space", "key in search.space:")
+        self.axes = axes_of(space, set(space))
         self.seeds = tuple(FIRST_SEED + i for i in range(self.search.seeds))
         self.fresh = tuple(parse_seeds(config.seeds))
         if max(self.fresh) >= FIRST_SEED:
@@ -144,14 +149,15 @@ class Search:
     def candidate(self, pair: int, point: Mapping[str, Any]) -> Candidate:
         """A configuration with the keys that this pair's model, series or training has."""
         dataset, model = self.pairs[pair]
-        return Candidate(pair, {key: value for key, value in point.items() if key in model or key in dataset or key in self.training})
+        sections = {"model": model, "dataset": dataset, "training": self.training}
+        return Candidate(pair, {key: value for key, value in point.items() if grid.place(key, sections)})
 
     def condition(self, candidate: Candidate, epochs: int) -> Condition:
         dataset, model = self.pairs[candidate.pair]
         return resolve(model, dataset, self.training | {"max_epochs": epochs}, candidate.values)
 
     def name(self, condition: Condition) -> str:
-        return label(condition, [axis.key for axis in self.axes if axis.key != "K"])
+        return label(condition, [axis.key for axis in self.axes if axis.key not in ("K", "model.K")])
 
     def plan(self, candidates: Sequence[Candidate], epochs: int) -> Plan:
         """One rung: these configurations with the search's seeds."""

@@ -6,7 +6,6 @@ Shape letters: S lanes, T time, K filter length, H hidden, I input, O output, P 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -14,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from ltm.errors import UserError
+from ltm import checks
 
 Tensors = SimpleNamespace
 """Named tensors, read as attributes: ``p.W_h``, ``s.h``, ``x.now``."""
@@ -65,10 +64,7 @@ class Cell:
     output_size: int = 1
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type == "int" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise UserError(f"model key '{field.name}' is {value!r}; expected a whole number of at least 1.")
+        checks.fields(self, lambda key: f"model key '{key}'")
 
     def parameters(self) -> dict[str, Parameter]:
         """Every parameter by name, in the order in which a seed's generator draws them (read-out included)."""

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
+from ltm import checks
 from ltm.data import arfima, files, random_rnn
 from ltm.data.series import Series
 from ltm.errors import UserError, unknown
 
 __all__ = ["KINDS", "Series", "build"]
+
+LONGEST = 1_000_000
+"""Steps of a simulated series."""
+
+MOST_HIDDEN = 1_000
+"""Hidden units of the random RNN that makes a series."""
+
+
+def simulated(length: int, sigma: float, seed: int) -> None:
+    """Check what every simulated series has."""
+    checks.whole("dataset.length", length, high=LONGEST)
+    checks.number("dataset.sigma", sigma, above=0)
+    checks.whole("dataset.seed", seed, low=0, high=2**63 - 1)
 
 
 @dataclass(frozen=True)
@@ -25,6 +39,18 @@ class Source:
     validation: int
     scaling: str = "released"
     kind: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        """Check every key by its type.
+
+        Raises:
+            UserError: the first key with a value that it cannot have.
+        """
+        checks.fields(self, lambda key: f"dataset.{key}")
+        self.check()
+
+    def check(self) -> None:
+        """Checks of this source beyond the types of its keys."""
 
     def values(self) -> np.ndarray:
         raise NotImplementedError
@@ -42,6 +68,9 @@ class Arfima(Source):
     sigma: float = 1.0
     seed: int = 0
 
+    def check(self) -> None:
+        simulated(self.length, self.sigma, self.seed)
+
     def values(self) -> np.ndarray:
         return arfima.simulate(self.length, self.d, self.ar, self.ma, self.sigma, self.seed)
 
@@ -55,6 +84,10 @@ class RandomRNN(Source):
     hidden: int = 1
     sigma: float = 1.0
     seed: int = 0
+
+    def check(self) -> None:
+        simulated(self.length, self.sigma, self.seed)
+        checks.whole("dataset.hidden", self.hidden, high=MOST_HIDDEN)
 
     def values(self) -> np.ndarray:
         return random_rnn.simulate(self.length, self.hidden, self.sigma, self.seed)
@@ -83,19 +116,19 @@ def build(dataset: Mapping[str, Any]) -> Series:
     """
     given = dict(dataset)
     kind = given.pop("kind", None)
-    if kind not in KINDS:
-        raise unknown("dataset kind", str(kind), KINDS)
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise unknown("dataset kind", kind, KINDS)
     known = {field.name for field in fields(KINDS[kind])}
     for key in given:
         if key not in known:
             raise unknown(f"key of dataset '{given.get('name')}':", key, known)
-    return _build(kind, tuple((key, tuple(v) if isinstance(v, list) else v) for key, v in given.items()))
+    if missing := [f.name for f in fields(KINDS[kind]) if f.name not in given and f.default is MISSING]:
+        raise UserError(f"dataset '{given.get('name')}' lacks {', '.join(missing)}; expected a value of dataset.{missing[0]}.")
+    return _build(KINDS[kind](**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}))
 
 
 @lru_cache(maxsize=32)
-def _build(kind: str, given: tuple[tuple[str, Any], ...]) -> Series:
-    try:
-        source = KINDS[kind](**dict(given))
-        return Series(source.name, source.values(), source.train, source.validation, source.scaling)
-    except TypeError as error:
-        raise UserError(f"dataset '{dict(given).get('name')}': {error}") from None
+def _build(source: Source) -> Series:
+    with np.errstate(all="ignore"):  # the series says which value is not finite
+        values = source.values()
+    return Series(source.name, values, source.train, source.validation, source.scaling)

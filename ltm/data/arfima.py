@@ -43,6 +43,14 @@ def arma(noise: np.ndarray, ar: Sequence[float], ma: Sequence[float]) -> np.ndar
     return np.array(path)
 
 
+def roots(ar: Sequence[float]) -> np.ndarray:
+    """Of z^p - sum_i ar_i z^{p-i}: inside the unit circle where the AR part is stationary; infinite where they cannot be computed."""
+    try:
+        return np.roots(np.concatenate([[1.0], -np.asarray(ar, float)]))
+    except np.linalg.LinAlgError:
+        return np.array([np.inf])
+
+
 def simulate(length: int, d: float, ar: Sequence[float] = (), ma: Sequence[float] = (), sigma: float = 1.0, seed: int = 0) -> np.ndarray:
     """A Gaussian path of (1 - sum_i ar_i B^i) (1-B)^d y_t = (1 + sum_j ma_j B^j) e_t, e_t normal with sd ``sigma``.
 
@@ -56,7 +64,7 @@ def simulate(length: int, d: float, ar: Sequence[float] = (), ma: Sequence[float
     """
     if not -0.5 < d < 0.5:
         raise UserError(f"ARFIMA: d is {d}; a stationary series needs -0.5 < d < 0.5.")
-    if len(ar) and np.abs(np.roots(np.concatenate([[1.0], -np.asarray(ar, float)]))).max() >= 1:
+    if not np.abs(roots(ar)).max(initial=0.0) < 1:
         raise UserError(f"ARFIMA: ar={list(ar)} is not stationary; the roots of 1 - sum_i ar_i z^i must lie outside the unit circle.")
     noise = fractional_noise(d, length + BURN_IN, np.random.default_rng(seed))
     return sigma * arma(noise, ar, ma)[BURN_IN:]
