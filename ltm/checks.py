@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ltm.errors import UserError, shown
@@ -55,12 +55,20 @@ def choice(name: str, value: Any, known: Iterable[str]) -> None:
         raise UserError(f"{name} is '{shown(value)}'; expected one of {', '.join(words)}.")
 
 
-BY_TYPE: dict[str, Callable[[str, Any], None]] = {"int": whole, "float": number, "str": text, "Sequence[float]": numbers}
+BY_TYPE: dict[str, Callable[[str, Any], None]] = {"float": number, "str": text, "Sequence[float]": numbers}
 
 
-def fields(instance: Any, name: Callable[[str], str]) -> None:
-    """Every field of a dataclass by its annotated type; ``name`` tells how a message calls a field."""
+def fields(instance: Any, name: Callable[[str], str], ranges: Mapping[str, tuple[int, int]] | None = None) -> None:
+    """Every field of a dataclass by its annotated type.
+
+    Args:
+        name: how a message calls a field.
+        ranges: of whole numbers that have another one than 1 to ``LARGEST``.
+    """
     for field in dataclasses.fields(instance):
         kind = field.type if isinstance(field.type, str) else getattr(field.type, "__name__", "")
-        if kind in BY_TYPE:
-            BY_TYPE[kind](name(field.name), getattr(instance, field.name))
+        value = getattr(instance, field.name)
+        if kind == "int":
+            whole(name(field.name), value, *(ranges or {}).get(field.name, (1, LARGEST)))
+        elif kind in BY_TYPE:
+            BY_TYPE[kind](name(field.name), value)

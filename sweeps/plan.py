@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, cast
 
-from ltm import cells, data
+from ltm import cells, checks, data
 from ltm.errors import UserError
 from ltm.training import Lane
 from sweeps import grid
@@ -154,6 +154,8 @@ def resolve(model: Mapping[str, Any], dataset: Mapping[str, Any], training: Mapp
     for key, value in at.items():
         section, name = cast(tuple[str, str], grid.place(key, sections))
         sections[section][name] = value
+    for section in ("model", "dataset"):
+        checks.text(f"{section}.name", sections[section].get("name"))
     TrainingConfig(**sections["training"]).check()
     series = data.build(sections["dataset"])
     length = len(series.values) - 1

@@ -22,6 +22,7 @@ from sweeps.config import Composed, parse_seeds
 from sweeps.ledger import Ledger
 from sweeps.plan import Condition, Plan, digest, label, resolve
 from sweeps.progress import say
+from sweeps.schema import MOST_TRIALS
 
 LARGEST_END = 2**53
 """Of a range: every whole number up to here is a float."""
@@ -43,6 +44,11 @@ class Axis:
     @property
     def whole(self) -> bool:
         return isinstance(self.low, int) and isinstance(self.high, int)
+
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """Its choices, or both ends of its range."""
+        return self.choices or (self.low, self.high)
 
     def draw(self, rng: np.random.Generator) -> Any:
         if self.choices:
@@ -124,10 +130,24 @@ class Search:
         self.fresh = tuple(parse_seeds(config.seeds))
         if max(self.fresh) >= FIRST_SEED:
             raise UserError(f"seeds={config.seeds} reach into those of the search, from {FIRST_SEED:,}; choose smaller ones.")
-        if self.search.method == "grid":
-            self.points()
-        elif self.search.method == "optuna":
+        if self.search.method == "optuna":
             optuna()
+
+        self.check()
+
+    def check(self) -> None:
+        """Resolve every configuration that may be tried, or of a range its ends, and the untuned ones.
+
+        Raises:
+            UserError: values that a cell, a series or the protocol rejects.
+        """
+        drawn = self.points() if self.search.method != "optuna" else [{axis.key: value} for axis in self.axes for value in axis.ends]
+        for pair, point in itertools.product(range(len(self.pairs)), [{}, *drawn]):
+            self.condition(self.candidate(pair, point), self.epochs[-1])
+
+    def run(self, job: launch.Job) -> int:
+        """See :func:`run`."""
+        return run(self, job)
 
     @property
     def epochs(self) -> list[int]:
@@ -140,6 +160,8 @@ class Search:
         if self.search.method == "grid":
             if ranges := [axis.key for axis in self.axes if not axis.choices]:
                 raise UserError(f"search=grid takes choices; search.space.{ranges[0]} is a range.")
+            if (most := math.prod(len(axis.choices) for axis in self.axes)) > MOST_TRIALS:
+                raise UserError(f"search.space has {most:,} combinations; expected at most {MOST_TRIALS:,}.")
             return [
                 dict(zip((a.key for a in self.axes), values, strict=True)) for values in itertools.product(*(a.choices for a in self.axes))
             ]
@@ -178,10 +200,9 @@ class Search:
             candidate.score = self.reduce(whole)
 
 
-def run(study: Composed, job: launch.Job) -> int:
+def run(search: Search, job: launch.Job) -> int:
     """Search, then train the winners and the untuned configurations on fresh seeds, and report. Returns the exit status."""
     ledger, console = job.ledger, job.console
-    search = Search(study)
     propose = optuna_rungs if search.search.method == "optuna" else halving
     claim(search, ledger, job.name, job.command)
 
@@ -277,6 +298,8 @@ def claim(search: Search, ledger: Ledger, name: str, command: str) -> None:
     held = yaml.safe_load(ledger.text(launch.CONFIG) or "{}") or {}
     if held and (held.get("search") or {}).get("id") != mine:
         raise UserError(f"{ledger.path} holds another study or search; choose another folder with study=NAME, such as study={name}_2.")
+    if not held:
+        launch.ready([search.condition(search.candidate(pair, {}), search.epochs[-1]) for pair in range(len(search.pairs))], search.config)
     record = launch.record_of(search.config, name, command) | {
         "conditions": {}, "search": {"id": mine, "axes": [axis.key for axis in search.axes], "first_seed": FIRST_SEED},
     }  # fmt: skip

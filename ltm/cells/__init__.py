@@ -7,7 +7,6 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from ltm import checks
 from ltm.cells.base import Cell, Parameter, State
 from ltm.cells.lstm import LSTM
 from ltm.cells.mist import MIST
@@ -57,7 +56,6 @@ def build(model: Mapping[str, Any], length: int, input_size: int = 1, output_siz
         length: steps of the sequence, which is what ``K: full`` (the whole past) stands for.
         input_size, output_size: width of the series and of the read-out.
     """
-    checks.text("model.name", model.get("name", model.get("cell")))
     cell = find(str(model.get("cell")))
     given = {key: value for key, value in model.items() if key not in ("name", "cell")}
     for key in given:

@@ -25,7 +25,7 @@ class MIST(Cell):
     delays: int = 8
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        super().__post_init__()  # the types
         checks.whole("model key 'delays'", self.delays, high=MOST_DELAYS)
 
     def parameters(self) -> dict[str, Parameter]:

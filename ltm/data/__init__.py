@@ -23,13 +23,6 @@ MOST_HIDDEN = 1_000
 """Hidden units of the random RNN that makes a series."""
 
 
-def simulated(length: int, sigma: float, seed: int) -> None:
-    """Check what every simulated series has."""
-    checks.whole("dataset.length", length, high=LONGEST)
-    checks.number("dataset.sigma", sigma, above=0)
-    checks.whole("dataset.seed", seed, low=0, high=2**63 - 1)
-
-
 @dataclass(frozen=True)
 class Source:
     """Keys that every dataset has."""
@@ -46,11 +39,9 @@ class Source:
         Raises:
             UserError: the first key with a value that it cannot have.
         """
-        checks.fields(self, lambda key: f"dataset.{key}")
-        self.check()
-
-    def check(self) -> None:
-        """Checks of this source beyond the types of its keys."""
+        checks.fields(self, lambda key: f"dataset.{key}", {"seed": (0, 2**63 - 1), "length": (1, LONGEST), "hidden": (1, MOST_HIDDEN)})
+        if (sigma := getattr(self, "sigma", None)) is not None:
+            checks.number("dataset.sigma", sigma, above=0)
 
     def values(self) -> np.ndarray:
         raise NotImplementedError
@@ -68,9 +59,6 @@ class Arfima(Source):
     sigma: float = 1.0
     seed: int = 0
 
-    def check(self) -> None:
-        simulated(self.length, self.sigma, self.seed)
-
     def values(self) -> np.ndarray:
         return arfima.simulate(self.length, self.d, self.ar, self.ma, self.sigma, self.seed)
 
@@ -84,10 +72,6 @@ class RandomRNN(Source):
     hidden: int = 1
     sigma: float = 1.0
     seed: int = 0
-
-    def check(self) -> None:
-        simulated(self.length, self.sigma, self.seed)
-        checks.whole("dataset.hidden", self.hidden, high=MOST_HIDDEN)
 
     def values(self) -> np.ndarray:
         return random_rnn.simulate(self.length, self.hidden, self.sigma, self.seed)
