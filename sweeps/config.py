@@ -13,6 +13,7 @@ from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -150,8 +151,14 @@ def explained(error: Exception, overrides: Sequence[str]) -> UserError:
         section = SECTIONS.get(head)
         if rest and section and rest not in (known := [f.name for f in fields(section)]):
             return unknown(f"key of {head}:", rest, known)
-    said = str(error).strip() or type(error).__name__
-    return UserError(f"not understood: {said.splitlines()[0]}".replace(f"++{APART}.", "grid.").replace(f"{APART}.", "grid."))
+        if "Could not override" in str(error) and f"'{key_of(override)}'" in str(error) and head in GROUPS:
+            chosen = f"choose another with {head}=NAME: {', '.join(options(head))}"
+            return UserError(f"'{override}': the {head} that is chosen has no key '{rest}'; {chosen}.")
+    if isinstance(error, OverrideParseException):
+        given = error.override.lstrip("+").replace(f"{APART}.", "grid.")
+        return UserError(f"'{given}' is not understood; expected KEY=VALUE, with quotes around special characters: 'study=\"my study\"'.")
+    said = ": ".join(str(e).strip().splitlines()[0] for e in (error, error.__cause__) if str(e or "").strip()) or type(error).__name__
+    return UserError(f"not understood: {said}".replace(f"++{APART}.", "grid.").replace(f"{APART}.", "grid."))
 
 
 def validated(container: dict[str, Any]) -> StudyConfig:
