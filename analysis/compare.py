@@ -199,7 +199,9 @@ def published(runs: pd.DataFrame, source: str | Path, rule: str = "worst", corre
                 }
             )  # fmt: skip
     if not rows:
-        raise UserError(f"{Path(source).name} has no model and series of this study; it has {', '.join(map(str, table['model'].unique()))}.")
+        raise UserError(
+            f"{Path(source).name} has no model and series of this study; it has {', '.join(map(str, table['model'].unique()))}."
+        )
     out = pd.DataFrame(rows)
     return out.assign(p_adjusted=families.adjust(out["p"].to_numpy(float), correction))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -39,15 +41,15 @@ def read(source: str | Path) -> pd.DataFrame:
     return table.astype({"mean": float, "sd": float, "n": int, "K": float})
 
 
-def fault(row: dict[str, object]) -> str:
+def fault(row: Mapping[Hashable, Any]) -> str:
     """Why no test can use a row; empty where one can."""
     for name in ("dataset", "model", "metric", "mean", "sd", "n"):
-        if pd.isna(row[name]):  # type: ignore[call-overload]
+        if pd.isna(row[name]):
             return f"{name} is empty; only K may be"
     if row["metric"] not in METRICS:
         return f"metric is '{shown(row['metric'])}'; expected one of {', '.join(METRICS)}"
-    K, mean, sd, n = (pd.to_numeric(row[name], errors="coerce") for name in ("K", "mean", "sd", "n"))  # type: ignore[call-overload]
-    if pd.isna(K) and not pd.isna(row["K"]):  # type: ignore[call-overload]
+    K, mean, sd, n = (pd.to_numeric(row[name], errors="coerce") for name in ("K", "mean", "sd", "n"))
+    if pd.isna(K) and not pd.isna(row["K"]):
         return f"K is '{shown(row['K'])}'; expected a whole number, or nothing"
     if not abs(mean) < float("inf"):
         return f"mean is {shown(row['mean'])}; expected a finite number"

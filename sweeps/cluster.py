@@ -81,7 +81,9 @@ def check(compute: ComputeConfig) -> None:
     here = len(os.sched_getaffinity(0))
     for key, asked, most in (("cpus", compute.cpus or 1, here), ("cpus_per_pack", compute.cpus_per_pack, compute.cpus or here)):
         if asked > most:
-            raise UserError(f"compute.{key} is {asked:,}; expected at most {most}, as many as there are here. Ask for less, or use compute=cluster.")
+            raise UserError(
+                f"compute.{key} is {asked:,}; expected at most {most}, as many as there are here. Ask for less, or use compute=cluster."
+            )
 
 
 def local_slots(compute: ComputeConfig) -> int:

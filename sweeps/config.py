@@ -101,11 +101,11 @@ def replacing_space(overrides: Sequence[str]) -> list[str]:
 def opened(override: str) -> str:
     """An override of a grid's key as one that may be new, as the grid has no fixed keys; one with a section is composed apart."""
     key = key_of(override)
-    if not key.startswith("grid.") or override.startswith("~"):
+    names = key.split(".")
+    if names[0] != "grid" or override.startswith("~"):
         return override
-    _, head, *rest = key.split(".")
-    place = f"{APART}.{head}" if rest and head in grid.SECTIONS else f"grid.{head}"
-    return f"++{place}{override.lstrip('+').removeprefix(f'grid.{head}')}"
+    place = f"{APART}.{'.'.join(names[1:])}" if len(names) > 2 and names[1] in grid.SECTIONS else key
+    return f"++{place}{override.lstrip('+').removeprefix(key)}"
 
 
 def key_of(override: str) -> str:

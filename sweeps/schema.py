@@ -151,7 +151,9 @@ def folder_name(study: str) -> str:
     """
     plain = study.strip() and study.isprintable() and not set(study) & {"/", "\\"} and study not in (".", "..")
     if not plain or len(study.encode()) > 200:
-        raise UserError(f"study={study[:80]!r} is no name for a folder; expected one plain name without / or \\, such as study=my_sweep (root=DIR).")
+        raise UserError(
+            f"study={study[:80]!r} is no name for a folder; expected one plain name without / or \\, such as study=my_sweep (root=DIR)."
+        )
     return study
 
 

@@ -38,7 +38,9 @@ def find(name: str) -> type[Cell]:
     try:
         cell = getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:  # the module is the user's: whatever it raises
-        raise UserError(f"cell '{name}' cannot be imported ({reason(error)}); expected package.module:Class, importable from here.") from None
+        raise UserError(
+            f"cell '{name}' cannot be imported ({reason(error)}); expected package.module:Class, importable from here."
+        ) from None
     if not (isinstance(cell, type) and issubclass(cell, Cell)):
         raise UserError(f"cell '{name}' is not a subclass of ltm.cells.Cell.")
     return cell
@@ -72,5 +74,7 @@ def build(model: Mapping[str, Any], length: int, input_size: int = 1, output_siz
         raise UserError(f"cell '{model['cell']}' cannot be made of {shown(given)} ({reason(error)}).") from None
     for what, count in (("parameters", size), ("past values in its state", kept)):
         if count > LARGEST:
-            raise UserError(f"model '{model.get('name', model['cell'])}' has {count:,} {what}; expected at most {LARGEST:,} (make it smaller: {shown(given)}).")
+            raise UserError(
+                f"model '{model.get('name', model['cell'])}' has {count:,} {what}; expected at most {LARGEST:,} (make it smaller: {shown(given)})."
+            )
     return built

@@ -9,7 +9,6 @@ import torch
 from ltm import checks
 from ltm.cells.base import Cell, Parameter, State, Tensors, bias, linear
 
-
 MOST_DELAYS = 20
 """The longest delay is then 2^19 steps."""
 

@@ -22,6 +22,11 @@ LONGEST = 1_000_000
 MOST_HIDDEN = 1_000
 """Hidden units of the random RNN that makes a series."""
 
+RANGES = {
+    "seed": (0, 2**63 - 1), "length": (1, LONGEST), "hidden": (1, MOST_HIDDEN), "train": (0, checks.LARGEST), "validation": (0, checks.LARGEST),
+}  # fmt: skip
+"""Of the whole numbers among a dataset's keys; the split is checked against the series (:class:`Series`)."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -39,7 +44,7 @@ class Source:
         Raises:
             UserError: the first key with a value that it cannot have.
         """
-        checks.fields(self, lambda key: f"dataset.{key}", {"seed": (0, 2**63 - 1), "length": (1, LONGEST), "hidden": (1, MOST_HIDDEN)})
+        checks.fields(self, lambda key: f"dataset.{key}", RANGES)
         if (sigma := getattr(self, "sigma", None)) is not None:
             checks.number("dataset.sigma", sigma, above=0)
 
@@ -108,7 +113,8 @@ def build(dataset: Mapping[str, Any]) -> Series:
             raise unknown(f"key of dataset '{given.get('name')}':", key, known)
     if missing := [f.name for f in fields(KINDS[kind]) if f.name not in given and f.default is MISSING]:
         raise UserError(f"dataset '{given.get('name')}' lacks {', '.join(missing)}; expected a value of dataset.{missing[0]}.")
-    return _build(KINDS[kind](**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}))
+    hashable: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    return _build(KINDS[kind](**hashable))
 
 
 @lru_cache(maxsize=32)

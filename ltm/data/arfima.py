@@ -34,10 +34,12 @@ def fractional_noise(d: float, n: int, generator: np.random.Generator) -> np.nda
 def arma(noise: np.ndarray, ar: Sequence[float], ma: Sequence[float]) -> np.ndarray:
     """y_t = e_t + sum_i ar_i y_{t-i} + sum_j ma_j e_{t-j}, from zeros on; the bits of ``scipy.signal.lfilter``, whose import costs more than a study's plan."""
     order = max(len(ar), len(ma))
+    if not order:
+        return noise
     coefficients = list(zip([*ar, *[0.0] * (order - len(ar))], [*ma, *[0.0] * (order - len(ma))], strict=True))
     path, pending = [], [0.0] * order
     for e in noise.tolist():
-        y = e + pending[0] if order else e
+        y = e + pending[0]
         pending = [later + m * e + a * y for later, (a, m) in zip([*pending[1:], 0.0], coefficients, strict=True)]
         path.append(y)
     return np.array(path)

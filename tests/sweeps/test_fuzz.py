@@ -37,7 +37,9 @@ GROUPED = [f"{group}={name}" for group in config.GROUPS if group != "experiment"
 keyed = st.builds("{}{}={}".format, st.sampled_from(["", "", "", "+", "++", "~"]), st.sampled_from(KEYS), st.sampled_from(VALUES))
 grouped = st.sampled_from([*GROUPED, *(f"+experiment={name}" for name in config.options("experiment") if name != "paper_table2")])
 broken = st.builds("{}={}".format, st.sampled_from([*config.GROUPS, *(f"+{group}" for group in config.GROUPS)]), st.sampled_from(VALUES))
-loose = st.sampled_from([*VALUES, "--cfg", "-x", "--foo=1", "=", "~grid", "~model", "~seeds", "~model.K", "~dataset.kind", "~training.lr", "model", "+", "@"])
+loose = st.sampled_from(
+    [*VALUES, "--cfg", "-x", "--foo=1", "=", "~grid", "~model", "~seeds", "~model.K", "~dataset.kind", "~training.lr", "model", "+", "@"]
+)
 command_lines = st.lists(keyed | keyed | keyed | grouped | broken | loose, min_size=1, max_size=3)
 
 
