@@ -54,7 +54,9 @@ def run(study: Composed, command: str, console: Console) -> int:
     job = Job(config, ledger, name, command, console, Tracker(config.tracking, name, ledger, partial(say, console)))
     try:
         if not isinstance(planned, Plan):
-            return planned.run(job)
+            from sweeps import search
+
+            return search.run(planned, job)
         plan = planned
         missing = len(lacking(plan.runs, ledger))
         claim(ledger, plan, config, name, command, partial(ready, plan.conditions, config) if missing else None)

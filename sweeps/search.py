@@ -132,7 +132,6 @@ class Search:
             raise UserError(f"seeds={config.seeds} reach into those of the search, from {FIRST_SEED:,}; choose smaller ones.")
         if self.search.method == "optuna":
             optuna()
-
         self.check()
 
     def check(self) -> None:
@@ -144,10 +143,6 @@ class Search:
         drawn = self.points() if self.search.method != "optuna" else [{axis.key: value} for axis in self.axes for value in axis.ends]
         for pair, point in itertools.product(range(len(self.pairs)), [{}, *drawn]):
             self.condition(self.candidate(pair, point), self.epochs[-1])
-
-    def run(self, job: launch.Job) -> int:
-        """See :func:`run`."""
-        return run(self, job)
 
     @property
     def epochs(self) -> list[int]:
