@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ltm.errors import UserError, shown
@@ -14,12 +14,17 @@ LARGEST = 2**31 - 1
 """Of a whole number without a limit of its own: counters are 32 bits wide."""
 
 
+def said(value: Any) -> str:
+    """A value as a message quotes it, text in quotes."""
+    return repr(shown(value)) if isinstance(value, str) else shown(value)
+
+
 def whole(name: str, value: Any, low: int = 1, high: int = LARGEST) -> None:
     """A whole number from ``low`` to ``high``; not a bool, not 3.0."""
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise UserError(f"{name} is {shown(value)}; expected a whole number of at least {low}.")
+        raise UserError(f"{name} is {said(value)}; expected a whole number of at least {low}.")
     if value > high:
-        raise UserError(f"{name} is {shown(value)}; expected a whole number of at most {high:,}.")
+        raise UserError(f"{name} is {said(value)}; expected a whole number of at most {high:,}.")
 
 
 def number(name: str, value: Any, low: float = -math.inf, above: float | None = None, high: float = math.inf) -> None:
@@ -27,32 +32,26 @@ def number(name: str, value: Any, low: float = -math.inf, above: float | None = 
     least = f" above {above:g}" if above is not None else f" of at least {low:g}" if low > -math.inf else ""
     most = f" and at most {high:g}" if high < math.inf else ""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
-        raise UserError(f"{name} is {shown(value)}; expected a finite number{least}{most}.")
+        raise UserError(f"{name} is {said(value)}; expected a finite number{least}{most}.")
     if value < low or value > high or (above is not None and value <= above):
-        raise UserError(f"{name} is {shown(value)}; expected a number{least}{most}.")
+        raise UserError(f"{name} is {said(value)}; expected a number{least}{most}.")
 
 
 def text(name: str, value: Any) -> None:
     """Words that can be shown: not empty, without control characters. A bare 2020 in YAML is text as well."""
     plain = isinstance(value, str | int) and not isinstance(value, bool)
     if not plain or not str(value).strip() or not str(value).isprintable():
-        raise UserError(f"{name} is {shown(value)!r}; expected text, not empty and without control characters.")
+        raise UserError(f"{name} is {said(value)}; expected text, not empty and without control characters.")
 
 
 def numbers(name: str, value: Any, most: int = 1000) -> None:
     """A list of finite numbers, possibly empty."""
     if not isinstance(value, list | tuple):
-        raise UserError(f"{name} is {shown(value)}; expected a list of numbers, such as [0.7, -0.4].")
+        raise UserError(f"{name} is {said(value)}; expected a list of numbers, such as [0.7, -0.4].")
     if len(value) > most:
         raise UserError(f"{name} has {len(value):,} values; expected at most {most:,}.")
     for i, each in enumerate(value):
         number(f"{name}[{i}]", each)
-
-
-def choice(name: str, value: Any, known: Iterable[str]) -> None:
-    """One of the known words."""
-    if value not in (words := list(known)):
-        raise UserError(f"{name} is '{shown(value)}'; expected one of {', '.join(words)}.")
 
 
 BY_TYPE: dict[str, Callable[[str, Any], None]] = {"float": number, "str": text, "Sequence[float]": numbers}
