@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import families, power, two_samples
+from analysis import families, literature, power, two_samples
 from analysis.sample import RULES, judged, samples, values
 from analysis.two_samples import Outcome
 from ltm.errors import UserError, unknown
@@ -164,22 +164,18 @@ def published(runs: pd.DataFrame, source: str | Path, rule: str = "worst", corre
     """Welch's test of every condition against its published mean, sd and n. Null hypothesis: equal means; corrected over the table.
 
     Args:
-        source: a file of ``analysis/published`` by name (``zhao2020_table2``) or the path of a CSV with the columns ``dataset, model, K``
-            (empty for any), ``metric, mean, sd, n``.
+        source: a published table by name (``zhao2020_table2``) or the path of a CSV (:func:`analysis.literature.read`).
 
     Returns:
         ``dataset, condition, n, mean, sd``, the published ``published_n, published_mean, published_sd``, ``difference, low, high, percent,
         p, p_adjusted``.
 
     Raises:
-        UserError: no such source, or none of its rows is of this study.
+        UserError: no such source, a row of it that is no figure, or none of its rows is of this study.
     """
-    known = {path.stem: path for path in (Path(__file__).parent / "published").glob("*.csv")}
-    path = known.get(str(source), Path(source))
-    if not path.is_file():
-        raise unknown("published table", str(source), known)
+    table = literature.read(source)
     rows = []
-    for row in pd.read_csv(path).to_dict("records"):
+    for row in table.to_dict("records"):
         of_model = runs[(runs["dataset"] == row["dataset"]) & (runs["model"] == row["model"])]
         if not pd.isna(row["K"]):
             of_model = of_model[of_model["K"].isna() | (of_model["K"] == row["K"])]
@@ -197,7 +193,9 @@ def published(runs: pd.DataFrame, source: str | Path, rule: str = "worst", corre
                 }
             )  # fmt: skip
     if not rows:
-        raise UserError(f"{path.name} has no model and series of this study; it has {', '.join(pd.read_csv(path)['model'].unique())}.")
+        raise UserError(
+            f"{Path(source).name} has no model and series of this study; it has {', '.join(map(str, table['model'].unique()))}."
+        )
     out = pd.DataFrame(rows)
     return out.assign(p_adjusted=families.adjust(out["p"].to_numpy(float), correction))
 

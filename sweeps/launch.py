@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import yaml
 from rich.console import Console
 
 import ltm
-from ltm import data
+from ltm import cells, data
+from ltm.engine import Protocol, choose
 from ltm.errors import UserError
 from sweeps import cluster, drivers, provenance
 from sweeps.config import Composed, StudyConfig
 from sweeps.ledger import Ledger, StorageError
-from sweeps.plan import Pack, Plan, SeedRun, cut, make, settings_of
+from sweeps.plan import Condition, Pack, Plan, SeedRun, cut, make, settings_of
 from sweeps.progress import Progress, say
+from sweeps.schema import folder_name
 from sweeps.tracking import Tracker
 from sweeps.work import code_version, labels_of
+
+if TYPE_CHECKING:
+    from sweeps.search import Search
 
 CONFIG = "config.yaml"
 SCRATCH = ".tune"
@@ -43,18 +48,18 @@ def run(study: Composed, command: str, console: Console) -> int:
     Returns:
         Exit status: 0; 1 where seed runs failed; 2 where nodes or storage refused; 130 after Ctrl-C.
     """
-    config = study.config
-    name = config.study or f"{study.models[0]['name']}_{study.datasets[0]['name']}"
+    config, planned = study.config, prepare(study)
+    name = folder_name(config.study or f"{study.models[0]['name']}_{study.datasets[0]['name']}")
     ledger = Ledger(str(Path(config.root) / name) if "://" not in config.root else f"{config.root}/{name}")
     job = Job(config, ledger, name, command, console, Tracker(config.tracking, name, ledger, partial(say, console)))
     try:
-        if config.search.method != "none":
+        if not isinstance(planned, Plan):
             from sweeps import search
 
-            return search.run(study, job)
-        plan = make(study)
-        claim(ledger, plan, config, name, command)
+            return search.run(planned, job)
+        plan = planned
         missing = len(lacking(plan.runs, ledger))
+        claim(ledger, plan, config, name, command, partial(ready, plan.conditions, config) if missing else None)
         say(
             console,
             f"study {name}: {len(plan.conditions)} conditions x {len(plan.seeds)} seeds = {len(plan.runs)} seed runs;"
@@ -67,6 +72,39 @@ def run(study: Composed, command: str, console: Console) -> int:
     finally:
         job.tracker.close()
         cluster.leave()
+
+
+def prepare(study: Composed) -> Plan | Search:
+    """The plan or the search of a study. Whatever is wrong with what the user gave is found here, before a file is written or Ray is started.
+
+    Raises:
+        UserError: what was given, what was expected, what to do.
+    """
+    config = study.config
+    cluster.check(config.compute)
+    if config.published is not None:
+        from analysis import literature
+
+        literature.read(config.published)
+    if config.search.method == "none":
+        return make(study)
+    from sweeps.search import Search
+
+    return Search(study)
+
+
+def ready(conditions: Iterable[Condition], config: StudyConfig) -> None:
+    """Start or join Ray, and make sure that the engine which was named can train these conditions.
+
+    Raises:
+        UserError: no cluster, no GPU, no node that can hold a pack, or a cell that the engine does not cover.
+    """
+    if config.engine == "cpu" or (config.engine == "cuda" and config.compute.where == "local"):
+        for condition in {condition.shape: condition for condition in conditions}.values():
+            series = data.build(condition.dataset)
+            cell = cells.build(condition.model, len(series.values) - 1)
+            choose(config.engine, cell, series.problem(), Protocol())
+    cluster.connect(config.compute, config.verbose)
 
 
 @dataclass(frozen=True)
@@ -156,10 +194,13 @@ def set_aside(plan: Plan, missing: Sequence[SeedRun], ledger: Ledger) -> list[st
     return lines
 
 
-def claim(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, command: str) -> None:
+def claim(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, command: str, before: Callable[[], None] | None = None) -> None:
     """Write the study's ``config.yaml``, unless the folder holds another study.
 
     A study may grow (more seeds, a longer grid) or be run in part; its conditions must then contain each other.
+
+    Args:
+        before: called before anything is written; what it raises leaves no trace.
     """
     mine = {condition.id: plan.labels[condition.id] for condition in plan.conditions}
     text = ledger.text(CONFIG)
@@ -174,6 +215,8 @@ def claim(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, command: s
             f"{ledger.path} holds another study (with the condition '{other}', which this one lacks or sets otherwise);"
             f" choose another folder with study=NAME, such as study={name}_2."
         )
+    if before:
+        before()
     grown = {key: label for key, label in held.items() if (settings_of(key) or label) not in here}
     record = record_of(config, name, command) | {"conditions": {**grown, **mine}}
     ledger.put(CONFIG, yaml.safe_dump(record, sort_keys=False, allow_unicode=True).encode())

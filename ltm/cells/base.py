@@ -6,7 +6,6 @@ Shape letters: S lanes, T time, K filter length, H hidden, I input, O output, P 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -14,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
+from ltm import checks
 from ltm.errors import UserError, unknown
 
 Tensors = SimpleNamespace
@@ -97,14 +97,11 @@ class Cell:
     init: str = "default"
 
     def __post_init__(self) -> None:
+        checks.fields(self, lambda key: f"model key '{key}'")
         if self.init not in ("default", "released"):
             raise unknown("way to draw initial values, init:", self.init, ("default", "released"))
         if self.init == "released" and type(self).released is Cell.released:
             raise UserError(f"model key 'init' is released, but the released code has no {type(self).__name__}; expected default.")
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type == "int" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise UserError(f"model key '{field.name}' is {value!r}; expected a whole number of at least 1.")
 
     def parameters(self) -> dict[str, Parameter]:
         """Every parameter by name, in the order in which a seed's generator draws them (read-out included)."""

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 import torch
 
+from ltm import checks
 from ltm.cells.base import Cell, Parameter, State, Tensors, bias, linear
+
+MOST_DELAYS = 20
+"""The longest delay is then 2^19 steps."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,10 @@ class MIST(Cell):
     """
 
     delays: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()  # the types
+        checks.whole("model key 'delays'", self.delays, high=MOST_DELAYS)
 
     def parameters(self) -> dict[str, Parameter]:
         H, I, D = self.hidden_size, self.input_size, self.delays
