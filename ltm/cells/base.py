@@ -22,10 +22,13 @@ Tensors = SimpleNamespace
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter's shape, and the bound of its initial uniform(-bound, bound) draw: one for all, or one a column (0: it starts at zero)."""
+    """A parameter's shape, and the bound of its initial uniform(-bound, bound) draw (0: it starts at zero).
+
+    Several maps side by side have a bound each: ``((columns, bound), ...)``.
+    """
 
     shape: tuple[int, ...]
-    bound: float | tuple[float, ...]
+    bound: float | tuple[tuple[int, float], ...]
 
     @property
     def size(self) -> int:
@@ -48,9 +51,7 @@ def linear(out: int, *fan_in: int) -> Parameter:
 
     That is uniform within 1/sqrt(fan_in) of that map: ``linear(H, I + H)`` is one map of ``[x, h]``, ``linear(H, I, H)`` a map of x and one of h.
     """
-    return Parameter(
-        (out, sum(fan_in)), tuple(size**-0.5 for size in fan_in for _ in range(size)) if len(fan_in) > 1 else fan_in[0] ** -0.5
-    )
+    return Parameter((out, sum(fan_in)), tuple((size, size**-0.5) for size in fan_in) if len(fan_in) > 1 else fan_in[0] ** -0.5)
 
 
 def bias(out: int, fan_in: int) -> Parameter:
@@ -160,5 +161,8 @@ class Cell:
 
 def draw(parameter: Parameter, generator: torch.Generator) -> torch.Tensor:
     """An initial draw, uniform within the parameter's bound."""
-    unit = torch.rand(parameter.size, generator=generator, dtype=torch.float32) * 2.0 - 1.0
-    return unit.reshape(parameter.shape) * torch.tensor(parameter.bound, dtype=torch.float32)
+    unit = torch.rand(parameter.size, generator=generator, dtype=torch.float32).reshape(parameter.shape) * 2.0 - 1.0
+    if not isinstance(parameter.bound, tuple):
+        return unit * parameter.bound
+    maps = unit.split([columns for columns, _ in parameter.bound], 1)
+    return torch.cat([part * bound for part, (_, bound) in zip(maps, parameter.bound, strict=True)], 1)
