@@ -14,7 +14,7 @@ import pandas as pd
 import yaml
 from rich.console import Console
 
-from analysis import baselines, plots, search, tables, verdict
+from analysis import baselines, plots, provenance, search, tables, verdict
 from analysis.compare import MARGIN, against_baselines, best_set, improvement_matrix, published, ranks, together
 from analysis.filter_length import by_filter_length, interaction, recommend
 from analysis.forgetting import forgetting
@@ -102,7 +102,7 @@ def sections(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], options
         against_published(runs, record, options),
         forgetting(ledger, runs, metric),
         training(ledger, runs, options),
-        provenance(runs, record),
+        provenance.section(ledger, runs, record),
     ]
     return [part for part in parts if part.text or part.shown or part.figures or part.kept]
 
@@ -293,16 +293,6 @@ def training(ledger: Ledger, runs: pd.DataFrame, options: Options) -> Section:
     )
     figures = {"learning_curves": plots.learning_curves(curves)} if curves else {}
     return Section("Training", text, {"training": table}, figures)
-
-
-def provenance(runs: pd.DataFrame, record: dict[str, Any]) -> Section:
-    text = (
-        "<p>Every seed run, with its run_id, config, code version and data fingerprint, is a row of <code>runs/*.parquet</code> beside this report.</p>"
-        f"<pre>{html.escape(str(record.get('command', '')))}\ncode {html.escape(', '.join(runs['code'].unique()))}"
-        f"\nengine {html.escape(', '.join(runs['engine'].unique()))}</pre>"
-        f"<pre>{html.escape(yaml.safe_dump(record.get('config', {}), sort_keys=False))}</pre>"
-    )
-    return Section("Where these figures come from", text)
 
 
 def to_terminal(runs: pd.DataFrame, parts: Sequence[Section], options: Options, console: Console) -> None:

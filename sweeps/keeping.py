@@ -127,9 +127,9 @@ def verify(ledger: Ledger) -> Found:
     runs = pd.concat(parts, ignore_index=True)
     found.runs = runs["run_id"].nunique()
     found.twice = len(runs) - found.runs
-    told = runs.drop(columns=["pack", "seconds", "code", "engine"]).astype(object)
+    told = runs.drop(columns=["pack", "seconds", "code", "engine", "provenance"]).astype(object)
     copies = told.where(told.notna(), None).drop_duplicates()
-    for run_id in copies.loc[copies["run_id"].duplicated(), "run_id"].unique():
+    for run_id in copies.loc[copies[["run_id", "engine_version"]].duplicated(), "run_id"].unique():
         found.wrong.append(f"seed run {run_id} is held twice, with different results")
     for row in runs.drop_duplicates("run_id")[["run_id", "condition_id", "seed", "pack"]].itertuples():
         if digest([row.condition_id, row.seed]) != row.run_id:

@@ -3,8 +3,8 @@
 ``runs/*.parquet`` has a row a seed run:
 
 =================  =====================================================================================
-run_id             hash of condition, seed, data and protocol version: the same work, the same id
-condition_id       the same without the seed
+run_id             hash of the condition and the seed: the same work, the same id
+condition_id       hash of settings, data and protocol version, then of what the cell computes (``step``)
 condition          the condition's label, such as ``mrnn K=100 / arfima``
 model, dataset, K  of the condition; K is missing where the model has none
 hidden_size, lr    of the condition
@@ -16,8 +16,11 @@ test_rmse          error of the best epoch's parameters on the test part, origin
 d                  learned memory parameter, averaged over the test part; missing where the cell has none
 config             the resolved condition, JSON
 fingerprint        sha256 of the series
+step, draws        digests of what the cell computes, and of its initial values alone (:mod:`ltm.cells.record`); since schema 3
 code               version of ltm, and the commit in a checkout
+provenance         the file ``provenance/NAME.json``: code and its changes, packages, processor, threads; since schema 3
 engine, seconds    what trained the pack, and its training time divided by its seed runs
+engine_version     rows of another version are the same work with other rounding; since schema 3
 pack               the file that holds the row
 =================  =====================================================================================
 
@@ -29,6 +32,8 @@ pack               the file that holds the row
 finished: the same command tries them again.
 
 ``baselines/*.parquet`` has a row a series and forecast that needs no network (:func:`ltm.baselines.rows`); missing in older studies.
+
+``former.json`` names the conditions that are kept and no longer used, as their cell computes something else now.
 
 Files are called ``PACK.CHECKSUM.parquet``. The folder may be local or on any storage that ``pyarrow.fs`` knows (``s3://``, ``gs://``). A local file is written under a temporary name
 and renamed; an object appears with its last byte. So a file is whole or not there, on either.
@@ -53,18 +58,18 @@ from pyarrow import fs as pafs
 
 from ltm.errors import UserError
 
-SCHEMA_VERSION = b"2"
+SCHEMA_VERSION = b"3"
 
 COLUMNS = [
     "run_id", "condition_id", "condition", "model", "dataset", "K", "hidden_size", "lr", "seed", "status", "epochs", "best_epoch",
-    "train_loss", "validation_loss", "test_rmse", "test_mae", "test_mape", "d", "config", "fingerprint", "code", "engine", "seconds",
-    "pack",
+    "train_loss", "validation_loss", "test_rmse", "test_mae", "test_mape", "d", "config", "fingerprint", "step", "draws", "code",
+    "provenance", "engine", "engine_version", "seconds", "pack",
 ]  # fmt: skip
 
 SCHEMA = pa.schema(
     [
         (name, pa.float64() if name in ("lr", "train_loss", "validation_loss", "test_rmse", "test_mae", "test_mape", "d", "seconds")
-         else pa.int64() if name in ("K", "hidden_size", "seed", "epochs", "best_epoch") else pa.string())
+         else pa.int64() if name in ("K", "hidden_size", "seed", "epochs", "best_epoch", "engine_version") else pa.string())
         for name in COLUMNS
     ],
     metadata={"ltm.schema": SCHEMA_VERSION},
@@ -88,6 +93,7 @@ BASELINES = pa.schema(
     ],
     metadata={"ltm.schema": SCHEMA_VERSION},
 )  # fmt: skip
+FORMER = "former.json"
 
 READERS = 8
 """Files read at once."""
@@ -202,10 +208,27 @@ class Ledger:
         with contextlib.suppress(OSError):
             self.fs.delete_dir(f"{self.path}/{folder}")
 
-    def runs(self, columns: Sequence[str] | None = None, packs: set[str] | None = None) -> pd.DataFrame:
-        """Every finished seed run, or those of some packs, a row each; no ``run_id`` twice. Columns: see the module's docstring."""
-        frame = self._read("runs", SCHEMA, columns, packs)
+    def runs(self, columns: Sequence[str] | None = None, packs: set[str] | None = None, former: bool = False) -> pd.DataFrame:
+        """Every finished seed run, or those of some packs, a row each; no ``run_id`` twice. Columns: see the module's docstring.
+
+        ``former``: those too whose cell computes something else now.
+        """
+        aside = set() if former else self.former()
+        frame = self._read(
+            "runs", SCHEMA, [*columns, "condition_id"] if columns and aside and "condition_id" not in columns else columns, packs
+        )
+        if aside:
+            frame = frame[~frame["condition_id"].isin(aside)]
+        frame = frame[list(columns) if columns else SCHEMA.names]
         return frame.drop_duplicates("run_id", ignore_index=True)
+
+    def former(self) -> set[str]:
+        """Ids of the conditions that are kept and not used."""
+        return set(json.loads(self.text(FORMER) or "[]"))
+
+    def set_former(self, condition_ids: Iterable[str]) -> None:
+        """These conditions, and no others, are kept and not used."""
+        self.put(FORMER, json.dumps(sorted(condition_ids), indent=1).encode())
 
     def failures(self) -> pd.DataFrame:
         """The seed runs that failed and did not finish since, with the last error of each."""
@@ -276,8 +299,8 @@ class Ledger:
             ) from None
 
     def done(self) -> set[str]:
-        """The ``run_id`` of every finished seed run."""
-        return set(self.runs(["run_id"])["run_id"])
+        """The ``run_id`` of every finished seed run, those of former steps too."""
+        return set(self.runs(["run_id"], former=True)["run_id"])
 
     def text(self, name: str) -> str | None:
         """The content of a text file of the study, or None where there is none.
