@@ -78,8 +78,9 @@ def adjoints(graph: Graph, seeds: Iterable[tuple[Node, Node]], leaves: set[Node]
                 give(a[0], g.mul(b, a[1]))
                 give(a[1], g.mul(b, a[0]))
             case "div":
-                give(a[0], g.div(b, a[1]))
-                give(a[1], g.neg(g.mul(b, g.div(node, a[1]))))
+                slope = g.mul(b, g.div(g.const(1), a[1]))  # one division serves both
+                give(a[0], slope)
+                give(a[1], g.neg(g.mul(slope, node)))
             case "neg":
                 give(a[0], g.neg(b))
             case "tanh":
