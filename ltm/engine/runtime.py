@@ -81,9 +81,9 @@ def update(l, N, width, loss, w, m, v, best, reals, counts, protocol, curves, e)
     curves[0, e, l], curves[1, e, l] = train, validation
     norm, size = 0.0, 0.0
     for i in range(N):
-        slope = float(w[(N + i) * width + l])  # float64: the square of a large gradient is no divergence
+        slope = np.float64(w[(N + i) * width + l])  # float64: the square of a large gradient is no divergence
         norm += slope * slope
-        size += abs(float(w[i * width + l]))
+        size += abs(np.float64(w[i * width + l]))
     norm = math.sqrt(norm)
     if not (math.isfinite(size) and math.isfinite(train) and math.isfinite(validation) and math.isfinite(norm)):
         counts[STATUS, l] = DIVERGED

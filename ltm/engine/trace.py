@@ -182,7 +182,7 @@ def line_of(error: BaseException | None = None) -> str:
     frames = traceback.extract_tb(error.__traceback__) if error else traceback.extract_stack()
     inner = (str(Path(__file__).parent), str(Path(torch.__file__).parent), "<")
     own = [f for f in frames if not f.filename.startswith(inner)]
-    return f"{own[-1].filename}:{own[-1].lineno}: {own[-1].line}" if own else "unknown line"
+    return f"{own[-1].filename}:{own[-1].lineno}: {own[-1].line}" if own else ""
 
 
 class Tracer(TorchFunctionMode):
