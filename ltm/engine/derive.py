@@ -112,6 +112,8 @@ def adjoints(graph: Graph, seeds: Iterable[tuple[Node, Node]], leaves: set[Node]
                 if e.op != "const":
                     flat = g.make("and", g.make("eq", x, zero), g.make("ge", e, zero))
                     give(e, g.mul(b, g.where(flat, zero, g.mul(node, g.make("log", x)))))
+            case "sloped":
+                give(a[1], g.mul(b, a[2]))
             case "where":
                 give(a[1], g.where(a[0], b, zero))
                 give(a[2], g.where(a[0], zero, b))

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from ltm.cells import Cell
 from ltm.engine import macros
 from ltm.engine.derive import adjoints, order
-from ltm.engine.trace import COMPARISONS, TRANSCENDENTAL, Graph, Node, Traced, Unsupported
+from ltm.engine.trace import COMPARISONS, TRANSCENDENTAL, Graph, Node, Traced, Unsupported, is_const
 
 MACROS = {"matvec", "matvec_t", "filter", "free"}
 
-OPERATIONS = {"tanh": 23, "sigmoid": 26, "exp": 35, "detach": 0, "amax": 0} | dict.fromkeys(("log", "sin", "cos", "log1p", "expm1", "pow"), 20)
+OPERATIONS = {"tanh": 23, "sigmoid": 26, "exp": 35, "detach": 0, "amax": 0, "sloped": 0} | dict.fromkeys(("log", "sin", "cos", "log1p", "expm1", "pow"), 20)
 """Floating-point operations of a pointwise function as :mod:`ltm.engine.runtime` has it; plain arithmetic is one."""
 
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -343,7 +343,7 @@ def expression(node: Node, a: list[str]) -> str:
             return f"{a[0]} {INFIX[node.op]} {a[1]}"
         case "neg":
             return f"-{a[0]}"
-        case "detach" | "amax":
+        case "detach" | "amax" | "sloped":
             return a[0]
         case "max":  # not (b > a): NaN of either is kept
             return f"{a[0]} if ({a[0]} >= {a[1]}) | ({a[0]} != {a[0]}) else {a[1]}"
@@ -360,6 +360,8 @@ def expression(node: Node, a: list[str]) -> str:
         case "power":
             product = " * ".join(a * abs(node.data))
             return product if node.data > 0 else f"ONE / ({product})"
+        case "pow" if is_const(node.args[1], -0.5):
+            return f"ONE / sqrt({a[0]})"
         case op if op in COMPARISONS:
             return f"ONE if {a[0]} {COMPARISONS[op]} {a[1]} else ZERO"
         case _:

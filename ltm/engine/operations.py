@@ -97,8 +97,8 @@ def compute(tracer: Tracer, function: Callable[..., Any], name: str, args: tuple
         return tracer.point(lambda *nodes: POINTWISE[name](g, *nodes), *args, **kwargs)
     if name in REDUCED:
         return reduced(tracer, REDUCED[name], *args, **kwargs)
-    if name in ("matmul", "clamp", "to"):
-        return {"matmul": matmul, "clamp": clamp, "to": to}[name](tracer, *args, **kwargs)
+    if name in ("matmul", "clamp", "to", "elu"):
+        return {"matmul": matmul, "clamp": clamp, "to": to, "elu": elu}[name](tracer, *args, **kwargs)
     if name in COMPOSED:
         with tracer.composing(), tracer:
             return COMPOSED[name](*args, **kwargs)
@@ -162,6 +162,20 @@ def clamp(tracer: Tracer, x: Any, min: Any = None, max: Any = None) -> Symbol:
     return tracer.point(node, x, -math.inf if min is None else min, math.inf if max is None else max)
 
 
+def silu(g: Graph, a: Node) -> Node:
+    one, s = g.const(1), g.make("sigmoid", a)
+    return g.make("sloped", g.mul(a, s), a, g.mul(s, g.add(one, g.mul(a, g.sub(one, s)))))
+
+
+def logsigmoid(g: Graph, a: Node) -> Node:
+    zero, one = g.const(0), g.const(1)
+    negative = g.make("lt", a, zero)
+    z = g.make("exp", g.where(negative, a, g.neg(a)))
+    value = g.sub(g.where(negative, a, zero), g.make("log1p", z))
+    fraction = g.div(z, g.add(z, one))
+    return g.make("sloped", value, a, g.where(negative, g.sub(one, fraction), fraction))
+
+
 def unary(op: str) -> Callable[..., Node]:
     return lambda g, a: g.make(op, a)
 
@@ -173,7 +187,7 @@ POINTWISE: dict[str, Callable[..., Node]] = {
     "square": lambda g, a: g.power(a, g.const(2)), "reciprocal": lambda g, a: g.div(g.const(1), a),
     "rsqrt": lambda g, a: g.div(g.const(1), g.make("sqrt", a)),
     "maximum": lambda g, a, b: g.make("max", a, b), "minimum": lambda g, a, b: g.neg(g.make("max", g.neg(a), g.neg(b))),
-    "relu": lambda g, a: g.where(g.make("le", a, g.const(0)), g.const(0), a),
+    "silu": silu, "logsigmoid": logsigmoid, "relu": lambda g, a: g.where(g.make("le", a, g.const(0)), g.const(0), a),
     "where": lambda g, mask, a, b: g.where(truth(g, mask), a, b),
     "masked_fill": lambda g, a, mask, value: g.where(truth(g, mask), value, a),
     "logical_and": lambda g, a, b: g.make("and", truth(g, a), truth(g, b)), "logical_or": lambda g, a, b: g.make("or", truth(g, a), truth(g, b)),
@@ -302,14 +316,15 @@ def softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     return torch.where(large, x, torch.log1p(torch.exp(torch.where(large, 0.0, scaled))) / beta)
 
 
-def logsigmoid(x: Any) -> Any:
-    negative = x < 0
-    return torch.where(negative, x, 0.0) - torch.log1p(torch.exp(torch.where(negative, x, -x)))
+def elu(tracer: Tracer, x: Any, alpha: float = 1.0) -> Symbol:
+    g = tracer.graph
 
+    def node(a: Node, alpha: Node) -> Node:
+        negative = g.make("le", a, g.const(0))
+        low = g.where(negative, a, g.const(0))
+        return g.where(negative, g.mul(alpha, g.make("sloped", g.make("expm1", low), low, g.make("exp", low))), a)
 
-def elu(x: Any, alpha: float = 1.0) -> Any:
-    negative = x <= 0
-    return torch.where(negative, alpha * torch.expm1(torch.where(negative, x, 0.0)), x)
+    return tracer.point(node, x, alpha)
 
 
 def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
@@ -351,15 +366,13 @@ def einsum(equation: str, *operands: Any) -> Any:
 
 
 COMPOSED: dict[str, Callable[..., Any]] = {
-    "linear": linear, "softplus": softplus, "logsigmoid": logsigmoid, "elu": elu, "hardtanh": hardtanh, "softmax": softmax,
+    "linear": linear, "softplus": softplus, "hardtanh": hardtanh, "softmax": softmax,
     "log_softmax": log_softmax, "logsumexp": logsumexp, "einsum": einsum,
     "relu6": lambda x: hardtanh(x, 0.0, 6.0),
-    "silu": lambda x: x * torch.sigmoid(x),
     "leaky_relu": lambda x, negative_slope=0.01: torch.where(x > 0, x, x * negative_slope),
     "softsign": lambda x: x / (1.0 + torch.abs(x)),
     "lerp": lambda a, b, weight: a + weight * (b - a),
     "addcmul": lambda x, a, b, value=1.0: x + value * a * b,
-    "max": lambda x: torch.amax(x), "min": lambda x: torch.amin(x),
     "outer": lambda a, b: a.unsqueeze(1) * b, "inner": lambda a, b: (a * b).sum(-1),
     "clamp_min": lambda x, min: torch.clamp(x, min=min), "clamp_max": lambda x, max: torch.clamp(x, max=max),
     "full_like": lambda x, value, **_: torch.zeros_like(x) + value,

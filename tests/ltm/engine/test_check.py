@@ -69,7 +69,7 @@ MISTAKES = {
     "announces by raising": (own(parameters=lambda: {}["W"]), "what Mine announces .* fails: KeyError"),
     "parameter in place": (own(lambda p, s, x: {"h": h(p, s, x) * p.b_ih.mul_(2)}), "changes a parameter, a feature or a past state in place"),
     "feature in place": (own(lambda p, s, x: {"h": h(p, s, x) * x.now.mul_(2)}), "writes in place to a tensor that its gradient needs"),
-    "feature in place without gradient": (own(lambda p, s, x: {"h": h(p, s, x) + x.now.mul_(2)}), "changes a parameter, a feature or a past state in place"),
+    "feature in place without gradient": (own(lambda p, s, x: {"h": torch.tanh(p.b_ih + s.h) + x.now.mul_(2)}), "changes a parameter, a feature or a past state in place"),
     "constant in place": (own(constant), "into a constant in place.*zeros_like"),
     "torch draws": (own(lambda p, s, x: {"h": h(p, s, x) + torch.rand(2)}), "Mine is not repeatable: it draws random numbers or depends"),
     "dropout": (own(lambda p, s, x: {"h": torch.nn.functional.dropout(h(p, s, x))}), "Mine is not repeatable"),
