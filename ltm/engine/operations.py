@@ -43,6 +43,9 @@ def call(tracer: Tracer, function: Callable[..., Any], args: tuple[Any, ...], kw
         name = function.__self__.__name__  # type: ignore[attr-defined]
     if "input" in kwargs and not args:
         args = (kwargs.pop("input"),)
+    for key in ("other", "exponent", "vec", "mat2"):
+        if key in kwargs and len(args) == 1:
+            args = (*args, kwargs.pop(key))
     if name in INFORMATION:
         return function(*args, **kwargs)
     if name in ("dtype", "is_floating_point"):
@@ -69,6 +72,8 @@ def call(tracer: Tracer, function: Callable[..., Any], args: tuple[Any, ...], kw
     name = name.removeprefix("special_")
     in_place = name.endswith("_") or kwargs.pop("inplace", False)
     name = name.rstrip("_")
+    if name == "double":
+        kwargs["dtype"] = torch.float64
     name = SAME.get(name, name)
     try:
         result = compute(tracer, function, name, args, kwargs)
@@ -123,6 +128,8 @@ def written(tracer: Tracer, target: Any, numbers: torch.Tensor, index: Any) -> A
     if not isinstance(target, Symbol) or any(isinstance(v, Symbol) for v in leaves(index)):
         raise Unsupported(f"a write in place into a constant, or by a computed index ({line_of()})")
     target.as_subclass(torch.Tensor)[index] = numbers.as_subclass(torch.Tensor)
+    if tracer.touched():
+        raise Unsupported(f"a write in place into a parameter, a feature, a window of past states or what was detached ({line_of()})")
     return target
 
 
@@ -305,8 +312,8 @@ def to(tracer: Tracer, x: Any, *args: Any, **kwargs: Any) -> Any:
     return x
 
 
-def linear(x: Any, W: Any, bias: Any = None) -> Any:
-    out = W @ x if x.ndim == 1 else x @ W.mT
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    out = weight @ x if x.ndim == 1 else x @ weight.mT
     return out if bias is None else out + bias
 
 

@@ -170,7 +170,6 @@ def trace(cell: Cell, features: dict[str, tuple[int, ...]]) -> Traced:
         raise
     except Exception as error:
         raise Unsupported(f"{str(error).splitlines()[0] if str(error) else type(error).__name__} ({line_of(error)})") from None
-    tracer.check_held()
     lags = {n.data[2] for n in graph.nodes.values() if n.op == "read"}
     if len(lags) > MOST_LAGS:
         raise Unsupported(f"{len(lags)} past values are read one by one, more than {MOST_LAGS}; filters.direct has no such limit")
@@ -253,9 +252,9 @@ class Tracer(TorchFunctionMode):
         plain = value.as_subclass(torch.Tensor)
         self._held.append((plain, plain.clone()))
 
-    def check_held(self) -> None:
-        if not all(torch.equal(now, then) for now, then in self._held):
-            raise Unsupported("a parameter, a feature, a window of past states or a detached tensor is written to in place")
+    def touched(self) -> bool:
+        """Whether something held has been written to."""
+        return not all(torch.equal(now, then) for now, then in self._held)
 
     def __torch_function__(self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         from ltm.engine import operations

@@ -123,7 +123,7 @@ def compare(kind: type[Applies], group: str, pairs: list[tuple[float, float]], d
         true = reference.predict(params).outputs[:, 0], *np.split(reference.gradient(params)[2], 4, 1)[:2]
         for what, x, y in zip(("value", "gradient of a", "gradient of b"), mine, true, strict=True):
             y = y.astype(dtype)
-            close = np.isclose(x, y, rtol=1e-8 if dtype == "float64" else 2e-4, atol=1e-100 if dtype == "float64" else 1e-4, equal_nan=True)
+            close = np.isclose(x, y, rtol=1e-8 if dtype == "float64" else 2e-4, atol=1e-12 if dtype == "float64" else 1e-4, equal_nan=True)
             wrong += [
                 f"{names[i]}{pairs[lane]}: {what} is {x[lane, i]}, torch has {y[lane, i]}"
                 for lane, i in np.argwhere(~close)
