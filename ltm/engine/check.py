@@ -47,7 +47,9 @@ def check(cell: Cell, inputs: np.ndarray) -> None:
         raise failed(f"what {kind} announces (parameters, state, features)", error) from None
     for name, value in features.items():
         if not isinstance(value, np.ndarray) or value.shape[:1] != inputs.shape[:1]:
-            raise UserError(f"feature '{name}' of {kind} is {what(value)}; expected an array whose first axis is time, {len(inputs)} steps.")
+            raise UserError(
+                f"feature '{name}' of {kind} is {what(value)}; expected an array whose first axis is time, {len(inputs)} steps."
+            )
     x = {name: torch.as_tensor(value[:STEPS].copy(), dtype=torch.float32) for name, value in features.items()}
     flat = torch.rand((LANES, cell.size), generator=torch.Generator().manual_seed(0)) - 0.5
     first, second = (sample(cell, flat, x) for _ in range(2))
@@ -57,7 +59,7 @@ def check(cell: Cell, inputs: np.ndarray) -> None:
 
 def same(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Equal shapes and values; NaN equals itself."""
-    return np.array_equal(a.detach().numpy(), b.detach().numpy(), equal_nan=True)
+    return bool(np.array_equal(a.detach().numpy(), b.detach().numpy(), equal_nan=True))
 
 
 def not_repeatable(cell: Cell) -> UserError:
@@ -71,7 +73,9 @@ def declarations(cell: Cell) -> None:
         shape = getattr(parameter, "shape", None)
         if not isinstance(parameter, Parameter) or not isinstance(shape, tuple) or not all(whole(n) for n in shape):
             given = f"shape {shape!r}" if isinstance(parameter, Parameter) else f"{parameter!r}"
-            raise UserError(f"parameter '{name}' of {kind} has {given}; expected a Parameter whose shape is a tuple of whole numbers of at least 1.")
+            raise UserError(
+                f"parameter '{name}' of {kind} has {given}; expected a Parameter whose shape is a tuple of whole numbers of at least 1."
+            )
     states = cell.state()
     if not states:
         raise UserError(f"{kind} has no state variable; expected at least one State.")
@@ -96,7 +100,9 @@ def sample(cell: Cell, flat: torch.Tensor, x: dict[str, torch.Tensor]) -> list[t
         for t in range(min(STEPS, len(next(iter(x.values()))))):
             past += [(w, w.clone()) for name, w in windows.items() if variables[name].lags > 1]
             s = {name: w if variables[name].lags > 1 else w[0].clone() for name, w in windows.items()}
-            new = cell.step(SimpleNamespace(**p), SimpleNamespace(**s), SimpleNamespace(**{name: value[t] for name, value in given.items()}))
+            new = cell.step(
+                SimpleNamespace(**p), SimpleNamespace(**s), SimpleNamespace(**{name: value[t] for name, value in given.items()})
+            )
             returned(kind, variables, new)
             y = cell.readout(SimpleNamespace(**p), SimpleNamespace(**new))
             if not isinstance(y, torch.Tensor) or not (y.shape == (cell.output_size,) or (y.shape == () and cell.output_size == 1)):
@@ -110,7 +116,7 @@ def sample(cell: Cell, flat: torch.Tensor, x: dict[str, torch.Tensor]) -> list[t
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's, of slow batching
             results, after, before = torch.vmap(lane)(leaf)
-            total = sum(part.sum() for part in results)
+            total = torch.stack([part.sum() for part in results]).sum()
             (gradient,) = torch.autograd.grad(total, leaf)
     except UserError:
         raise

@@ -16,7 +16,9 @@ from ltm.engine.trace import COMPARISONS, TRANSCENDENTAL, Graph, Node, Traced, U
 
 MACROS = {"matvec", "matvec_t", "filter", "free"}
 
-OPERATIONS = {"tanh": 23, "sigmoid": 26, "exp": 35, "detach": 0, "amax": 0, "sloped": 0} | dict.fromkeys(("log", "sin", "cos", "log1p", "expm1", "pow"), 20)
+OPERATIONS = {"tanh": 23, "sigmoid": 26, "exp": 35, "detach": 0, "amax": 0, "sloped": 0} | dict.fromkeys(
+    ("log", "sin", "cos", "log1p", "expm1", "pow"), 20
+)
 """Floating-point operations of a pointwise function as :mod:`ltm.engine.runtime` has it; plain arithmetic is one."""
 
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}

@@ -13,20 +13,21 @@ import torch
 from ltm import filters
 from ltm.engine.trace import COMPARISONS, MASKS, UNROLLED, Graph, Node, Symbol, Tracer, Unsupported, leaves, line_of
 
-INFORMATION = set(
-    "shape ndim size dim ndimension numel nelement __len__ device is_contiguous stride layout __hash__ __repr__ __format__".split()
-)
-MOVES = set(
-    """__getitem__ reshape view flatten unflatten ravel squeeze unsqueeze transpose t T mT swapaxes swapdims permute movedim moveaxis
+
+def words(text: str) -> set[str]:
+    return set(text.split())
+
+
+INFORMATION = words("shape ndim size dim ndimension numel nelement __len__ device is_contiguous stride layout __hash__ __repr__ __format__")
+MOVES = words("""__getitem__ reshape view flatten unflatten ravel squeeze unsqueeze transpose t T mT swapaxes swapdims permute movedim moveaxis
     expand expand_as view_as reshape_as broadcast_to broadcast_tensors chunk split split_with_sizes tensor_split hsplit vsplit unbind narrow
     select index_select take flip fliplr flipud roll rot90 repeat tile repeat_interleave diagonal clone contiguous unfold atleast_1d
-    atleast_2d""".split()
-)
+    atleast_2d""")
 """Functions that only move elements: torch does them to node numbers."""
 
-JOINS = set("cat concat concatenate stack hstack vstack dstack column_stack row_stack".split())
+JOINS = words("cat concat concatenate stack hstack vstack dstack column_stack row_stack")
 SHAPE_OF_ANOTHER = {"expand_as", "view_as", "reshape_as", "broadcast_tensors"}
-VALUES = set("__bool__ __float__ __int__ __index__ __array__ __contains__ __complex__ item tolist numpy equal allclose is_nonzero".split())
+VALUES = words("__bool__ __float__ __int__ __index__ __array__ __contains__ __complex__ item tolist numpy equal allclose is_nonzero")
 SAME = {
     "truediv": "div", "divide": "div", "true_divide": "div", "multiply": "mul", "subtract": "sub", "negative": "neg", "absolute": "abs",
     "expit": "sigmoid", "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge", "not_equal": "ne", "clip": "clamp",
@@ -103,7 +104,8 @@ def compute(tracer: Tracer, function: Callable[..., Any], name: str, args: tuple
     if name in REDUCED:
         return reduced(tracer, REDUCED[name], *args, **kwargs)
     if name in ("matmul", "clamp", "to", "elu"):
-        return {"matmul": matmul, "clamp": clamp, "to": to, "elu": elu}[name](tracer, *args, **kwargs)
+        own: dict[str, Callable[..., Any]] = {"matmul": matmul, "clamp": clamp, "to": to, "elu": elu}
+        return own[name](tracer, *args, **kwargs)
     if name in COMPOSED:
         with tracer.composing(), tracer:
             return COMPOSED[name](*args, **kwargs)
@@ -188,7 +190,7 @@ def unary(op: str) -> Callable[..., Node]:
 
 
 POINTWISE: dict[str, Callable[..., Node]] = {
-    **{name: unary(name) for name in "tanh sigmoid exp log sqrt sin cos log1p expm1 floor sign abs".split()},
+    **{name: unary(name) for name in words("tanh sigmoid exp log sqrt sin cos log1p expm1 floor sign abs")},
     **{name: (lambda g, a, b, op=name: g.make(op, a, b)) for name in COMPARISONS},
     "add": add, "sub": Graph.sub, "rsub": lambda g, a, b: g.sub(b, a), "mul": Graph.mul, "div": Graph.div, "neg": Graph.neg, "pow": Graph.power,
     "square": lambda g, a: g.power(a, g.const(2)), "reciprocal": lambda g, a: g.div(g.const(1), a),
@@ -296,7 +298,12 @@ def free(tracer: Tracer, window: Any, a: Any) -> Any:
     """:func:`ltm.filters.free` over past inputs, with parameters as weights."""
     numbers, weights = tracer.numbers(window), tracer.numbers(a)
     for source, all_numbers in tracer.sources.items():
-        if not isinstance(source, tuple) and torch.equal(numbers, all_numbers) and weights.shape == numbers.shape and parameters(tracer, weights):
+        if (
+            not isinstance(source, tuple)
+            and torch.equal(numbers, all_numbers)
+            and weights.shape == numbers.shape
+            and parameters(tracer, weights)
+        ):
             K, I = numbers.shape
             return tracer.outs(tracer.graph.make("free", data=(int(weights[0, 0]), source, K, I)), I)
     raise Unsupported(f"filters.free on anything but past inputs and a parameter ({line_of()})")
@@ -338,13 +345,13 @@ def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     return torch.where(x <= min_val, min_val, torch.where(x >= max_val, max_val, x))
 
 
-def softmax(x: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+def softmax(x: Any, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
     e = torch.exp(x - torch.amax(x.detach(), dim, keepdim=True))
     return e * (1.0 / e.sum(dim, keepdim=True))
 
 
-def log_softmax(x: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
-    return x - torch.logsumexp(x, dim, keepdim=True)  # type: ignore[arg-type]
+def log_softmax(x: Any, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    return x - torch.logsumexp(x, dim, keepdim=True)
 
 
 def logsumexp(x: Any, dim: Any, keepdim: bool = False) -> Any:

@@ -138,7 +138,7 @@ class Traced:
 class Symbol(torch.Tensor):
     """Node numbers in the shape of the tensor of one lane that they stand for. It has no rules of its own: the tracer has them."""
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
 
 def trace(cell: Cell, features: dict[str, tuple[int, ...]]) -> Traced:

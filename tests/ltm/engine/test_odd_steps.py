@@ -163,7 +163,9 @@ def vector_products(p, s, x):
 
 
 def einsums(p, s, x):
-    return {"h": torch.tanh(torch.einsum("ij,j->i", p.W, s.h) + torch.einsum("hi, i", p.U, x.now) + torch.einsum("i,j,i->j", p.b, s.h, p.b))}
+    return {
+        "h": torch.tanh(torch.einsum("ij,j->i", p.W, s.h) + torch.einsum("hi, i", p.U, x.now) + torch.einsum("i,j,i->j", p.b, s.h, p.b))
+    }
 
 
 def scalars(p, s, x):
@@ -184,7 +186,8 @@ def windows(p, s, x):
 
 def torch_constants(p, s, x):
     mask = torch.tensor([True, False, True])
-    return {"h": torch.where(mask, torch.tanh(TABLE @ s.h + p.b), TABLE[0] * x.now.sum()) + torch.tensor(0.1) * torch.arange(3)}
+    table = TABLE.to(s.h.dtype)
+    return {"h": torch.where(mask, torch.tanh(table @ s.h + p.b), table[0] * x.now.sum()) + torch.tensor(0.1) * torch.arange(3)}
 
 
 def numpy_constants(p, s, x):
@@ -193,7 +196,7 @@ def numpy_constants(p, s, x):
 
 def conditions(p, s, x):
     u = rnn(p, s, x)
-    return {"h": torch.where((u > 0) & (s.h <= u) | ~(p.b != 0), u, -u) + (u >= 0.1).float() * p.g + torch.maximum(u, p.b).minimum(s.h)}
+    return {"h": torch.where((u > 0) & (s.h <= u) | ~(p.b != 0), u, -u) + (u >= 0.1).float() * p.b + torch.maximum(u, p.b).minimum(s.h)}
 
 
 def reshapes(p, s, x):

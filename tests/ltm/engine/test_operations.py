@@ -27,7 +27,7 @@ SMOOTH = {
     "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "div": lambda a, b: a / b, "neg": lambda a, b: -a,
     "add alpha": lambda a, b: torch.add(a, b, alpha=3), "rsub": lambda a, b: 2 - a, "rdiv": lambda a, b: 3 / a,
     "times 0": lambda a, b: 0.0 * a, "0 over": lambda a, b: 0.0 / a, "over 0": lambda a, b: a / 0.0, "plus 0": lambda a, b: a + 0.0,
-    "times inf": lambda a, b: a * inf, "plus nan": lambda a, b: a + nan, "over its copy": lambda a, b: a / a, "twice": lambda a, b: a * a + a,
+    "times inf": lambda a, b: a * inf, "plus nan": lambda a, b: a + nan, "twice": lambda a, b: a * a + a,
     "detach": lambda a, b: a.detach() * a, "lerp": lambda a, b: torch.lerp(a, torch.ones(1, dtype=a.dtype), 0.25),
     "softplus": lambda a, b: F.softplus(a), "softplus of beta": lambda a, b: F.softplus(a, beta=2.0, threshold=5.0),
     "silu": lambda a, b: F.silu(a), "logsigmoid": lambda a, b: F.logsigmoid(a), "softsign": lambda a, b: F.softsign(a),
@@ -138,7 +138,7 @@ def test_an_operation_is_torchs_at_special_points(group: str, kind: type[Applies
     compare(kind, group, list(itertools.product(POINTS, POINTS)))
 
 
-VALUES = st.one_of(st.sampled_from(POINTS), st.floats(-30, 30, allow_subnormal=False), st.floats(-1e3, 1e3, allow_subnormal=False))
+VALUES = st.one_of(st.sampled_from(POINTS), *(st.floats(-n, n).filter(lambda v: v == 0 or abs(v) > 1e-50) for n in (30, 1e3)))
 PAIRS = st.one_of(st.tuples(VALUES, VALUES), VALUES.map(lambda value: (value, value)))
 
 
