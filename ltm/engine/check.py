@@ -85,7 +85,7 @@ def declarations(cell: Cell) -> None:
 
 
 def whole(n: Any) -> bool:
-    return isinstance(n, int | np.integer) and not isinstance(n, bool) and n >= 1
+    return isinstance(n, int | np.integer) and not isinstance(n, bool) and int(n) >= 1
 
 
 def sample(cell: Cell, flat: torch.Tensor, x: dict[str, torch.Tensor]) -> list[torch.Tensor]:

@@ -172,8 +172,10 @@ def clamp(tracer: Tracer, x: Any, min: Any = None, max: Any = None) -> Symbol:
 
 
 def silu(g: Graph, a: Node) -> Node:
-    one, s = g.const(1), g.make("sigmoid", a)
-    return g.make("sloped", g.mul(a, s), a, g.mul(s, g.add(one, g.mul(a, g.sub(one, s)))))
+    one = g.const(1)
+    below = g.add(one, g.make("exp", g.neg(a)))  # the float32 kernel's sigmoid ends at 1e-7, which a large factor would show
+    s = g.div(one, below)
+    return g.make("sloped", g.div(a, below), a, g.mul(s, g.add(one, g.mul(a, g.sub(one, s)))))
 
 
 def logsigmoid(g: Graph, a: Node) -> Node:
