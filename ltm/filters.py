@@ -108,7 +108,7 @@ def chebyshev(basis: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
     u = 4.0 * d - 1.0
     twice_u = 2.0 * u
     P = basis.shape[0]
-    after, b = basis[P - 1] * 0.0, basis[P - 1]
+    after, b = torch.zeros_like(basis[0]), basis[P - 1]
     for p in range(P - 2, 0, -1):
         after, b = b, twice_u * b - after + basis[p]
     return u * b - after + basis[0]

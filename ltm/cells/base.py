@@ -156,7 +156,8 @@ class Cell:
     def unflatten(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
         """Views of flat parameters ``(..., N)`` as ``{name: (..., *shape)}``."""
         pieces = flat.split([q.size for q in self.parameters().values()], dim=-1)
-        return {name: piece.unflatten(-1, q.shape) for piece, (name, q) in zip(pieces, self.parameters().items(), strict=True)}
+        named = zip(pieces, self.parameters().items(), strict=True)
+        return {name: piece.unflatten(-1, q.shape) if q.shape else piece.squeeze(-1) for piece, (name, q) in named}
 
 
 def draw(parameter: Parameter, generator: torch.Generator) -> torch.Tensor:
