@@ -13,7 +13,9 @@ from functools import cached_property
 from typing import Any, cast
 
 from ltm import cells, checks, data
-from ltm.cells.record import record
+from ltm.cells import Cell
+from ltm.cells.record import Record, record
+from ltm.engine.check import check
 from ltm.errors import UserError
 from ltm.training import Lane
 from sweeps import grid
@@ -31,6 +33,9 @@ LANE_KEYS = ("lr", "weight_decay", "clip")
 
 NAMES = ("name", "cell", "init")
 """Model keys that decide no numbers beyond what the record of the cell says."""
+
+CHECKED_STEPS = 8
+RECORDS: dict[tuple[type[Cell], str], Record] = {}
 
 SETTINGS_DIGITS = 12
 """Digits of a condition's id that are of its settings and data; those after them are of what its cell computes."""
@@ -176,8 +181,17 @@ def resolve(model: Mapping[str, Any], dataset: Mapping[str, Any], training: Mapp
     cell = cells.build(sections["model"], length)
     if sections["model"].get("K") == "full":
         sections["model"]["K"] = length
-    known = record(cell)
+    known = recorded(cell, series)
     return Condition(sections["model"], sections["dataset"], sections["training"], series.fingerprint, known.digest, known.draws)
+
+
+def recorded(cell: Cell, series: data.Series) -> Record:
+    """The record of a cell, which is checked on a few steps when it is met first."""
+    key = type(cell), repr(cell)
+    if key not in RECORDS:
+        check(cell, series.problem().inputs[:CHECKED_STEPS])
+        RECORDS[key] = record(cell)
+    return RECORDS[key]
 
 
 def settings_of(condition_id: str) -> str | None:
