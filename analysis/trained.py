@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ltm.errors import UserError
-from sweeps.ledger import Ledger
+from sweeps.ledger import Ledger, pack_of
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +39,8 @@ def networks(ledger: Ledger, rows: pd.DataFrame) -> list[Network]:
     found = []
     for _, row in rows.iterrows():
         parameters = kept.get(row["run_id"])
+        if parameters is None and any(pack_of(path) == row["pack"] for path in ledger.damaged):
+            raise UserError(f"the file of '{row['condition']}' seed {row['seed']} is damaged.")
         if parameters is None:
             raise UserError(
                 f"'{row['condition']}' seed {row['seed']} was trained before the ledger kept parameters;"

@@ -18,7 +18,7 @@ from rich.console import Console
 import ltm
 from ltm import data
 from ltm.errors import UserError
-from sweeps import cluster, drivers
+from sweeps import cluster, damage, drivers
 from sweeps.config import Composed, StudyConfig
 from sweeps.ledger import Ledger, StorageError
 from sweeps.plan import Pack, Plan, SeedRun, cut, make
@@ -54,6 +54,9 @@ def run(study: Composed, command: str, console: Console) -> int:
         plan = make(study)
         claim(ledger, plan, config, name, command)
         missing = len(lacking(plan.runs, ledger))
+        if healed := damage.heal(ledger):
+            say(console, healed)
+            missing = len(lacking(plan.runs, ledger))
         say(
             console,
             f"study {name}: {len(plan.conditions)} conditions x {len(plan.seeds)} seeds = {len(plan.runs)} seed runs;"
@@ -109,6 +112,9 @@ def complete(plan: Plan, job: Job) -> int:
         else:
             time.sleep(drivers.BEAT_SECONDS)
         missing = lacking(runs, ledger)
+        if missing and not status and ledger.damaged:
+            say(console, f"stopped: files that were just written cannot be read; {ledger.left_out()}")
+            return STOPPED
     if missing:
         say(
             console,
@@ -129,8 +135,7 @@ def claim(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, command: s
     A study may grow (more seeds, a longer grid) or be run in part; its conditions must then contain each other.
     """
     mine = {condition.id: plan.labels[condition.id] for condition in plan.conditions}
-    text = ledger.text(CONFIG)
-    held = (yaml.safe_load(text) or {}).get("conditions", {}) if text else {}
+    held = ledger.record().get("conditions", {})
     if held and not (held.keys() <= mine.keys() or mine.keys() <= held.keys()):
         other = next(label for key, label in held.items() if key not in mine)
         raise UserError(
