@@ -4,7 +4,6 @@ table and figure as a file of its own."""
 from __future__ import annotations
 
 import html
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import pandas as pd
 import yaml
 from rich.console import Console
 
-from analysis import memory, plots, search, tables, trained, verdict
+from analysis import folder, memory, plots, search, tables, trained, verdict
 from analysis.compare import MARGIN, against_baselines, best_set, improvement_matrix, published, ranks
 from analysis.filter_length import by_filter_length, interaction, recommend
 from analysis.sample import RULES, judged
@@ -60,7 +59,7 @@ def load(study: str | Path) -> tuple[Ledger, pd.DataFrame, dict[str, Any]]:
         UserError: no such study, or one without a finished seed run.
     """
     ledger = Ledger(study)
-    record = yaml.safe_load(ledger.text("config.yaml") or "{}") or {}
+    record = ledger.record()
     runs = ledger.runs()
     if runs.empty:
         raise UserError(f"{ledger.path} has no finished seed run; expected a study's folder, such as results/k_sweep.")
@@ -79,11 +78,16 @@ def write(study: str | Path, console: Console | None = None, options: Options | 
     parts = sections(ledger, runs, record, options)
     if console:
         to_terminal(search.fresh(runs, record), parts, options, console)
-    files = rendered(parts)
-    for name, content in files.items():
-        ledger.put(f"report/{name}", content)
-    ledger.put("report/index.html", page(str(record.get("study", Path(ledger.path).name)), parts, files).encode())
+        if line := ledger.left_out():
+            console.print(line, highlight=False, soft_wrap=True)
+    folder.replace(ledger, whole(ledger, record, parts), folder.kept(parts))
     return f"{ledger.path if ledger.is_local else ledger.uri}/report/index.html"
+
+
+def whole(ledger: Ledger, record: dict[str, Any], parts: Sequence[Section]) -> dict[str, bytes]:
+    """All files of a report: those of :func:`rendered`, and the page."""
+    files = rendered(parts)
+    return files | {"index.html": page(str(record.get("study", Path(ledger.path).name)), parts, files).encode()}
 
 
 def rendered(parts: Sequence[Section]) -> dict[str, bytes]:
@@ -291,10 +295,10 @@ def forgetting(ledger: Ledger, runs: pd.DataFrame, metric: str) -> Section:
         "<p>ACF of each series, and the memory parameter d by local Whittle (n<sup>0.65</sup> frequencies) of the series and of the test residuals of every"
         " condition's median seed: a d above 0 there is long memory that the model left behind. <i>learned d</i>: the cell's own, averaged over the test part.</p>"
     )
-    responses = ledger.text("report/tables/responses.csv")
-    if responses:
-        known = pd.read_csv(io.StringIO(responses)).set_index("run_id")[["law", "power", "rate"]]
-        table = table.join(known, on="run_id")
+    laws = folder.responses(ledger, table["run_id"])
+    if laws is not None:
+        part.beside = folder.RESPONSES
+        table = table.join(laws, on="run_id")
         part.text += (
             "<p><i>law</i>: how the response of y<sub>t</sub> to x<sub>t-k</sub> decays over k (Definition 3 of Zhao et al. 2020), by AIC; <i>power</i> of k, or"
             " <i>rate</i> of an exponential.</p>"
