@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.ledger import Ledger
+from tests import warm
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the reference engine's tensors are small: threads only get in their way
@@ -19,9 +20,26 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the reference engine's tensors 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def checked(done: subprocess.CompletedProcess[str], status: int) -> subprocess.CompletedProcess[str]:
+    assert done.returncode == status, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run ``python -m ...`` in an empty folder, as a user would; asserts the exit status and returns what was printed."""
+    """Run ``python -m ...`` in an empty folder, as a user would; asserts the exit status and returns what was printed. Forked from a process that has
+    the imports behind it: see :mod:`tests.warm`.
+    """
+
+    def call(*arguments: str, status: int = 0, cwd: Path = tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
+        return checked(warm.run(arguments, cwd, os.environ | environment), status)
+
+    return call
+
+
+@pytest.fixture
+def run_process(tmp_path: Path) -> Run:
+    """Like ``run``, as a process of its own: for what depends on how Python starts, and as proof that the other does the same."""
 
     def call(*arguments: str, status: int = 0, cwd: Path = tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -33,8 +51,7 @@ def run(tmp_path: Path) -> Run:
             timeout=500,
             check=False,
         )
-        assert done.returncode == status, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
+        return checked(done, status)
 
     return call
 
