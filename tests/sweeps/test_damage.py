@@ -141,6 +141,7 @@ def test_damage_on_s3_is_moved_away(s3: str) -> None:
     assert len(ledger.files("damaged/runs")) == len(ledger.files("damaged/curves")) == 1
 
 
+@pytest.mark.long
 def test_the_sweep_trains_again_what_was_damaged(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     command = ("ltm.sweep", "model=rnn", "seeds=6", "training.max_epochs=3", "study=one", "tracking=off", "compute.cpus=1", "compute.pack_size=2",
                "dataset.length=301", "dataset.train=150", "dataset.validation=75")  # fmt: skip

@@ -143,6 +143,7 @@ def test_a_ledger_on_s3_is_written_read_compacted_and_verified(s3: str) -> None:
     assert drivers.living(ledger) == []
 
 
+@pytest.mark.long
 def test_a_study_is_written_killed_resumed_and_reported_on_s3(s3: str, run, run_and_kill, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     command = [
         "ltm.sweep",
