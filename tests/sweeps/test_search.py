@@ -36,6 +36,7 @@ COMMAND = (
 )  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_planted_optimum_is_found_and_told_apart_from_what_selected_it(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "own.py").write_text(PLANTED)
     done = run(*COMMAND)

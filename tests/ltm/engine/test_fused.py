@@ -147,7 +147,7 @@ class TwoFilters(Cell):
         return {"h": torch.tanh(p.W @ x.now - past)}
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.long)])
 def test_filters_of_several_lengths_keep_to_their_own(dtype: str) -> None:
     cell, task = TwoFilters(hidden_size=2), problem(150)
     params = np.stack([cell.initial(seed) for seed in range(5)]).astype(dtype)
