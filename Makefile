@@ -1,12 +1,12 @@
 PYTHON ?= python
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 install: ## an editable install with everything the checks need, at the versions tested
 	$(PYTHON) -m pip install -c constraints.txt -e '.[dev]'
 
-check: lint types test ## lint, format, types and tests: what CI runs
+check: lint types test ## lint, format, types, and the tests that take minutes; before every commit
 
 lint: ## ruff: lint and format
 	$(PYTHON) -m ruff check .
@@ -15,11 +15,14 @@ lint: ## ruff: lint and format
 types: ## mypy
 	$(PYTHON) -m mypy
 
-test: ## the tests
-	$(PYTHON) -m pytest -n auto --dist worksteal
+test: ## the tests of check, and the ten slowest of them
+	$(PYTHON) -m pytest -n auto --dist loadgroup --durations=10 -m "not long"
+
+check-all: ## the long tests, which check leaves out: every size, kills, S3, experiments; CI runs both
+	$(PYTHON) -m pytest -n auto --dist loadgroup --durations=10 -m long
 
 format: ## let ruff format and fix
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
 
-.PHONY: help install check lint types test format
+.PHONY: help install check check-all lint types test format

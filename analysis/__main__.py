@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from analysis import forgetting, plots, power, report, sample, search, tables, trained, verdict
+from analysis import folder, forgetting, plots, power, report, sample, search, tables, trained, verdict
 from analysis.compare import compare, every_test, published
 from analysis.families import CORRECTIONS
 from analysis.forecast import diebold_mariano
 from analysis.report import Options
 from ltm.errors import UserError
-from sweeps.progress import terminal
+from sweeps.progress import say, terminal
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,22 +75,29 @@ def options_of(given: argparse.Namespace) -> Options:
     return Options(given.metric, given.diverged, given.correction, given.margin)
 
 
+def load(given: argparse.Namespace, console: Console) -> tuple[report.Ledger, pd.DataFrame, dict[str, Any]]:
+    """The study, and a line on what of it is damaged."""
+    ledger, runs, record = report.load(given.study)
+    if line := ledger.left_out():
+        say(console, line)
+    return ledger, runs, record
+
+
 def on_report(given: argparse.Namespace, console: Console) -> None:
     console.print(f"report: {report.write(given.study, console, options_of(given))}", highlight=False, soft_wrap=True)
 
 
 def on_export(given: argparse.Namespace, console: Console) -> None:
-    ledger, runs, record = report.load(given.study)
-    files = report.rendered(report.sections(ledger, runs, record, options_of(given)))
-    files["runs.csv"] = runs.to_csv(index=False).encode()
+    ledger, runs, record = load(given, console)
+    parts = report.sections(ledger, runs, record, options_of(given))
+    files = {"runs.csv": runs.to_csv(index=False).encode(), **report.whole(ledger, record, parts)}
     to = report.Ledger(given.to or f"{ledger.uri}/report")
-    for name, content in files.items():
-        to.put(name, content)
+    folder.replace(to, files, folder.kept(parts), folder="")
     console.print(f"{len(files)} files in {to.uri}", highlight=False, soft_wrap=True)
 
 
 def on_compare(given: argparse.Namespace, console: Console) -> None:
-    ledger, runs, record = report.load(given.study)
+    ledger, runs, record = load(given, console)
     runs = search.fresh(runs, record)
     if given.published:
         found = published(runs, given.published, given.diverged, given.correction)
@@ -147,7 +155,7 @@ def forecasts(found: pd.DataFrame, typical: pd.DataFrame, ledger: report.Ledger,
 def on_power(given: argparse.Namespace, console: Console) -> None:
     if not 0 < given.power < 1 or not 0 < given.alpha < 1:
         raise UserError(f"--power {given.power:g} and --alpha {given.alpha:g}: expected numbers between 0 and 1.")
-    _, runs, record = report.load(given.study)
+    _, runs, record = load(given, console)
     runs = search.fresh(runs, record)
     found = compare(runs, given.a, given.b, given.metric, given.diverged)
     groups = sample.samples(sample.judged(runs, given.metric, given.diverged))
@@ -178,7 +186,7 @@ def on_power(given: argparse.Namespace, console: Console) -> None:
 def on_memory(given: argparse.Namespace, console: Console) -> None:
     if given.lags < 8:
         raise UserError(f"--lags {given.lags}: a decay needs at least 8.")
-    ledger, runs, record = report.load(given.study)
+    ledger, runs, record = load(given, console)
     runs = search.fresh(runs, record)
     finished = trained.seeds(runs, given.metric)
     if left := len(runs) - len(finished):
@@ -194,8 +202,7 @@ def on_memory(given: argparse.Namespace, console: Console) -> None:
     figure = plots.responses(found)
     shown = forgetting.laws_for_page(by_condition)
     part = report.Section("Responses", shown={"responses": shown}, figures={"responses": figure}, kept={"responses": laws})
-    for name, content in report.rendered([part]).items():
-        ledger.put(f"report/{name}", content)
+    folder.add(ledger, report.rendered([part]))
     residuals = forgetting.for_page(table)[
         ["condition", "seeds", "series d", "residual d: mean (median)", "95 % over seeds", "d not 0", "learned d"]
     ]

@@ -13,7 +13,8 @@ from scipy import stats
 
 from analysis.sample import judged
 from analysis.tables import p_value, shown
-from sweeps.ledger import BASELINES, Ledger
+from sweeps.ledger import Ledger
+from sweeps.tables import BASELINES
 
 COLUMNS = [
     "dataset", "fingerprint", "condition", "baseline", "kind", "error", "n", "beating", "share", "low", "high", "p", "p_adjusted", "mean",

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis import memory, plots, tables, trained
+from analysis import folder, memory, plots, tables, trained
 from analysis.section import Section
 from analysis.summary import mean_interval
 from ltm.errors import UserError
@@ -23,7 +23,6 @@ MOST_CONDITIONS = 240
 """Conditions whose residuals a report measures: the first of each series, as many of each."""
 
 LAWS = ("power law", "exponential", "either", "no decay", "no response")
-KEPT = "report/tables/responses.csv"
 
 
 def forgetting(ledger: Ledger, runs: pd.DataFrame, metric: str) -> Section:
@@ -49,6 +48,7 @@ def forgetting(ledger: Ledger, runs: pd.DataFrame, metric: str) -> Section:
     laws, stale = current(ledger, trained.seeds(chosen, metric))
     shown = for_page(table)
     if len(laws):
+        part.beside = folder.RESPONSES
         by_condition = law_table(laws)
         table = table.merge(by_condition, on="condition", how="left", sort=False)
         shown = shown.merge(laws_for_page(by_condition), on="condition", how="left", sort=False)
@@ -139,7 +139,7 @@ def law_rows(group: trained.Networks, response: np.ndarray) -> pd.DataFrame:
 
 def current(ledger: Ledger, runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """What ``memory`` kept of these seed runs, and the conditions whose kept rows are of other seed runs than these, which are left out."""
-    text = ledger.text(KEPT)
+    text = ledger.text(f"report/{folder.RESPONSES[0]}")
     kept = pd.read_csv(io.StringIO(text)) if text else pd.DataFrame()
     if not {"run_id", "condition", "law", "power", "rate"} <= set(kept.columns):
         return pd.DataFrame(), []

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from rich.console import Console
 
-from analysis import baselines, plots, provenance, search, tables, verdict
+from analysis import baselines, folder, plots, provenance, search, tables, verdict
 from analysis.compare import MARGIN, against_baselines, best_set, improvement_matrix, published, ranks, together
 from analysis.filter_length import by_filter_length, interaction, recommend
 from analysis.forgetting import forgetting
@@ -46,7 +45,7 @@ def load(study: str | Path) -> tuple[Ledger, pd.DataFrame, dict[str, Any]]:
         UserError: no such study, or one without a finished seed run.
     """
     ledger = Ledger(study)
-    record = yaml.safe_load(ledger.text("config.yaml") or "{}") or {}
+    record = ledger.record()
     runs = ledger.runs()
     if runs.empty:
         raise UserError(f"{ledger.path} has no finished seed run; expected a study's folder, such as results/k_sweep.")
@@ -65,11 +64,16 @@ def write(study: str | Path, console: Console | None = None, options: Options | 
     parts = sections(ledger, runs, record, options)
     if console:
         to_terminal(search.fresh(runs, record), parts, options, console)
-    files = rendered(parts)
-    for name, content in files.items():
-        ledger.put(f"report/{name}", content)
-    ledger.put("report/index.html", page(str(record.get("study", Path(ledger.path).name)), parts, files).encode())
+        if line := ledger.left_out():
+            console.print(line, highlight=False, soft_wrap=True)
+    folder.replace(ledger, whole(ledger, record, parts), folder.kept(parts))
     return f"{ledger.path if ledger.is_local else ledger.uri}/report/index.html"
+
+
+def whole(ledger: Ledger, record: dict[str, Any], parts: Sequence[Section]) -> dict[str, bytes]:
+    """All files of a report: those of :func:`rendered`, and the page."""
+    files = rendered(parts)
+    return files | {"index.html": page(str(record.get("study", Path(ledger.path).name)), parts, files).encode()}
 
 
 def in_order(runs: pd.DataFrame, condition_ids: list[str]) -> pd.DataFrame:

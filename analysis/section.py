@@ -10,10 +10,13 @@ from matplotlib.figure import Figure
 
 @dataclass
 class Section:
-    """A part of the report: its words (HTML), tables (as shown, by name), figures by name, and the tables kept with all digits."""
+    """A part of the report: its words (HTML), tables (as shown, by name), figures by name, the tables kept with all digits, and the files beside
+    the report that it has read and that still hold.
+    """
 
     title: str
     text: str = ""
     shown: dict[str, pd.DataFrame] = field(default_factory=dict)
     figures: dict[str, Figure] = field(default_factory=dict)
     kept: dict[str, pd.DataFrame] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ltm.errors import UserError
-from sweeps.ledger import Ledger
+from sweeps.ledger import Ledger, pack_of
 
 if TYPE_CHECKING:
     import torch
@@ -50,6 +50,8 @@ def networks(ledger: Ledger, rows: pd.DataFrame) -> list[Networks]:
     for label, group in rows.reset_index(drop=True).groupby("condition", sort=False):
         parameters = [values for values in map(kept.get, group["run_id"]) if values is not None]
         if len(parameters) < len(group):
+            if any(pack_of(path) in set(group["pack"]) for path in ledger.damaged):
+                raise UserError(f"a file of '{label}' is damaged.")
             lacking = [seed for seed, run_id in zip(group["seed"], group["run_id"], strict=True) if kept.get(run_id) is None]
             raise UserError(
                 f"'{label}' seed {lacking[0]} was trained before the ledger kept parameters;"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ltm.errors import UserError
 from sweeps import keeping
-from sweeps.ledger import Ledger
+from sweeps.ledger import DamagedError, Ledger
 from sweeps.progress import say, terminal
 
 
@@ -17,13 +17,19 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="status|verify|compact|export")
     words = {
         "status": "how far a study is: finished, diverged, failed, missing, being trained by whom; rate and time left",
-        "verify": "read every file: checksums, schema, ids, curves; exit status 1 where something is wrong",
+        "verify": "read every file: checksums, schema, ids, curves; exit status 1 where something is wrong; --repair moves damaged files away",
         "compact": "merge many small files into few; safe to interrupt, and while a sweep runs",
         "export": "all seed runs as one Parquet or CSV file",
     }
     for name, text in words.items():
         one = commands.add_parser(name, help=text, description=text)
         one.add_argument("study", help="the study's folder or URI, such as results/k_sweep or s3://bucket/k_sweep")
+        if name == "verify":
+            one.add_argument(
+                "--repair",
+                action="store_true",
+                help="move damaged files to STUDY/damaged; the same sweep command trains their seed runs again",
+            )
         if name == "export":
             one.add_argument("--to", required=True, help="FILE.parquet or FILE.csv")
     return top
@@ -47,6 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
                 console,
                 f"{found.files:,} files, {found.runs:,} seed runs: {len(found.wrong)} things wrong, {found.twice:,} seed runs held twice (read once)",
             )
+            if given.repair and found.damaged:
+                say(console, keeping.repair(ledger, found))
+                return 1 if found.beyond_repair else 0
             return 1 if found.wrong else 0
         elif given.command == "compact":
             before, after = keeping.compact(ledger)
@@ -54,6 +63,11 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             count = keeping.export(ledger, Path(given.to))
             say(console, f"{count:,} seed runs in {given.to}")
+        if line := ledger.left_out():
+            say(console, line)
+    except DamagedError as error:
+        print(f"error: {error}; python -m sweeps verify --repair {given.study} moves it away", file=sys.stderr)
+        return 2
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

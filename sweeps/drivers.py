@@ -49,15 +49,19 @@ def born(pid: int) -> int | None:
 def living(ledger: Ledger, but: str = "") -> list[Driver]:
     """The other drivers at work on this study, oldest first. Takes a few seconds where one is on another machine.
 
-    What a dead driver of this machine left behind is deleted.
+    What a dead driver of this machine left behind is deleted, and what cannot be read.
     """
     found, silent = [], {}
     for path in ledger.files("drivers", "json"):
         text = ledger.text(f"drivers/{Path(path).name}")
         if text is None or Path(path).stem == but:
             continue
-        said = json.loads(text)
-        driver = Driver(said["id"], said["host"], said["pid"], said["born"], said["since"], frozenset(said["taken"]))
+        try:
+            said = json.loads(text)
+            driver = Driver(said["id"], said["host"], said["pid"], said["born"], said["since"], frozenset(said["taken"]))
+        except (ValueError, KeyError, TypeError):  # a file is written whole: what cannot be read is left from a crash of its machine
+            remove(ledger, Path(path).stem)
+            continue
         if driver.host != socket.gethostname():
             silent[driver] = ledger.text(f"drivers/{driver.id}.beat")
         elif alive(driver):

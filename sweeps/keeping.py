@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import yaml
 from rich.table import Table
 
 from ltm.errors import UserError
-from sweeps import drivers
+from sweeps import damage, drivers
 from sweeps.config import parse_seeds
-from sweeps.ledger import CURVES, SCHEMA, Ledger, pack_of
+from sweeps.ledger import DamagedError, GoneError, Ledger, pack_of
 from sweeps.plan import digest
 from sweeps.progress import duration
+from sweeps.tables import CURVES, SCHEMA
 
 ROWS = 50_000
 """Seed runs in a compacted file, about."""
@@ -63,7 +63,9 @@ class Status:
 
 def status(ledger: Ledger) -> Status:
     """Read how far a study is: its record, its ledger and its drivers."""
-    record = yaml.load(ledger.text("config.yaml") or "{}", Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+    record = ledger.record()
+    if not record:
+        raise UserError(f"{ledger.path}/config.yaml is empty; the study's sweep command writes it anew.")
     planned = None if record.get("search") else len(record.get("conditions", {})) * len(parse_seeds(record["config"]["seeds"]))
     runs = ledger.runs(["run_id", "status", "pack"])
     living = drivers.living(ledger)
@@ -89,12 +91,39 @@ def rate(ledger: Ledger, runs: pd.DataFrame) -> float:
 
 @dataclass
 class Found:
-    """What :func:`verify` saw: files and seed runs read, seed runs held twice, and what is wrong, a line each."""
+    """What :func:`verify` saw: files and seed runs read, seed runs held twice, and what is wrong, a line each; the damaged files among that, by path,
+    which can be moved away, and how many lines that leaves.
+    """
 
     files: int = 0
     runs: int = 0
     twice: int = 0
     wrong: list[str] = field(default_factory=list)
+    damaged: dict[str, str] = field(default_factory=dict)
+    beyond_repair: int = 0
+
+    def damage(self, path: str, why: str, line: str) -> None:
+        self.damaged.setdefault(path, why)
+        self.wrong.append(line)
+
+    def other(self, line: str) -> None:
+        self.beyond_repair += 1
+        self.wrong.append(line)
+
+    def read(self, ledger: Ledger, kind: str) -> dict[str, pa.Table]:
+        """The sound files of a kind, all of their bytes checked."""
+        tables = {}
+        for path in ledger.files(kind):
+            try:
+                tables[path] = ledger.table(path, checked=True)
+            except GoneError:
+                continue
+            except DamagedError as error:
+                self.damage(path, error.why, str(error))
+            except UserError as error:
+                self.other(str(error))
+            self.files += 1
+        return tables
 
 
 def verify(ledger: Ledger) -> Found:
@@ -103,40 +132,34 @@ def verify(ledger: Ledger) -> Found:
     A seed run held twice (a worker outlived its driver) is no fault as long as both copies say the same.
     """
     found = Found()
-    parts, curved = [], set()
-    for path in ledger.files("curves"):
-        found.files += 1
-        try:
-            curved |= set(ledger.table(path, ["run_id"]).column("run_id").to_pylist())
-            ledger.table(path, checked=True)
-        except UserError as error:
-            found.wrong.append(str(error))
-    for path in ledger.files("runs"):
-        found.files += 1
-        try:
-            table = ledger.table(path, checked=True)
-        except UserError as error:
-            found.wrong.append(str(error))
-            continue
-        if lacking := set(SCHEMA.names) - set(table.column_names):
-            found.wrong.append(f"{path} lacks the columns {', '.join(sorted(lacking))}")
-            continue
-        parts.append(table.to_pandas())
-    if not parts:
+    try:
+        ledger.record()
+    except UserError as error:
+        found.other(str(error))
+    tables = found.read(ledger, "runs")  # before the curves: a sweep at work writes those of a pack first
+    curved = {run_id for table in found.read(ledger, "curves").values() for run_id in table.column("run_id").to_pylist()}
+    found.read(ledger, "failures")
+    if not tables:
         return found
-    runs = pd.concat(parts, ignore_index=True)
+    runs = pd.concat([table.to_pandas().assign(path=path) for path, table in tables.items()], ignore_index=True)
     found.runs = runs["run_id"].nunique()
     found.twice = len(runs) - found.runs
-    told = runs.drop(columns=["pack", "seconds", "code", "engine", "provenance"]).astype(object)
+    told = runs.drop(columns=["pack", "path", "seconds", "code", "engine", "provenance"]).astype(object)
     copies = told.where(told.notna(), None).drop_duplicates()
     for run_id in copies.loc[copies[["run_id", "engine_version"]].duplicated(), "run_id"].unique():
-        found.wrong.append(f"seed run {run_id} is held twice, with different results")
-    for row in runs.drop_duplicates("run_id")[["run_id", "condition_id", "seed", "pack"]].itertuples():
+        found.other(f"seed run {run_id} is held twice, with different results")
+    for row in runs.drop_duplicates("run_id")[["run_id", "condition_id", "seed", "pack", "path"]].itertuples():
         if digest([row.condition_id, row.seed]) != row.run_id:
-            found.wrong.append(f"seed run {row.run_id} in {row.pack} does not belong to its condition and seed")
+            found.damage(row.path, "its ids are wrong", f"seed run {row.run_id} in {row.pack} does not belong to its condition and seed")
         if row.run_id not in curved:
-            found.wrong.append(f"seed run {row.run_id} in {row.pack} has no curve")
+            found.damage(row.path, damage.NO_CURVES, f"seed run {row.run_id} in {row.pack} has no curve")
     return found
+
+
+def repair(ledger: Ledger, found: Found) -> str:
+    """Move away the damaged files that :func:`verify` found; one line on what that was."""
+    moved, runs = damage.set_aside(ledger, found.damaged)
+    return f"{damage.in_words(ledger, found.damaged, moved, runs)} by the study's sweep command"
 
 
 def compact(ledger: Ledger) -> tuple[int, int]:

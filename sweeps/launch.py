@@ -20,7 +20,7 @@ import ltm
 from ltm import cells, data
 from ltm.engine import Protocol, choose
 from ltm.errors import UserError
-from sweeps import baselines, cluster, drivers, provenance
+from sweeps import baselines, cluster, damage, drivers, provenance
 from sweeps.config import Composed, StudyConfig
 from sweeps.ledger import Ledger, StorageError
 from sweeps.plan import Condition, Pack, Plan, SeedRun, cut, make, settings_of
@@ -59,6 +59,9 @@ def run(study: Composed, command: str, console: Console) -> int:
             return search.run(planned, job)
         plan = planned
         missing = len(lacking(plan.runs, ledger))
+        if healed := damage.heal(ledger):
+            say(console, healed)
+            missing = len(lacking(plan.runs, ledger))
         claim(ledger, plan, config, name, command, partial(ready, plan.conditions, config) if missing else None)
         say(
             console,
@@ -150,6 +153,9 @@ def complete(plan: Plan, job: Job) -> int:
         else:
             time.sleep(drivers.BEAT_SECONDS)
         missing = lacking(runs, ledger)
+        if missing and not status and ledger.damaged:
+            say(console, f"stopped: files that were just written cannot be read; {ledger.left_out()}")
+            return STOPPED
     if missing:
         say(
             console,
@@ -203,8 +209,7 @@ def claim(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, command: s
         before: called before anything is written; what it raises leaves no trace.
     """
     mine = {condition.id: plan.labels[condition.id] for condition in plan.conditions}
-    text = ledger.text(CONFIG)
-    held = (yaml.safe_load(text) or {}).get("conditions", {}) if text else {}
+    held = ledger.record().get("conditions", {})
     # A cell that computes something else now does not make another study; an earlier ltm's conditions are told by their labels.
     here, there = ({settings_of(key) or label: label for key, label in conditions.items()} for conditions in (mine, held))
     if any(settings_of(key) is None for key in held):

@@ -36,67 +36,39 @@ finished: the same command tries them again.
 ``former.json`` names the conditions that are kept and no longer used, as their cell computes something else now.
 
 Files are called ``PACK.CHECKSUM.parquet``. The folder may be local or on any storage that ``pyarrow.fs`` knows (``s3://``, ``gs://``). A local file is written under a temporary name
-and renamed; an object appears with its last byte. So a file is whole or not there, on either.
+and renamed, and on the disk before anyone may count on it; an object appears with its last byte. So a file is whole or not there, on either.
+One that is damaged all the same (by a disk, or by hand) is passed over and named in :attr:`Ledger.damaged`; :mod:`sweeps.damage` moves it away.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
+import os
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 from pyarrow import fs as pafs
 
 from ltm.errors import UserError
+from sweeps.tables import BASELINES, COLUMNS, CURVES, FAILURES, SCHEMA, UNREADABLE, checksum, parsed
 
-SCHEMA_VERSION = b"3"
-
-COLUMNS = [
-    "run_id", "condition_id", "condition", "model", "dataset", "K", "hidden_size", "lr", "seed", "status", "epochs", "best_epoch",
-    "train_loss", "validation_loss", "test_rmse", "test_mae", "test_mape", "d", "config", "fingerprint", "step", "draws", "code",
-    "provenance", "engine", "engine_version", "seconds", "pack",
-]  # fmt: skip
-
-SCHEMA = pa.schema(
-    [
-        (name, pa.float64() if name in ("lr", "train_loss", "validation_loss", "test_rmse", "test_mae", "test_mape", "d", "seconds")
-         else pa.int64() if name in ("K", "hidden_size", "seed", "epochs", "best_epoch", "engine_version") else pa.string())
-        for name in COLUMNS
-    ],
-    metadata={"ltm.schema": SCHEMA_VERSION},
-)  # fmt: skip
-
-CURVES = pa.schema(
-    [("run_id", pa.string()), *((name, pa.list_(pa.float32())) for name in ("train_loss", "validation_loss", "parameters"))],
-    metadata={"ltm.schema": SCHEMA_VERSION},
-)
-
-
-FAILURES = pa.schema(
-    [("run_id", pa.string()), ("condition", pa.string()), ("seed", pa.int64()), ("error", pa.string())],
-    metadata={"ltm.schema": SCHEMA_VERSION},
-)
-
-BASELINES = pa.schema(
-    [
-        (name, pa.string() if name in ("fingerprint", "dataset", "baseline", "label", "parameters") else pa.int64() if name == "version" else pa.float64())
-        for name in ("fingerprint", "version", "dataset", "baseline", "label", "parameters", "test_rmse", "test_mae", "test_mape", "validation_loss")
-    ],
-    metadata={"ltm.schema": SCHEMA_VERSION},
-)  # fmt: skip
 FORMER = "former.json"
 
 READERS = 8
 """Files read at once."""
+
+LISTINGS = 5
+"""Times that a folder is listed anew when a file of it vanishes while it is read."""
 
 PROBE_BYTES = 4 << 20
 """More than a pack's results and its checkpoint."""
@@ -104,6 +76,18 @@ PROBE_BYTES = 4 << 20
 
 class StorageError(UserError):
     """The storage of a study does not take or give what it should."""
+
+
+class DamagedError(UserError):
+    """A file of a ledger is not what ltm wrote: cut off, overwritten, or of someone else."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path} is damaged: {why}")
+        self.why = why
+
+
+class GoneError(UserError):
+    """A file is no longer there: merged or moved by another command since it was listed."""
 
 
 class Ledger:
@@ -115,6 +99,8 @@ class Ledger:
             self.fs, self.path = pafs.FileSystem.from_uri(self.uri)
         except (pa.ArrowInvalid, OSError) as error:
             raise UserError(f"results folder '{self.uri}' cannot be used: {reason(error)}") from None
+        self.damaged: dict[str, str] = {}
+        """Damaged files that reading came across and passed over: what is wrong with them, by path."""
 
     def files(self, kind: str, end: str = "parquet") -> list[str]:
         """Paths of the finished files of ``runs``, ``curves`` or another folder of the study, by name."""
@@ -122,7 +108,7 @@ class Ledger:
             found = self.fs.get_file_info(pafs.FileSelector(f"{self.path}/{kind}", allow_not_found=True))
         except OSError as error:
             raise StorageError(f"results folder '{self.uri}' cannot be read: {reason(error)}") from None
-        return sorted(info.path for info in found if info.extension == end and not info.base_name.startswith("."))
+        return sorted(info.path for info in found if info.is_file and info.extension == end and not info.base_name.startswith("."))
 
     def times(self, kind: str) -> dict[str, float]:
         """When each file was written, by the storage's clock (seconds), by name without ending."""
@@ -155,7 +141,7 @@ class Ledger:
         self.put(f"{name}.{checksum(content)}.parquet", content)
 
     def put(self, name: str, content: bytes | pa.Buffer) -> None:
-        """Write one file of the study, whole or not at all.
+        """Write one file of the study, whole or not at all, also if the power fails: a local file is on the disk before it has its name.
 
         Raises:
             StorageError: the folder cannot be written.
@@ -166,14 +152,20 @@ class Ledger:
                 with self.fs.open_output_stream(f"{folder}/{base}") as stream:
                     stream.write(content)
                 return
+            new = [place for place in (Path(folder), *Path(folder).parents) if not place.exists()]
             Path(folder).mkdir(parents=True, exist_ok=True)
             temporary = Path(folder) / f".{base}.{uuid.uuid4().hex[:8]}.tmp"
             try:
-                temporary.write_bytes(content)
+                with temporary.open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
                 temporary.replace(f"{folder}/{base}")
             except OSError:
                 temporary.unlink(missing_ok=True)
                 raise
+            for place in (Path(folder), *(made.parent for made in new)):
+                keep_names(place)
         except OSError as error:
             raise StorageError(f"results folder '{self.uri}' cannot be written ({reason(error)}); choose another with root=DIR.") from None
 
@@ -202,6 +194,25 @@ class Ledger:
                 pass
             except OSError as error:
                 raise StorageError(f"{path} cannot be deleted ({reason(error)}).") from None
+
+    def move(self, path: str, name: str) -> bool:
+        """Move a file to another name of the study. Returns whether it was still there.
+
+        Raises:
+            StorageError: the storage refuses.
+        """
+        to = f"{self.path}/{name}"
+        try:
+            if self.fs.get_file_info(path).type == pafs.FileType.NotFound:
+                return False
+            if self.is_local:
+                Path(to).parent.mkdir(parents=True, exist_ok=True)
+            self.fs.move(path, to)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StorageError(f"{path} cannot be moved to {to} ({reason(error)}).") from None
+        return True
 
     def drop(self, folder: str) -> None:
         """Delete a folder of the study with all that it holds; passed over where that cannot be."""
@@ -270,33 +281,91 @@ class Ledger:
         return frame.drop_duplicates("run_id", ignore_index=True)
 
     def _read(self, kind: str, schema: pa.Schema, columns: Sequence[str] | None, packs: set[str] | None = None) -> pd.DataFrame:
-        paths = [path for path in self.files(kind) if packs is None or pack_of(path) in packs]
-        with ThreadPoolExecutor(READERS) as readers:
-            tables = list(readers.map(lambda path: self.table(path, columns), paths))
-        if not tables:
+        for _ in range(LISTINGS):
+            paths = [path for path in self.files(kind) if packs is None or pack_of(path) in packs]
+            try:
+                with ThreadPoolExecutor(READERS) as readers:
+                    tables = list(readers.map(lambda path: self._sound(path, columns), paths))
+                break
+            except GoneError:  # merged since the listing: the new file is there
+                continue
+        else:
+            raise StorageError(f"{self.path}/{kind} changes while it is read; wait until what writes there is done.")
+        whole = [table for table in tables if table is not None]
+        if not whole:
             return schema.empty_table().to_pandas()[list(columns) if columns else schema.names]
-        frame = pa.concat_tables(tables, promote_options="default").to_pandas()
+        frame = pa.concat_tables(whole, promote_options="default").to_pandas()
         return frame.astype({"K": "Int64"}) if "K" in frame else frame
+
+    def _sound(self, path: str, columns: Sequence[str] | None) -> pa.Table | None:
+        """One file of the ledger, or None where it is damaged."""
+        try:
+            return self.table(path, columns)
+        except DamagedError as error:
+            self.damaged[path] = error.why
+            return None
 
     def table(self, path: str, columns: Sequence[str] | None = None, checked: bool = False) -> pa.Table:
         """One file of the ledger; ``checked`` compares its bytes with the checksum in its name, where there is one.
 
         Raises:
-            UserError: a damaged file, or one of a newer version of ltm.
+            DamagedError: it is not what was written.
+            GoneError: it is no longer there.
+            StorageError: the storage does not give it.
+            UserError: it is of a newer version of ltm.
         """
         try:
             with self.fs.open_input_file(path) as source:
-                if checked and (told := Path(path).name.split(".")[1:-1]) and told != [checksum(source.read_buffer())]:
-                    raise pa.ArrowInvalid("its bytes are not those that were written")
-                file = pq.ParquetFile(source)
-                version = (file.schema_arrow.metadata or {}).get(b"ltm.schema")
-                if version is None or int(version) > int(SCHEMA_VERSION):
-                    raise UserError(f"{path} was written by a newer version of ltm (schema {version!r}); upgrade ltm to read it.")
-                return file.read(columns=list(columns) if columns else None, use_threads=False)
-        except (pa.ArrowInvalid, OSError) as error:
+                return parsed(path, source, columns, checked)
+        except UNREADABLE:
+            pass
+        try:  # damage, or storage that failed? The bytes tell.
+            with self.fs.open_input_file(path) as source:
+                content = source.read_buffer()
+        except FileNotFoundError:
+            raise GoneError(f"{path} is no longer there; another command merged or moved it. Try again.") from None
+        except OSError as error:
+            raise StorageError(f"{path} cannot be read ({reason(error)}).") from None
+        try:
+            return parsed(path, pa.BufferReader(content), columns, checked)
+        except UNREADABLE as error:
+            raise DamagedError(path, "it is empty" if not content.size else reason(error)) from None
+
+    def is_whole(self, path: str) -> bool:
+        """Whether a file ends as a Parquet file does: finds one that is empty or cut off, without reading it."""
+        try:
+            with self.fs.open_input_file(path) as source:
+                return bool(source.size() >= 12 and source.read_at(4, source.size() - 4) == b"PAR1")
+        except OSError:
+            return False
+
+    def left_out(self) -> str:
+        """One line on the damaged files that reading passed over, and what to do; empty where there were none."""
+        if not self.damaged:
+            return ""
+        path, why = next(iter(self.damaged.items()))
+        more = f" and {len(self.damaged) - 1} more" if len(self.damaged) > 1 else ""
+        return (
+            f"left out: {path}, which is damaged ({why}){more}; python -m sweeps verify --repair {self.uri} moves it away, and the study's sweep command"
+            " trains its seed runs again"
+        )
+
+    def record(self) -> dict[str, Any]:
+        """The study's ``config.yaml``; empty where there is none.
+
+        Raises:
+            UserError: it is not what a sweep wrote.
+        """
+        try:
+            said = yaml.load(self.text("config.yaml") or "{}", Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+        except yaml.YAMLError as error:
+            said = reason(error)
+        if not isinstance(said, dict) or (said and not {"config", "conditions"} <= said.keys()):
+            why = said if isinstance(said, str) else "it lacks the study's config or conditions"
             raise UserError(
-                f"{path} is damaged ({reason(error)}); move it away, and the same sweep command trains its seed runs again."
-            ) from None
+                f"{self.path}/config.yaml is damaged ({why}); delete it and give the study's sweep command again, which writes it anew."
+            )
+        return said
 
     def done(self) -> set[str]:
         """The ``run_id`` of every finished seed run, those of former steps too."""
@@ -313,7 +382,7 @@ class Ledger:
             if self.fs.get_file_info(path).type == pafs.FileType.NotFound:
                 return None
             with self.fs.open_input_stream(path) as stream:
-                return str(stream.read().decode())
+                return str(stream.read().decode(errors="replace"))
         except OSError as error:
             raise StorageError(f"results folder '{self.uri}' cannot be read: {reason(error)}") from None
 
@@ -327,14 +396,19 @@ class Ledger:
         return Path(self.path) if self.is_local else Path("results") / Path(self.path).name
 
 
+def keep_names(folder: Path) -> None:
+    """Have the names in a local folder on the disk; passed over where its file system cannot."""
+    with contextlib.suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
 def pack_of(path: str) -> str:
     """The pack that a file belongs to: its name up to the first dot."""
     return Path(path).name.split(".")[0]
-
-
-def checksum(content: bytes | pa.Buffer) -> str:
-    """The first 16 digits of the content's sha256."""
-    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def reason(error: Exception) -> str:

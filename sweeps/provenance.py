@@ -20,7 +20,8 @@ from typing import Any
 
 import ltm
 from ltm.engine.base import VERSION
-from sweeps.ledger import Ledger, checksum
+from sweeps.ledger import Ledger
+from sweeps.tables import checksum
 
 SECRET = re.compile(
     r"(?i)(\w*(?:api_?key|secret|token|passw)\w*[\"']?\s*[:=]\s*)[\"']?[^\s\"',]+|\bAKIA[0-9A-Z]{16}\b|\b[0-9a-f]{40}\b(?=[\"']?\s*$)"

@@ -17,7 +17,7 @@ import yaml
 
 from analysis.summary import aggregate
 from ltm.errors import UserError, unknown
-from sweeps import grid, launch
+from sweeps import damage, grid, launch
 from sweeps.config import Composed, parse_seeds
 from sweeps.ledger import Ledger
 from sweeps.plan import Condition, Plan, digest, label, resolve
@@ -200,6 +200,9 @@ def run(search: Search, job: launch.Job) -> int:
     ledger, console = job.ledger, job.console
     propose = optuna_rungs if search.search.method == "optuna" else halving
     claim(search, ledger, job.name, job.command)
+    ledger.done()
+    if healed := damage.heal(ledger):
+        say(console, healed)
 
     def train(plan: Plan, what: str) -> int:
         missing = len(launch.lacking(plan.runs, ledger))
@@ -290,7 +293,7 @@ def optuna() -> Any:
 def claim(search: Search, ledger: Ledger, name: str, command: str) -> None:
     """Write the study's record, unless its folder holds another study. More fresh seeds or trials are the same search."""
     mine = digest([asdict(replace(search.search, trials=0)), search.training, [list(pair) for pair in search.pairs]])
-    held = yaml.safe_load(ledger.text(launch.CONFIG) or "{}") or {}
+    held = ledger.record()
     if held and (held.get("search") or {}).get("id") != mine:
         raise UserError(f"{ledger.path} holds another study or search; choose another folder with study=NAME, such as study={name}_2.")
     if not held:

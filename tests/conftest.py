@@ -6,22 +6,52 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from sweeps.ledger import Ledger
+from tests import warm
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the reference engine's tensors are small: threads only get in their way
 
+FIRST = ("sweeps", "analysis")
+"""Folders whose tests start first: the longest are there, and a worker that begins one last is waited for."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "study" in getattr(item, "fixturenames", ()):  # one worker trains it for all of them
+            item.add_marker(pytest.mark.xdist_group("study"))
+    items.sort(key=lambda item: next((i for i, folder in enumerate(FIRST) if folder in item.path.parts), len(FIRST)))
+
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def checked(done: subprocess.CompletedProcess[str], status: int) -> subprocess.CompletedProcess[str]:
+    assert done.returncode == status, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run ``python -m ...`` in an empty folder, as a user would; asserts the exit status and returns what was printed."""
+    """Run ``python -m ...`` in an empty folder, as a user would; asserts the exit status and returns what was printed. Forked from a process that has
+    the imports behind it: see :mod:`tests.warm`.
+    """
+
+    def call(*arguments: str, status: int = 0, cwd: Path = tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
+        return checked(warm.run(arguments, cwd, os.environ | environment), status)
+
+    return call
+
+
+@pytest.fixture
+def run_process(tmp_path: Path) -> Run:
+    """Like ``run``, as a process of its own: for what depends on how Python starts, and as proof that the other does the same."""
 
     def call(*arguments: str, status: int = 0, cwd: Path = tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -33,8 +63,7 @@ def run(tmp_path: Path) -> Run:
             timeout=500,
             check=False,
         )
-        assert done.returncode == status, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
+        return checked(done, status)
 
     return call
 
@@ -63,3 +92,21 @@ def real_data() -> Path:
     if not folder or not (Path(folder) / "tree7.csv").is_file():
         pytest.skip("LTM_DATA_DIR does not name a folder with the published data files (python -m ltm.data fetch)")
     return Path(folder).absolute()
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An S3 endpoint on loopback; yields the URI of a bucket."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
+    os.environ.update(keys, AWS_ENDPOINT_URL=f"http://{host}:{port}")
+    boto3.client("s3").create_bucket(Bucket="studies")
+    yield "s3://studies"
+    server.stop()
+    for key in (*keys, "AWS_ENDPOINT_URL"):
+        del os.environ[key]

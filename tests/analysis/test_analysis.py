@@ -22,11 +22,14 @@ from analysis import (
     recommend,
     summarise,
     tables,
+    trained,
     verdict,
 )  # fmt: skip
+from analysis.__main__ import main
 from analysis.report import missing_runs
 from analysis.sample import judged
 from ltm.errors import UserError
+from sweeps.ledger import Ledger, pack_of
 
 
 def runs(**models: list[float]) -> pd.DataFrame:
@@ -293,6 +296,54 @@ def test_compare_power_memory_and_export_print_their_tables(study: Path, run, tm
     assert "Definition 3" in (study / "report" / "index.html").read_text()
     run("analysis", "export", str(study), "--to", str(tmp_path / "out"))
     assert len(pd.read_csv(tmp_path / "out" / "runs.csv")) == 12
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
+def test_a_new_report_takes_the_place_of_the_earlier_one(study: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(study, tmp_path / "study"))
+    report, notes = copy / "report", copy / "report" / "tables" / "mine.txt"
+    assert main(["memory", str(copy), "--lags", "20"]) == 0
+    notes.write_text("my own")
+    assert main(["report", str(copy)]) == 0
+    assert "<i>law</i>" in (report / "index.html").read_text()
+    whole = {path.relative_to(report) for path in report.rglob("*") if path.is_file()}
+    assert {Path("figures/responses.svg"), Path("tables/responses.csv")} < whole
+    ledger = Ledger(copy)
+    kept = set(trained.typical(ledger.runs())["run_id"])
+    for path in ledger.files("runs"):  # the study as it was before, without the models that have a filter length
+        table = ledger.table(path)
+        (copy / "runs" / Path(path).name).unlink()
+        ledger.put_table(
+            f"runs/{pack_of(path)}",
+            table.filter(
+                [K is None and key not in kept for K, key in zip(table["K"].to_pylist(), table["run_id"].to_pylist(), strict=True)]
+            ),
+        )
+    assert main(["report", str(copy)]) == 0
+    left = {path.relative_to(report) for path in report.rglob("*") if path.is_file()}
+    assert not any("filter" in str(name) or "responses" in str(name) for name in left)
+    assert "<i>law</i>" not in (report / "index.html").read_text()
+    assert notes.read_text() == "my own"
+    assert main(["export", str(copy)]) == 0
+    assert {path.relative_to(report) for path in report.rglob("*") if path.is_file()} == left | {Path("runs.csv")}
+
+
+def test_a_report_goes_on_without_damaged_files_and_says_so(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = Path(shutil.copytree(study, tmp_path / "study"))
+    first, second, *_ = Ledger(copy).files("runs")
+    Path(first).write_bytes(b"")
+    (curves,) = (path for path in Ledger(copy).files("curves") if pack_of(path) == pack_of(second))
+    Path(curves).write_bytes(b"")
+    for command in (
+        ["report", str(copy)],
+        ["compare", str(copy), "--a", "mrnn", "--b", "rnn"],
+        ["export", str(copy), "--to", str(tmp_path / "out")],
+    ):
+        status = main(command)
+        shown = capsys.readouterr()
+        assert status == 0 or "There are" in shown.err  # what is compared may be what was damaged
+        assert f"left out: {first}, which is damaged (it is empty)" in shown.out.replace(chr(10), " ")
+        assert "verify --repair" in shown.out
 
 
 @pytest.mark.parametrize(

@@ -60,10 +60,11 @@ def test_keys_kept_from_tune_are_still_there_for_what_reads_the_storage(monkeypa
     assert os.environ["AWS_SECRET_ACCESS_KEY"] == "secret-half"
 
 
-def test_cloud_keys_reach_no_log_of_rays_and_no_file_of_the_study(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.long
+def test_cloud_keys_reach_no_log_of_rays_and_no_file_of_the_study(run_process, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as ray:  # Ray's sockets want a short path
         keys = {"AWS_ACCESS_KEY_ID": "public-half", "AWS_SECRET_ACCESS_KEY": "secret-half"}
-        run("ltm.sweep", "model=rnn", "seeds=1", "training.max_epochs=2", "study=one", *SMALL, RAY_TMPDIR=ray, **keys)
+        run_process("ltm.sweep", "model=rnn", "seeds=1", "training.max_epochs=2", "study=one", *SMALL, RAY_TMPDIR=ray, **keys)
         files = [path for folder in (ray, tmp_path) for path in Path(folder).rglob("*") if path.is_file()]
         assert any(path.name == "runtime_env_agent.log" for path in files)
         assert [path for path in files if any(key.encode() in path.read_bytes() for key in keys.values())] == []
@@ -88,6 +89,7 @@ def test_a_cluster_that_is_not_there_is_one_line_and_nothing_written(run, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_nodes_and_drivers_that_are_killed_change_no_bit(run) -> None:  # type: ignore[no-untyped-def]
     done = run("benchmarks.faults", "--rounds", "1", "--experiment", "k_sweep", "--seeds", "48", "--epochs", "300", "--every", "50")
     assert "1 of 1 rounds ended with the ledger of the undisturbed run" in done.stdout
@@ -115,6 +117,7 @@ def test_another_version_on_a_node_is_refused_with_both_named() -> None:
     assert "the driver 9.9.9" in result["error"]
 
 
+@pytest.mark.long
 def test_a_poisoned_seed_is_found_named_and_stops_nothing(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     raises = 'def initial(self, seed):\n        if seed == 5:\n            raise RuntimeError("seed 5 is poison")\n        return super().initial(seed)'
     (tmp_path / "own.py").write_text(f"from ltm.cells.rnn import RNN\nclass Poison(RNN):\n    {raises}\n")
@@ -131,6 +134,7 @@ def test_a_poisoned_seed_is_found_named_and_stops_nothing(run, tmp_path: Path) -
     assert book.failures().empty
 
 
+@pytest.mark.long
 def test_a_second_driver_leaves_the_work_to_the_first_and_takes_over_when_it_dies(tmp_path: Path) -> None:
     command = [
         sys.executable,
@@ -201,6 +205,7 @@ def checkpointed(folder: Path, epochs: int) -> subprocess.Popen[str]:
     return driver
 
 
+@pytest.mark.long
 def test_storage_that_vanishes_under_a_sweep_stops_it_with_one_line(tmp_path: Path) -> None:
     folder = tmp_path / "results"
     driver = checkpointed(tmp_path, epochs=50000)
@@ -225,6 +230,7 @@ def descendants(pid: int) -> dict[int, str]:
     return found
 
 
+@pytest.mark.long
 def test_a_pack_whose_worker_dies_goes_on_from_its_checkpoint_and_the_log_says_from_where(tmp_path: Path) -> None:
     driver = checkpointed(tmp_path, epochs=5000)
     worker = next(pid for pid, args in descendants(driver.pid).items() if "Trainable" in args)

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -133,24 +132,6 @@ def test_a_driver_elsewhere_lives_as_long_as_it_beats(tmp_path: Path, monkeypatc
     assert drivers.living(ledger) == []
 
 
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An S3 endpoint on loopback; yields the URI of a bucket."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
-    os.environ.update(keys, AWS_ENDPOINT_URL=f"http://{host}:{port}")
-    boto3.client("s3").create_bucket(Bucket="studies")
-    yield "s3://studies"
-    server.stop()
-    for key in (*keys, "AWS_ENDPOINT_URL"):
-        del os.environ[key]
-
-
 def test_a_ledger_on_s3_is_written_read_compacted_and_verified(s3: str) -> None:
     ledger = study(f"{s3}/one")
     assert len(ledger.runs()) == 6
@@ -162,6 +143,7 @@ def test_a_ledger_on_s3_is_written_read_compacted_and_verified(s3: str) -> None:
     assert drivers.living(ledger) == []
 
 
+@pytest.mark.long
 def test_a_study_is_written_killed_resumed_and_reported_on_s3(s3: str, run, run_and_kill, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     command = [
         "ltm.sweep",

@@ -1,5 +1,6 @@
 """The ledger: whole files or none, no run twice, and clear words about what cannot be read."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from ltm.errors import UserError
-from sweeps import ledger
-from sweeps.ledger import Ledger
+from sweeps import tables
+from sweeps.ledger import DamagedError, Ledger, StorageError
 
 
 def rows(*run_ids: str) -> pd.DataFrame:
-    frame = pd.DataFrame({name: pd.Series([None] * len(run_ids), dtype=object) for name in ledger.COLUMNS if name != "pack"})
+    frame = pd.DataFrame({name: pd.Series([None] * len(run_ids), dtype=object) for name in tables.COLUMNS if name != "pack"})
     return frame.assign(
         run_id=list(run_ids), seed=range(len(run_ids)), status="completed", test_rmse=1.5, K=pd.array([None] * len(run_ids), dtype="Int64")
     )
@@ -29,7 +30,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert book.runs().empty
     name = book.write(rows("a", "b"), [CURVE, CURVE], BEST[:2])
     runs = book.runs()
-    assert list(runs.columns) == ledger.COLUMNS
+    assert list(runs.columns) == tables.COLUMNS
     assert list(runs["run_id"]) == ["a", "b"]
     assert set(runs["pack"]) == {name}
     assert book.done() == {"a", "b"}
@@ -41,7 +42,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_a_ledger_from_before_parameters_were_kept_still_reads(tmp_path: Path) -> None:
     book = Ledger(tmp_path)
     book.write(rows("a"), [CURVE], BEST[:1])
-    old = pa.table({"run_id": ["z"], "train_loss": [[1.0]], "validation_loss": [[2.0]]}, schema=pa.schema(list(ledger.CURVES)[:3]))
+    old = pa.table({"run_id": ["z"], "train_loss": [[1.0]], "validation_loss": [[2.0]]}, schema=pa.schema(list(tables.CURVES)[:3]))
     pq.write_table(old.replace_schema_metadata({"ltm.schema": "1"}), tmp_path / "curves" / "old.parquet")
     kept = book.parameters().set_index("run_id")["parameters"]
     assert kept["z"] is None
@@ -67,11 +68,65 @@ def test_damage_and_newer_versions_are_named(tmp_path: Path) -> None:
     book = Ledger(tmp_path)
     book.write(rows("a"), [CURVE], BEST[:1])
     (tmp_path / "runs" / "bad.parquet").write_bytes(b"PAR1 nonsense")
-    with pytest.raises(UserError, match="bad.parquet is damaged"):
-        book.runs()
+    assert book.done() == {"a"}
+    assert "bad.parquet, which is damaged (" in book.left_out()
+    with pytest.raises(DamagedError, match="bad.parquet is damaged"):
+        book.table(str(tmp_path / "runs" / "bad.parquet"))
     pq.write_table(pa.table({"run_id": ["x"]}).replace_schema_metadata({"ltm.schema": "99"}), tmp_path / "runs" / "bad.parquet")
     with pytest.raises(UserError, match="newer version"):
         book.runs()
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    sync, rename = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        done.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        sync(descriptor)
+
+    def renamed(path: Path, to: str) -> Path:
+        done.append(f"-> {to}")
+        return rename(path, to)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    Ledger(tmp_path / "study").write(rows("a"), [CURVE], BEST[:1])
+    for kind in ("curves", "runs"):
+        (name,) = (i for i, what in enumerate(done) if what.startswith(f"-> {tmp_path}/study/{kind}/"))
+        assert done[name - 1].startswith(f"{tmp_path}/study/{kind}/.")
+        assert done[name + 1] == f"{tmp_path}/study/{kind}"
+    assert f"{tmp_path}" in done  # the study's own name
+
+
+def test_storage_that_fails_is_not_taken_for_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = Ledger(tmp_path)
+    book.write(rows("a"), [CURVE], BEST[:1])
+    read = ledger.parsed
+    answers = iter([OSError("connection reset"), None])
+
+    def flaky(*given: object) -> pa.Table:
+        if error := next(answers):
+            raise error
+        return read(*given)
+
+    monkeypatch.setattr(ledger, "parsed", flaky)
+    assert book.done() == {"a"}
+    Path(book.files("runs")[0]).chmod(0)
+    if os.access(book.files("runs")[0], os.R_OK):
+        pytest.skip("this user may read every file")
+    with pytest.raises(StorageError, match="cannot be read"):
+        book.done()
+
+
+def test_a_file_that_is_merged_while_it_is_read_is_looked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = Ledger(tmp_path)
+    book.write(rows("a"), [CURVE], BEST[:1])
+    there = book.files("runs")
+    listings = iter([[f"{tmp_path}/runs/merged.parquet"], there])
+    monkeypatch.setattr(book, "files", lambda kind: next(listings))
+    assert book.done() == {"a"}
+    assert not book.damaged
 
 
 def test_an_unwritable_root_is_one_line(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ COMMAND = (
 )  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_planted_optimum_is_found_and_told_apart_from_what_selected_it(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "own.py").write_text(PLANTED)
     done = run(*COMMAND)
@@ -59,6 +60,7 @@ def test_a_planted_optimum_is_found_and_told_apart_from_what_selected_it(run, tm
     assert len(book.runs()) == len(runs)
 
 
+@pytest.mark.long
 def test_a_killed_search_goes_on_and_ends_like_one_left_alone(run, run_and_kill, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     command = ["ltm.sweep", "+experiment=hpo", "grid.model=[rnn]", "search.trials=6", "search.seeds=4", "search.rungs=2", "training.max_epochs=300", "seeds=4",
                "tracking=off", "compute.cpus=1", "compute.pack_size=4"]  # fmt: skip
@@ -72,6 +74,7 @@ def test_a_killed_search_goes_on_and_ends_like_one_left_alone(run, run_and_kill,
     assert kept <= book.done() == Ledger(tmp_path / "alone" / "results" / "hpo").done()
 
 
+@pytest.mark.long
 def test_optuna_proposes_and_is_resumed(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "own.py").write_text(PLANTED)
     command = [word.replace("search=random", "search=optuna") for word in COMMAND if not word.startswith("search.rungs")] + [
@@ -129,7 +132,7 @@ def test_bad_input_is_one_line(run, tmp_path: Path, arguments: list[str], messag
     assert not list(tmp_path.iterdir())
 
 
-def test_a_missing_optuna_is_one_line(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_missing_optuna_is_one_line(run_process, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "optuna.py").write_text("raise ImportError\n")
-    done = run("ltm.sweep", "search=optuna", "model=rnn", *SMALL, status=2, PYTHONPATH=str(tmp_path))
+    done = run_process("ltm.sweep", "search=optuna", "model=rnn", *SMALL, status=2, PYTHONPATH=str(tmp_path))
     assert "pip install 'ltm[search]'" in done.stderr

@@ -49,6 +49,7 @@ def test_sweep_and_train_give_the_same_bits(run, tmp_path: Path) -> None:  # typ
     assert f"{alone.test_rmse:.5g}" in shown
 
 
+@pytest.mark.long
 def test_a_killed_driver_loses_no_finished_pack(run, run_and_kill, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     command = ["ltm.sweep", "+experiment=k_sweep", "seeds=2", "training.max_epochs=400", "tracking=off", "compute.cpus=1"]
     book = Ledger(tmp_path / "results" / "k_sweep")
@@ -66,6 +67,7 @@ def test_a_killed_driver_loses_no_finished_pack(run, run_and_kill, tmp_path: Pat
     assert (tmp_path / "results" / "k_sweep" / "report" / "index.html").is_file()
 
 
+@pytest.mark.long
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) -> None:
     command = [
         "ltm.sweep",
@@ -106,6 +108,7 @@ def test_bad_input_is_one_line_status_2_and_nothing_written(run, tmp_path: Path,
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_an_own_cell_that_cannot_be_derived_is_trained_and_the_log_says_why(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     step = 'def step(self, p, s, x):\n        return {"h": torch.erf(p.W_ih @ x.now + p.W_hh @ s.h)}'
     (tmp_path / "own.py").write_text(f"import torch\nfrom ltm.cells.rnn import RNN\nclass Odd(RNN):\n    {step}\n")
@@ -123,6 +126,7 @@ def test_a_folder_of_another_study_is_refused(run, tmp_path: Path) -> None:  # t
     assert "study=smoke_2" in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("experiment", [name for name in config.options("experiment") if name != "k_sweep"])  # that one runs above
 def test_every_experiment_runs_at_its_smallest(run, tmp_path: Path, experiment: str, request: pytest.FixtureRequest) -> None:  # type: ignore[no-untyped-def]
     small = (*QUICK, "search.trials=2", "search.seeds=1") if experiment == "hpo" else QUICK

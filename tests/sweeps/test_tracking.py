@@ -63,6 +63,7 @@ def test_offline_tracking_leaves_files_with_the_logged_values(run, tmp_path: Pat
     assert "conditions" in {key.split("/")[0] for key in study.summary}
 
 
+@pytest.mark.long
 def test_online_tracking_shows_the_study_its_conditions_in_one_group_the_table_and_the_report(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     with Server() as server:
         done = run("ltm.sweep", *SMALL, "tracking=online", "grid.K=[2,3]", "model=mrnn", **server.environment)
@@ -89,6 +90,7 @@ def test_online_tracking_shows_the_study_its_conditions_in_one_group_the_table_a
     assert not any(KEY.encode() in path.read_bytes() for path in kept)
 
 
+@pytest.mark.long
 def test_what_was_trained_without_tracking_and_what_was_kept_offline_is_sent_by_the_same_command(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     command = ("ltm.sweep", *SMALL, "model=mrnn", "grid.K=[2,3]")
     rows, training = trained_here(*SMALL, "model=mrnn", "model.K=2")
@@ -104,12 +106,13 @@ def test_what_was_trained_without_tracking_and_what_was_kept_offline_is_sent_by_
     assert sum(run.name != "study one" for run in server.runs.values()) == 2
 
 
-def test_a_wandb_agent_runs_the_example_sweep(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.long
+def test_a_wandb_agent_runs_the_example_sweep(run_process, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     example = (Path(__file__).parents[2] / "docs" / "wandb-sweep.yaml").read_text()
     example = example.replace("seeds=100", ", ".join(SMALL[1:3] + SMALL[4:])).replace("python,", f"{sys.executable},")
     with Server() as server:
         server.sweep, server.trials = example, [{"training.lr": {"value": lr}, "model.K": {"value": 5}} for lr in (0.01, 0.02)]
-        run("wandb", "agent", "--count", "2", f"{ENTITY}/ltm/abc", **server.environment)
+        run_process("wandb", "agent", "--count", "2", f"{ENTITY}/ltm/abc", **server.environment)
     trials = {key: run for key, run in server.runs.items() if run.sweep}
     assert set(trials) == {"trial1", "trial2"}
     assert {run.sweep for run in trials.values()} == {"abc"}
@@ -120,6 +123,7 @@ def test_a_wandb_agent_runs_the_example_sweep(run, tmp_path: Path) -> None:  # t
         assert trials[key].summary["validation_loss"] == pytest.approx(rows["validation_loss"].median())
 
 
+@pytest.mark.long
 def test_a_server_that_fails_changes_no_bit_and_loses_no_metric(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     with Server(fails=lambda path: 500) as server:
         done = run("ltm.sweep", *SMALL, "tracking=online", **server.environment)

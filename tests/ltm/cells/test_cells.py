@@ -28,10 +28,14 @@ def features(cell: cells.Cell, x: np.ndarray) -> dict[str, torch.Tensor]:
     return {name: torch.tensor(value.copy()) for name, value in cell.features(x).items()}
 
 
-@pytest.mark.parametrize("inputs", [1, 2])
-@pytest.mark.parametrize("hidden", [1, 3])
+@pytest.mark.parametrize("inputs", [pytest.param(1, marks=pytest.mark.long), 2])
+@pytest.mark.parametrize("hidden", [pytest.param(1, marks=pytest.mark.long), 3])
 @pytest.mark.parametrize(
-    ("name", "K"), [*((name, K) for name in WITH_K for K in (1, 2, 25, 100)), *((name, None) for name in CELLS if name not in WITH_K)]
+    ("name", "K"),
+    [
+        *(pytest.param(name, K, marks=[] if K == 25 else pytest.mark.long) for name in WITH_K for K in (1, 2, 25, 100)),
+        *((name, None) for name in CELLS if name not in WITH_K),
+    ],
 )
 def test_cell_equals_its_equations_over_300_steps(name: str, K: int | None, hidden: int, inputs: int) -> None:
     cell = make(name, hidden, inputs, K)

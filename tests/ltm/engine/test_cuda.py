@@ -45,7 +45,7 @@ if hidden == 1:
 """
 
 
-@pytest.mark.parametrize("hidden", [1, 3, 8])
+@pytest.mark.parametrize("hidden", [pytest.param(1, marks=pytest.mark.long), 3, pytest.param(8, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", CELLS)
 def test_gpu_kernel_equals_reference_under_the_simulator(name: str, hidden: int) -> None:
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1"}

@@ -44,13 +44,20 @@ def agree(name: str, hidden: int, K: int, T: int, dtype: str, close: float, rela
     np.testing.assert_allclose(fast.predict(params).outputs, reference.predict(params).outputs, rtol=0, atol=close)
 
 
+@pytest.mark.parametrize("name", CELLS)
+def test_fused_equals_reference_at_an_odd_size(name: str) -> None:
+    agree(name, 3, 25, 63, "float32", 1e-5, 1e-4)
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("hidden", [1, 3, 8])
 @pytest.mark.parametrize("name", CELLS)
-def test_fused_equals_reference(name: str, hidden: int) -> None:
+def test_fused_equals_reference_at_every_size(name: str, hidden: int) -> None:
     for T, K in itertools.product((1, 2, 63, 500), (1, 25, 100) if hasattr(CELLS[name](), "K") else (0,)):
         agree(name, hidden, K, T, "float32", 1e-5, 1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hidden", [1, 3])
 @pytest.mark.parametrize("name", CELLS)
 def test_fused_equals_reference_to_the_last_digits_in_float64(name: str, hidden: int) -> None:
@@ -58,6 +65,7 @@ def test_fused_equals_reference_to_the_last_digits_in_float64(name: str, hidden:
         agree(name, hidden, 25, T, "float64", 1e-10, 1e-10)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["mlstm", "mlstmf"])
 def test_long_filters_on_states_run_as_exponentials_with_exact_truncation(name: str) -> None:
     agree(name, 1, 40, 500, "float32", 1e-5, 1e-4)  # much shorter than the sequence: what lies 41 steps back must be gone
@@ -139,7 +147,7 @@ class TwoFilters(Cell):
         return {"h": torch.tanh(p.W @ x.now - past)}
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.long)])
 def test_filters_of_several_lengths_keep_to_their_own(dtype: str) -> None:
     cell, task = TwoFilters(hidden_size=2), problem(150)
     params = np.stack([cell.initial(seed) for seed in range(5)]).astype(dtype)

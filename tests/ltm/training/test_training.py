@@ -24,8 +24,10 @@ def finished(t: Training, chunk: int = 50) -> pd.DataFrame:
     return t.results().set_index("seed")
 
 
-@pytest.mark.parametrize("name", CELLS)
-@pytest.mark.parametrize("engine", ["cpu", "reference"])
+@pytest.mark.parametrize(
+    ("engine", "name"),
+    [*(("cpu", name) for name in CELLS), *(pytest.param("reference", n, marks=[] if n == "mrnn" else pytest.mark.long) for n in CELLS)],
+)
 def test_seed_result_is_the_same_alone_and_in_a_pack(name: str, engine: str) -> None:
     alone = finished(training(name, [3], engine)).loc[3]
     for seeds in (list(range(7)), list(range(32))[::-1]):

@@ -1,0 +1,22 @@
+"""What the commands import that takes long; imported once by the process that :mod:`tests.warm` forks."""
+
+from sweeps import cluster
+
+cluster.quiet(verbose=False)
+
+import matplotlib.pyplot
+import optuna
+import pyarrow.parquet
+import ray
+import ray.tune
+import scipy.stats
+import statsmodels.stats.multitest
+import torch
+import wandb
+
+import analysis.report
+import ltm.data
+import ltm.engine.fused
+import sweeps.search
+import sweeps.trainable
+import sweeps.tracking
