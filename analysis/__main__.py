@@ -103,7 +103,9 @@ def on_compare(given: argparse.Namespace, console: Console) -> None:
         found = published(runs, given.published, given.diverged, given.correction)
         columns = ["condition", "n", "mean", "sd", "published_mean", "published_sd", "percent", "p_adjusted"]
         console.print(
-            tables.for_terminal(found[columns], f"Welch's test against {given.published}; p corrected over this table ({given.correction})")
+            tables.for_terminal(
+                found[columns], f"Welch's test against {given.published}; p corrected over this table ({given.correction}); population sds"
+            )
         )
         return
     if not (given.a and given.b):

@@ -268,7 +268,7 @@ def against_published(runs: pd.DataFrame, record: dict[str, Any], options: Optio
     apart = int((table["p_adjusted"] < 0.05).sum())
     text = (
         f"<p>Welch's test against the mean, sd and n of <i>{html.escape(str(source))}</i>; null hypothesis: equal means. {apart} of {len(table)} differ at 0.05"
-        f" after the correction over this table ({options.correction}).</p>"
+        f" after the correction over this table ({options.correction}). <i>sd</i>: population sds (ddof = 0), as the published ones.</p>"
     )
     return Section(
         "Against the published figures", text, {"published": table.drop(columns=["dataset", "low", "high"])}, {}, {"published": table}

@@ -43,7 +43,7 @@ def networks(ledger: Ledger, rows: pd.DataFrame) -> list[Networks]:
     """The trained networks of these rows, condition by condition in their order.
 
     Raises:
-        UserError: no parameters were kept, or the data at hand is not what they were trained on.
+        UserError: no parameters were kept, or the data or the cell at hand is not what they were trained with.
     """
     kept = ledger.parameters(rows).set_index("run_id")["parameters"]
     found = []
@@ -66,6 +66,7 @@ class Networks:
 
     def __init__(self, rows: pd.DataFrame, parameters: np.ndarray) -> None:
         from ltm import cells, data
+        from ltm.cells.record import record
 
         first = rows.iloc[0]
         config = json.loads(first["config"])
@@ -75,6 +76,8 @@ class Networks:
         if self.series.fingerprint != first["fingerprint"]:
             raise UserError(f"dataset '{self.dataset}' is not the series that '{self.condition}' was trained on (fingerprints differ).")
         self.cell = cells.build(config["model"], len(self.series.values) - 1)
+        if record(self.cell).digest != first["step"]:
+            raise UserError(f"the cell of '{self.condition}' computes something else now than when it was trained; run its sweep again.")
         self.problem = self.series.problem()
         self.test = self.problem.train + self.problem.validation
 

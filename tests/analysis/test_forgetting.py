@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from statsmodels.stats.diagnostic import acorr_ljungbox
 
-from analysis import forgetting, memory, trained
+from analysis import folder, forgetting, memory, trained
 from analysis.summary import mean_interval
 from ltm import cells, data
-from sweeps import ledger
+from ltm.cells.record import record
+from sweeps import tables
 from sweeps.ledger import Ledger
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -24,11 +25,11 @@ def study(folder: Path, seeds: int, diverged: tuple[int, ...] = ()) -> Ledger:
     """One condition with initial parameters as its best, a seed a pack; some diverged."""
     book, cell = Ledger(folder), cells.build(MODEL, 300)
     for seed in range(seeds):
-        frame = pd.DataFrame({name: pd.Series([None], dtype=object) for name in ledger.COLUMNS if name != "pack"})
+        frame = pd.DataFrame({name: pd.Series([None], dtype=object) for name in tables.COLUMNS if name != "pack"})
         frame = frame.assign(
             run_id=f"r{seed}", condition_id="c", condition="rnn / arfima", model="rnn", dataset="arfima", seed=seed, test_rmse=1.0 + seed,
             status="diverged" if seed in diverged else "completed", K=pd.array([None], dtype="Int64"),
-            fingerprint=data.build(DATASET).fingerprint, config=json.dumps({"dataset": DATASET, "model": MODEL}),
+            fingerprint=data.build(DATASET).fingerprint, step=record(cell).digest, config=json.dumps({"dataset": DATASET, "model": MODEL}),
         )  # fmt: skip
         book.write(frame, [(np.ones(2, np.float32),) * 2], cell.initial(seed)[None])
     return book
@@ -68,7 +69,7 @@ def test_responses_of_other_seeds_are_not_read_as_current(tmp_path: Path) -> Non
     book = study(tmp_path, 3)
     (group,) = trained.networks(book, trained.seeds(by_seed(book)))
     laws = forgetting.law_rows(group, group.response(20))
-    book.put(forgetting.KEPT, laws.to_csv(index=False).encode())
+    book.put(f"report/{folder.RESPONSES[0]}", laws.to_csv(index=False).encode())
     kept, stale = forgetting.current(book, trained.seeds(by_seed(book)))
     assert (list(kept["run_id"]), stale) == (["r0", "r1", "r2"], [])
     assert "Definition 3" in forgetting.forgetting(book, by_seed(book), "test_rmse").text
@@ -78,7 +79,7 @@ def test_responses_of_other_seeds_are_not_read_as_current(tmp_path: Path) -> Non
     part = forgetting.forgetting(book, by_seed(book), "test_rmse")
     assert "measured on other seeds" in part.text
     assert "|A_k|" not in part.shown["memory"]
-    book.put(forgetting.KEPT, b"run_id,law,power,rate\nr0,either,1,1\n")  # of an older ltm
+    book.put(f"report/{folder.RESPONSES[0]}", b"run_id,law,power,rate\nr0,either,1,1\n")  # of an older ltm
     assert forgetting.current(book, by_seed(book))[0].empty
 
 

@@ -179,7 +179,7 @@ def test_storage_that_fails_midway_is_told_and_blamed_on_no_seed(tmp_path: Path,
     one.setup(
         {
             "work": {
-                "version": ltm.__version__, "code": "", "threads": 1, "folder": book.uri, "pack": pack.to_dict(), "labels": whole.labels,
+                "version": ltm.__version__, "code": "", "sources": {}, "threads": 1, "folder": book.uri, "pack": pack.to_dict(), "labels": whole.labels,
                 "engine": "auto", "checkpoint_epochs": 500, "checkpoint_seconds": 10.0,
             }
         }
