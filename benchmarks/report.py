@@ -22,6 +22,7 @@ import yaml
 from rich.progress import track
 
 from ltm import cells, data
+from ltm.cells.record import record
 from sweeps.ledger import Ledger
 
 SEEDS, SERIES, EPOCHS = 100, 10, 300
@@ -47,7 +48,8 @@ def simulate(folder: Path, runs: int) -> None:
                 "status": np.where(rng.random(SEEDS) < 0.01, "diverged", "stopped"), "epochs": EPOCHS, "best_epoch": EPOCHS // 2,
                 "train_loss": error, "validation_loss": error, "test_rmse": error, "test_mae": error, "test_mape": error, "d": np.nan,
                 "config": json.dumps({"model": config, "dataset": dataset, "training": {}}), "fingerprint": data.build(dataset).fingerprint,
-                "code": "simulated", "engine": "none", "seconds": 0.01,
+                "step": record(cell).digest, "draws": record(cell).draws, "code": "simulated", "provenance": None, "engine": "none",
+                "engine_version": 0, "seconds": 0.01,
             }
         )  # fmt: skip
         curves = [(np.exp(-np.linspace(0, 3, EPOCHS)) * e,) * 2 for e in error.astype(np.float32)]

@@ -62,8 +62,8 @@ def simulate(folder: str, conditions: int, seeds: int) -> None:
                 "run_id": [run.run_id for run in pack.runs], "condition_id": [run.condition.id for run in pack.runs], "condition": "rnn / arfima",
                 "model": "rnn", "dataset": "arfima", "K": pd.array([None] * n, dtype="Int64"), "hidden_size": 1, "lr": 0.01,
                 "seed": [run.seed for run in pack.runs], "status": "stopped", "epochs": 10, "best_epoch": 5, "train_loss": 1.0, "validation_loss": 1.0,
-                "test_rmse": 1.0, "test_mae": 1.0, "test_mape": 1.0, "d": np.nan, "config": "{}", "fingerprint": "f", "code": "c", "engine": "e",
-                "seconds": 0.01,
+                "test_rmse": 1.0, "test_mae": 1.0, "test_mape": 1.0, "d": np.nan, "config": "{}", "fingerprint": "f", "step": "s", "draws": "d", "code": "c",
+                "provenance": None, "engine": "e", "engine_version": 0, "seconds": 0.01,
             }
         )  # fmt: skip
         curve = (np.ones(10, np.float32), np.ones(10, np.float32))

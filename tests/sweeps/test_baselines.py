@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ltm import data
-from sweeps import baselines, ledger
+from sweeps import baselines, tables
 from sweeps.ledger import Ledger
 
 SERIES = {"name": "arfima", "kind": "arfima", "length": 301, "train": 150, "validation": 75}
@@ -18,7 +18,7 @@ def study(folder: Path, *datasets: dict, fingerprint: str | None = None) -> Ledg
     """A ledger with one seed run a dataset."""
     book = Ledger(folder)
     for i, dataset in enumerate(datasets):
-        frame = pd.DataFrame({name: pd.Series([None], dtype=object) for name in ledger.COLUMNS if name != "pack"})
+        frame = pd.DataFrame({name: pd.Series([None], dtype=object) for name in tables.COLUMNS if name != "pack"})
         frame = frame.assign(
             run_id=f"r{i}", dataset=dataset["name"], seed=0, status="completed", test_rmse=1.0, K=pd.array([None], dtype="Int64"),
             fingerprint=fingerprint or data.build(dataset).fingerprint, config=json.dumps({"dataset": dataset}),
