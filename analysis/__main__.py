@@ -11,7 +11,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from analysis import folder, memory, plots, power, report, sample, search, tables, trained, verdict
+from analysis import folder, forgetting, plots, power, report, sample, search, tables, trained, verdict
 from analysis.compare import compare, every_test, published
 from analysis.families import CORRECTIONS
 from analysis.forecast import diebold_mariano
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     pair(seeds, required=True)
     seeds.add_argument("--power", type=float, default=0.8, help="probability of finding the observed difference (default 0.8)")
     seeds.add_argument("--alpha", type=float, default=0.05)
-    past = command("memory", "how each condition's median seed responds to the past (Definition 3), and what memory its residuals keep")
+    past = command("memory", "how the networks of every seed respond to the past (Definition 3), and what memory their residuals keep")
     past.add_argument("--lags", type=int, default=100, help="steps of the response (default 100)")
     files = command("export", "the report's tables (CSV, Markdown, LaTeX) and figures (SVG, PDF), and the seed runs as one CSV")
     files.add_argument("--to", help="folder (default STUDY/report)")
@@ -130,7 +130,7 @@ def forecasts(found: pd.DataFrame, typical: pd.DataFrame, ledger: report.Ledger,
         if a not in by_label.index or b not in by_label.index:
             continue
         try:
-            errors = [network.errors() for network in trained.networks(ledger, by_label.loc[[a, b]])]
+            errors = [one.errors()[0] for one in trained.networks(ledger, by_label.loc[[a, b]])]
         except UserError as error:
             console.print(f"forecasts of the median seeds are not compared: {error}", highlight=False, soft_wrap=True)
             return
@@ -187,31 +187,29 @@ def on_memory(given: argparse.Namespace, console: Console) -> None:
     if given.lags < 8:
         raise UserError(f"--lags {given.lags}: a decay needs at least 8.")
     ledger, runs, record = load(given, console)
-    networks = trained.networks(ledger, trained.typical(search.fresh(runs, record), given.metric))
-    table, _series = report.memory_table(networks)
+    runs = search.fresh(runs, record)
+    finished = trained.seeds(runs, given.metric)
+    if left := len(runs) - len(finished):
+        console.print(f"{left} of {len(runs)} seed runs diverged and are left out", highlight=False)
+    groups = trained.networks(ledger, finished)
+    table, _series = forgetting.memory_table(groups)
     rows, found = [], {}
-    for network in track(networks, description="responses", console=console, transient=True):
-        label = str(network.row["condition"])
-        response = network.response(given.lags)
-        decay = memory.decay(response)
-        found[label] = response
-        rows.append(
-            {"run_id": network.row["run_id"], "law": decay.law, "power": decay.power, "rate": decay.rate,
-             "aic_power": decay.aic_power, "aic_exponential": decay.aic_exponential}
-        )  # fmt: skip
-    laws = pd.DataFrame(rows)
+    for group in track(groups, description="responses of all seeds, condition by condition", console=console, transient=True):
+        found[group.condition] = group.response(given.lags)
+        rows.append(forgetting.law_rows(group, found[group.condition]))
+    laws = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+    by_condition = forgetting.law_table(laws)
     figure = plots.responses(found)
-    part = report.Section("Responses", figures={"responses": figure}, kept={"responses": laws})
+    shown = forgetting.laws_for_page(by_condition)
+    part = report.Section("Responses", shown={"responses": shown}, figures={"responses": figure}, kept={"responses": laws})
     folder.add(ledger, report.rendered([part]))
-    both = table.merge(laws, on="run_id")
-    shown = pd.DataFrame(
-        {
-            "condition": both["condition"], "series d": both["series_d"].round(2), "residual d": both["residual_d"].round(2),
-            "95 %": tables.intervals(both.round(2), "residual_low", "residual_high"), "learned d": both["learned_d"].round(2), "|A_k|": both["law"],
-            "power": both["power"].round(2), "rate": both["rate"].round(3),
-        }
-    )  # fmt: skip
-    title = f"median seeds: d by local Whittle, and the law by which |A_k|, k = 1 to {given.lags}, decays (smaller AIC)"
+    residuals = forgetting.for_page(table)[
+        ["condition", "seeds", "series d", "residual d: mean (median)", "95 % over seeds", "d not 0", "learned d"]
+    ]
+    console.print(
+        tables.for_terminal(residuals, "memory parameter d by local Whittle, of the series and of the test residuals of every seed")
+    )
+    title = f"the law by which |A_k|, k = 1 to {given.lags}, decays (smaller AIC), in how many seeds; means over seeds"
     console.print(tables.for_terminal(shown, title))
     console.print(f"figure: {ledger.uri}/report/figures/responses.svg; the next report includes the laws", highlight=False, soft_wrap=True)
 

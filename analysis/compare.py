@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from analysis import families, power, two_samples
+from analysis import baselines, families, literature, power, two_samples
 from analysis.sample import RULES, judged, samples, values
 from analysis.two_samples import Outcome
 from ltm.errors import UserError, unknown
@@ -77,10 +76,27 @@ def table(
         out[f"{column}_adjusted"] = families.adjust(out[column].to_numpy(float), correction)
     for column in ("p_equivalent", "p_no_worse"):
         out[column] = families.adjust(out[column].to_numpy(float), correction)
-    out["verdict"] = [
-        verdict(row["difference"], row["p_adjusted"], row["p_equivalent"], row["p_no_worse"]) for row in out.to_dict("records")
-    ]
-    return out
+    return with_verdicts(out)
+
+
+def together(tests: pd.DataFrame, shares: pd.DataFrame, correction: str = "holm") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One family of tests: ``p_adjusted`` and ``verdict`` of two tables of one report, corrected over the tests of both.
+
+    Args:
+        tests: comparisons of conditions (:func:`table`, corrected over itself so far).
+        shares: conditions against the best baseline of their series (:func:`analysis.baselines.against`).
+    """
+    p = np.concatenate([tests["p"].to_numpy(float), shares["p"].to_numpy(float)])
+    adjusted = families.adjust(p, correction)
+    shares = shares.assign(p_adjusted=adjusted[len(tests) :])
+    said = [baselines.verdict(share, p) for share, p in zip(shares["share"], shares["p_adjusted"], strict=True)]
+    return with_verdicts(tests.assign(p_adjusted=adjusted[: len(tests)])), shares.assign(verdict=said)
+
+
+def with_verdicts(tests: pd.DataFrame) -> pd.DataFrame:
+    """A table with the ``verdict`` of every row, from its corrected p-values."""
+    keys = ("difference", "p_adjusted", "p_equivalent", "p_no_worse")
+    return tests.assign(verdict=[verdict(*(row[key] for key in keys)) for row in tests.to_dict("records")])
 
 
 def by_condition(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -143,8 +159,8 @@ def difference_of(a: np.ndarray, b: np.ndarray, pairs: bool) -> Outcome:
 def shared_seeds(a: pd.DataFrame, b: pd.DataFrame) -> tuple[float, np.ndarray | None]:
     """Correlation over the seeds that two conditions have in common, and these seeds if they may be paired.
 
-    They may where both train the same cell and size on the same series with the same seeds, so that a seed's initial
-    parameters are the same in both (such as K = 25 against K = 100); any other seeds are independent draws.
+    They may where both train the same seeds from equal initial parameters, as the record of their cells says (such as an MRNN with
+    K = 25 against K = 100); any other seeds are independent draws.
     """
     one, other = (rows[rows["value"].notna()] for rows in (a, b))
     seeds, i, j = np.intersect1d(one["seed"], other["seed"], return_indices=True)
@@ -157,35 +173,26 @@ def shared_seeds(a: pd.DataFrame, b: pd.DataFrame) -> tuple[float, np.ndarray | 
 
 
 def initial_parameters(rows: pd.DataFrame) -> str | None:
-    """What a seed's initial parameters depend on, of a condition; None where they depend on more than is known."""
-    if "config" not in rows or rows["config"].isna().any():
-        return None
-    model = json.loads(rows["config"].iloc[0])["model"]
-    if model.get("cell") == "rnn2":  # its K weights are drawn from the seed as well
-        return json.dumps(model, sort_keys=True)
-    return json.dumps({key: value for key, value in model.items() if key not in ("name", "K")}, sort_keys=True)
+    """Digest of the initial parameters that a condition gives its seeds; None where an older ltm did not record them."""
+    return None if "draws" not in rows or rows["draws"].isna().any() else str(rows["draws"].iloc[0])
 
 
 def published(runs: pd.DataFrame, source: str | Path, rule: str = "worst", correction: str = "holm") -> pd.DataFrame:
     """Welch's test of every condition against its published mean, sd and n. Null hypothesis: equal means; corrected over the table.
 
     Args:
-        source: a file of ``analysis/published`` by name (``zhao2020_table2``) or the path of a CSV with the columns ``dataset, model, K``
-            (empty for any), ``metric, mean, sd, n``.
+        source: a published table by name (``zhao2020_table2``) or the path of a CSV (:func:`analysis.literature.read`).
 
     Returns:
         ``dataset, condition, n, mean, sd``, the published ``published_n, published_mean, published_sd``, ``difference, low, high, percent,
         p, p_adjusted``.
 
     Raises:
-        UserError: no such source, or none of its rows is of this study.
+        UserError: no such source, a row of it that is no figure, or none of its rows is of this study.
     """
-    known = {path.stem: path for path in (Path(__file__).parent / "published").glob("*.csv")}
-    path = known.get(str(source), Path(source))
-    if not path.is_file():
-        raise unknown("published table", str(source), known)
+    table = literature.read(source)
     rows = []
-    for row in pd.read_csv(path).to_dict("records"):
+    for row in table.to_dict("records"):
         of_model = runs[(runs["dataset"] == row["dataset"]) & (runs["model"] == row["model"])]
         if not pd.isna(row["K"]):
             of_model = of_model[of_model["K"].isna() | (of_model["K"] == row["K"])]
@@ -203,7 +210,9 @@ def published(runs: pd.DataFrame, source: str | Path, rule: str = "worst", corre
                 }
             )  # fmt: skip
     if not rows:
-        raise UserError(f"{path.name} has no model and series of this study; it has {', '.join(pd.read_csv(path)['model'].unique())}.")
+        raise UserError(
+            f"{Path(source).name} has no model and series of this study; it has {', '.join(map(str, table['model'].unique()))}."
+        )
     out = pd.DataFrame(rows)
     return out.assign(p_adjusted=families.adjust(out["p"].to_numpy(float), correction))
 

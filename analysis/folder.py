@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-
-import pandas as pd
 
 from analysis.section import Section
 from sweeps.ledger import Ledger
@@ -40,17 +37,6 @@ def add(ledger: Ledger, files: Mapping[str, bytes], folder: str = "report") -> N
 def kept(parts: Sequence[Section]) -> list[str]:
     """The files beside a report that its parts have read, and that hold as long as it does."""
     return [name for part in parts for name in part.beside]
-
-
-def responses(ledger: Ledger, run_ids: Iterable[str]) -> pd.DataFrame | None:
-    """The laws that ``python -m analysis memory`` found: ``law``, ``power``, ``rate`` by ``run_id``; None where it has not looked at all these seed
-    runs, as when the study has grown since and others are its median seeds now.
-    """
-    try:
-        known = pd.read_csv(io.StringIO(ledger.text(f"report/{RESPONSES[0]}") or "")).set_index("run_id")[["law", "power", "rate"]]
-    except (ValueError, KeyError):  # none, or a file of another kind
-        return None
-    return known if set(run_ids) <= set(known.index) else None
 
 
 def written(ledger: Ledger, folder: str = "report") -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import stats
 from statsmodels.tsa.stattools import acf as sample_acf
 
 from analysis.sample import finite
@@ -33,17 +33,16 @@ def fractional_acf(d: float, lags: int) -> np.ndarray:
     return np.concatenate([[1.0], np.cumprod((j - 1 + d) / (j - d))])
 
 
-def periodogram(x: np.ndarray, m: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Fourier frequencies and periodogram of the first m frequencies (default n^0.65)."""
-    x = finite(x, 16, "series")
-    n = len(x)
+def periodograms(x: np.ndarray, m: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """The first m Fourier frequencies (default n^0.65), ``(m,)``, and the periodograms of S series there, ``(S, m)``."""
+    n = x.shape[1]
     m = int(n**BANDWIDTH) if m is None else m
     if not 4 <= m <= n // 2:
         raise UserError(f"{m} frequencies of a series of {n}; expected 4 to {n // 2}.")
-    if np.ptp(x) == 0:
+    if (np.ptp(x, axis=1) == 0).any():
         raise UserError("the series is constant; it has no memory to estimate.")
     frequency = 2 * np.pi * np.arange(1, m + 1) / n
-    return frequency, np.abs(np.fft.rfft(x - x.mean())[1 : m + 1]) ** 2 / (2 * np.pi * n)
+    return frequency, np.abs(np.fft.rfft(x - x.mean(1, keepdims=True))[:, 1 : m + 1]) ** 2 / (2 * np.pi * n)
 
 
 def local_whittle(x: np.ndarray, m: int | None = None, confidence: float = 0.95) -> Outcome:
@@ -55,23 +54,50 @@ def local_whittle(x: np.ndarray, m: int | None = None, confidence: float = 0.95)
     Returns:
         d with its interval; null hypothesis of p: d = 0 (short memory).
     """
-    frequency, power = periodogram(x, m)
-    logs = np.log(frequency)
+    d, error = local_whittle_each(finite(x, 16, "series")[None], m)
+    return by_normal(float(d[0]), error, confidence)
 
-    def objective(d: float) -> float:
-        return float(np.log(np.mean(frequency ** (2 * d) * power)) - 2 * d * logs.mean())
 
-    d = float(optimize.minimize_scalar(objective, bounds=(-0.499, 0.999), method="bounded", options={"xatol": 1e-7}).x)
-    return by_normal(d, 0.5 / float(np.sqrt(np.sum((logs - logs.mean()) ** 2))), confidence)
+def local_whittle_each(x: np.ndarray, m: int | None = None) -> tuple[np.ndarray, float]:
+    """:func:`local_whittle` of many series of one length at once, ``(S, n)``.
+
+    The objective log mean(f^(2d) I) - 2d mean(log f) is convex in d, so its derivative is halved in.
+
+    Returns:
+        d of each, ``(S,)``, and the standard error that all share.
+    """
+    frequency, power = periodograms(x, m)
+    centred = np.log(frequency) - np.log(frequency).mean()
+    low, high = np.full(len(power), -0.499), np.full(len(power), 0.999)
+    for _ in range(40):
+        middle = (low + high) / 2
+        rising = np.sum(np.exp(2 * middle[:, None] * centred) * power * centred, axis=1) > 0
+        low, high = np.where(rising, low, middle), np.where(rising, middle, high)
+    return (low + high) / 2, 0.5 / float(np.sqrt(np.sum(centred**2)))
 
 
 def gph(x: np.ndarray, m: int | None = None, confidence: float = 0.95) -> Outcome:
     """Log-periodogram estimate of d (Geweke and Porter-Hudak 1983): regression on -2 log(2 sin(lambda / 2)); error pi / sqrt(24 S)."""
-    frequency, power = periodogram(x, m)
+    d, error = gph_each(finite(x, 16, "series")[None], m)
+    return by_normal(float(d[0]), error, confidence)
+
+
+def gph_each(x: np.ndarray, m: int | None = None) -> tuple[np.ndarray, float]:
+    """:func:`gph` of many series of one length at once, ``(S, n)``: d of each, ``(S,)``, and the standard error that all share."""
+    frequency, power = periodograms(x, m)
     regressor = -2 * np.log(2 * np.sin(frequency / 2))
     centred = regressor - regressor.mean()
     total = float(np.sum(centred**2))
-    return by_normal(float(np.sum(centred * np.log(power))) / total, float(np.pi / np.sqrt(6 * total)), confidence)
+    return np.log(power) @ centred / total, float(np.pi / np.sqrt(6 * total))
+
+
+def ljung_box_each(x: np.ndarray, lags: int) -> np.ndarray:
+    """p of Ljung and Box's test (1978) of many residual series at once, ``(S, n)`` to ``(S,)``; :func:`analysis.forecast.ljung_box` of one."""
+    n = x.shape[1]
+    spectrum = np.abs(np.fft.rfft(x - x.mean(1, keepdims=True), 2 * n)) ** 2
+    covariance = np.fft.irfft(spectrum)[:, : lags + 1]
+    rho = covariance[:, 1:] / covariance[:, :1]
+    return np.asarray(stats.chi2.sf(n * (n + 2) * (rho**2) @ (1 / (n - np.arange(1, lags + 1))), lags))
 
 
 def by_normal(d: float, error: float, confidence: float) -> Outcome:

@@ -59,8 +59,14 @@ def short(label: str) -> str:
     return label.rsplit(" / ", 1)[0]
 
 
-def spread(runs: pd.DataFrame, metric: str = "test_rmse", rule: str = "worst") -> Figure:
-    """Box over violin of a metric over seeds, a panel a series; under each box how many seeds of how many finished."""
+def spread(
+    runs: pd.DataFrame, metric: str = "test_rmse", rule: str = "worst", lines: Mapping[str, tuple[str, float]] | None = None
+) -> Figure:
+    """Box over violin of a metric over seeds, a panel a series; under each box how many seeds of how many finished.
+
+    Args:
+        lines: the best baseline of a series, its name and error: a dashed line.
+    """
     rows = judged(runs, metric, rule)
     models = list(rows["model"].unique())
     datasets = list(rows["dataset"].unique())
@@ -87,6 +93,10 @@ def spread(runs: pd.DataFrame, metric: str = "test_rmse", rule: str = "worst") -
         axis.set_xticks(range(1, len(labels) + 1), under, rotation=35, ha="right", rotation_mode="anchor", fontsize=7)
         axis.set_xlim(0.4, len(labels) + 0.6)
         axis.set_ylabel(axis_label(metric))
+        if lines and dataset in lines:
+            name, error = lines[dataset]
+            axis.axhline(error, color="black", linestyle="--", linewidth=0.8)
+            axis.annotate(name, (0.99, error), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=7)
 
     return panels(datasets, draw, columns=1 if most > 12 else 2, size=(min(max(1.2 + 0.45 * most, 4.2), 11), 3.2))
 
@@ -201,7 +211,7 @@ def autocorrelation(series: Mapping[str, np.ndarray], lags: int = 60) -> Figure:
 
 
 def memory_left(table: pd.DataFrame) -> Figure:
-    """Local Whittle d of every model's residuals with its interval, against that of the series (:func:`analysis.report.memory_table`)."""
+    """Local Whittle d of every model's residuals, mean over seeds with its interval, against that of the series (:func:`analysis.forgetting.memory_table`)."""
 
     def draw(axis: Axes, dataset: str, _: int) -> None:
         group = table[table["dataset"] == dataset]
@@ -220,14 +230,20 @@ def memory_left(table: pd.DataFrame) -> Figure:
 
 
 def responses(found: Mapping[str, np.ndarray]) -> Figure:
-    """|A_k| against k on double logarithmic axes, where a power law is a straight line; ``{label: (K,)}``, a panel a series."""
+    """|A_k| against k on double logarithmic axes, where a power law is a straight line; ``{label: (S, K)}``, a panel a series.
+
+    Lines are medians over seeds, bands quartiles.
+    """
     datasets = list(dict.fromkeys(label.rsplit(" / ", 1)[-1] for label in found))
 
     def draw(axis: Axes, dataset: str, position: int) -> None:
         for i, (label, response) in enumerate((k, v) for k, v in found.items() if k.rsplit(" / ", 1)[-1] == dataset):
-            size = np.abs(response) / np.abs(response).max()
-            k = np.arange(1, len(size) + 1)
-            axis.plot(k[size > 1e-8], size[size > 1e-8], color=PALETTE[i % len(PALETTE)], linewidth=1.1, label=short(label))
+            largest = np.abs(response).max(1, keepdims=True)
+            low, size, high = np.quantile(np.abs(response) / np.where(largest > 0, largest, 1), [0.25, 0.5, 0.75], axis=0)
+            k, there, colour = np.arange(1, len(size) + 1), size > 1e-8, PALETTE[i % len(PALETTE)]
+            axis.plot(k[there], size[there], color=colour, linewidth=1.1, label=short(label))
+            if len(response) > 1:
+                axis.fill_between(k[there], np.maximum(low, 1e-8)[there], high[there], color=colour, alpha=0.12, linewidth=0)
         axis.set(xscale="log", yscale="log", ylim=(1e-8, 2), xlabel="lag k (steps)", ylabel="|A_k| / largest")
         if position == 0:
             axis.legend(fontsize=6.5, ncols=2, loc="lower left")

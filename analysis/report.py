@@ -11,32 +11,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from rich.console import Console
 
-from analysis import folder, memory, plots, search, tables, trained, verdict
-from analysis.compare import MARGIN, against_baselines, best_set, improvement_matrix, published, ranks
+from analysis import baselines, folder, plots, provenance, search, tables, verdict
+from analysis.compare import MARGIN, against_baselines, best_set, improvement_matrix, published, ranks, together
 from analysis.filter_length import by_filter_length, interaction, recommend
+from analysis.forgetting import forgetting
+from analysis.page import page, rendered
 from analysis.sample import RULES, judged
 from analysis.section import Section
 from analysis.summary import summarise
 from ltm.errors import UserError
 from sweeps.ledger import Ledger
-
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title><style>
-body {{ font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
-h1 {{ margin-bottom: 0 }} h2 {{ margin-top: 2.4rem; border-bottom: 1px solid #ddd }} h3 {{ margin: 1.2rem 0 .2rem; font-size: 1rem }}
-.quiet, figcaption {{ color: #666 }} ul {{ margin: .2rem 0; padding-left: 1.2rem }} li {{ margin: .15rem 0 }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 12.5px; margin: .6rem 0 }}
-th, td {{ padding: .18rem .6rem; text-align: right; border-bottom: 1px solid #eee; white-space: nowrap }}
-th {{ border-bottom: 1px solid #888 }} td.text, th.text {{ text-align: left }}
-figure {{ margin: 1rem 0 }} .scroll {{ overflow-x: auto }} svg {{ max-width: 100%; height: auto }}
-pre {{ background: #f6f6f6; padding: .7rem; overflow-x: auto; font-size: 12px }}
-@media print {{ body {{ max-width: none; margin: 0; font-size: 10pt }} h2, h3 {{ break-after: avoid }} figure, tr {{ break-inside: avoid }}
-  .scroll {{ overflow: visible }} table {{ font-size: 7.5pt }} th, td {{ padding: .1rem .3rem; white-space: normal }} }}
-</style></head><body><h1>{title}</h1>{body}</body></html>
-"""
 
 MANY = 40
 """Conditions of one series beyond which the page lists the claims of those that may be the best only."""
@@ -90,21 +76,6 @@ def whole(ledger: Ledger, record: dict[str, Any], parts: Sequence[Section]) -> d
     return files | {"index.html": page(str(record.get("study", Path(ledger.path).name)), parts, files).encode()}
 
 
-def rendered(parts: Sequence[Section]) -> dict[str, bytes]:
-    """Every table as CSV (all digits), Markdown and LaTeX, every figure as SVG and PDF: file names and contents."""
-    files: dict[str, bytes] = {}
-    for part in parts:
-        for name, table in (part.shown | part.kept).items():
-            for suffix, text in tables.FORMATS.items():
-                source = part.kept.get(name, table) if suffix == "csv" else part.shown.get(name, table)
-                files[f"tables/{name}.{suffix}"] = text(source).encode()
-        for name, figure in part.figures.items():
-            files[f"figures/{name}.svg"] = plots.svg(figure).encode()
-            figure.set_layout_engine("none")  # laid out once, for both
-            files[f"figures/{name}.pdf"] = plots.pdf(figure)
-    return files
-
-
 def in_order(runs: pd.DataFrame, condition_ids: list[str]) -> pd.DataFrame:
     """Rows in the order of the study's grid, whatever order they finished in."""
     place = {condition: i for i, condition in enumerate(condition_ids)}
@@ -121,24 +92,27 @@ def sections(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], options
         if runs.empty:
             return [searched]
     summary = summarise(runs, metric, rule)
+    held = baselines.known(ledger, record, metric)
     tests = against_baselines(runs, metric, rule, options.correction, options.margin)
+    tests, shares = together(tests, baselines.against(runs, held, metric, rule), options.correction)
     lengths, advice, best = by_filter_length(runs, metric, rule), recommend(runs, metric, rule), best_set(runs, metric, rule)
     parts = [
-        opening(runs, record, summary, options),
-        verdicts(tests, advice, best, options),
+        opening(runs, record, summary, baselines.first_words(shares, held, metric), options),
+        verdicts(tests, shares, advice, best, options),
         searched,
         filter_lengths(lengths, advice, interaction(runs, metric, rule), metric),
-        spread(runs, summary, options),
+        spread(runs, summary, shares, held, options),
         comparisons(runs, tests, best, options),
         against_published(runs, record, options),
         forgetting(ledger, runs, metric),
         training(ledger, runs, options),
-        provenance(runs, record),
+        provenance.section(ledger, runs, record),
     ]
     return [part for part in parts if part.text or part.shown or part.figures or part.kept]
 
 
-def opening(runs: pd.DataFrame, record: dict[str, Any], summary: pd.DataFrame, options: Options) -> Section:
+def opening(runs: pd.DataFrame, record: dict[str, Any], summary: pd.DataFrame, words: pd.DataFrame, options: Options) -> Section:
+    """What the study holds, and whether its networks are worth it."""
     diverged, missing = int(summary["diverged"].sum()), missing_runs(runs, record)
     text = (
         f"{len(runs):,} seed runs of {len(summary)} conditions; {diverged} diverged. Metric: {plots.axis_label(options.metric)}; smaller is better."
@@ -146,7 +120,10 @@ def opening(runs: pd.DataFrame, record: dict[str, Any], summary: pd.DataFrame, o
     )
     if missing:
         text += f" <b>The study is not finished: {missing}.</b> What is here is reported."
-    return Section("", f'<p class="quiet">{text}</p>')
+    lines = "".join(f"<li>{html.escape(line)}</li>" for line in words["sentence"])
+    return Section(
+        "", f'<p class="quiet">{text}</p>' + (f"<ul>{lines}</ul>" if lines else ""), kept={"baselines_in_words": words} if lines else {}
+    )
 
 
 def missing_runs(runs: pd.DataFrame, record: dict[str, Any]) -> str:
@@ -165,15 +142,23 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(map(html.escape, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def verdicts(tests: pd.DataFrame, advice: pd.DataFrame, best: pd.DataFrame, options: Options) -> Section:
+def verdicts(tests: pd.DataFrame, shares: pd.DataFrame, advice: pd.DataFrame, best: pd.DataFrame, options: Options) -> Section:
     """Verdict first: all claims at a glance, then a sentence each, series by series."""
-    part = Section("Verdicts")
+    part, count = Section("Verdicts"), int(tests["p"].notna().sum()) + len(shares)
+    if len(tests) or len(shares):
+        part.shown["verdicts"] = verdict.matrix(tests, shares)
+        part.text = f"<p>▲ better, ▼ worse, · not told apart; p-values {family(count, options)}."
     if len(tests):
-        part.shown["verdicts"] = verdict.matrix(tests)
-        part.text = (
-            "<p>▲ better, ▼ worse, = equivalent, ≥ no worse, · not told apart; the figure is the difference in mean error in per cent of the baseline's"
-            f" (negative: smaller error). Difference: {family(tests, options)}. Equivalent and no worse: within {options.margin:g} % of the baseline's mean.</p>"
+        part.text += (
+            " Against a recurrent cell: = equivalent, ≥ no worse; the figure is the difference in mean error in per cent of that cell's mean (negative:"
+            f" smaller error), by Welch's t-test (paired where seeds share their initial parameters). Equivalent and no worse: within {options.margin:g} %."
         )
+    if len(shares):
+        part.text += (
+            " Against the best baseline, the one with the smallest error of its series (a choice that favours it): the share of seeds with a smaller"
+            " error, diverged seeds counted as larger, by the exact binomial test against one half."
+        )
+    part.text += "</p>" if part.text else ""
     sentences: dict[str, list[str]] = {}
     for dataset, rows in best.groupby("dataset", sort=False):
         sentences.setdefault(str(dataset), []).append(verdict.best(rows))
@@ -182,18 +167,21 @@ def verdicts(tests: pd.DataFrame, advice: pd.DataFrame, best: pd.DataFrame, opti
     inside = set(best.loc[best["p"] > 0.05, "condition"])
     for dataset, rows in tests.groupby("dataset", sort=False):
         said = rows if rows["a"].nunique() <= MANY else rows[rows["a"].isin(inside)].head(MANY)
-        lines = [verdict.claim(row, options.margin, options.correction, int(tests["p"].notna().sum())) for _, row in said.iterrows()]
+        lines = [verdict.claim(row, options.margin, options.correction, count) for _, row in said.iterrows()]
         if len(said) < len(rows):
             lines.append(f"{len(rows) - len(said)} further comparisons stand in the table below.")
         sentences.setdefault(str(dataset), []).extend(lines)
+    for dataset, rows in shares.groupby("dataset", sort=False):
+        said = rows if len(rows) <= MANY else rows[rows["condition"].isin(inside)].head(MANY)
+        sentences.setdefault(str(dataset), []).extend(baselines.claim(row, options.correction, count) for _, row in said.iterrows())
     part.kept["sentences"] = pd.DataFrame([(d, line) for d, lines in sentences.items() for line in lines], columns=["dataset", "sentence"])
     return part
 
 
-def family(tests: pd.DataFrame, options: Options) -> str:
-    """What the p-values of a table are corrected over."""
-    name = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "not corrected"}[options.correction]
-    return f"Welch's t-test (paired where seeds share their initial parameters), {name} over the {int(tests['p'].notna().sum())} tests of this study at 0.05"
+def family(count: int, options: Options) -> str:
+    """What the p-values of a report are corrected over."""
+    words = {"holm": "corrected by Holm's rule", "bh": "corrected by Benjamini and Hochberg's rule", "none": "not corrected"}
+    return f"{words[options.correction]} over all {count} tests of this study together, at 0.05"
 
 
 def filter_lengths(lengths: pd.DataFrame, advice: pd.DataFrame, crossed: pd.DataFrame, metric: str) -> Section:
@@ -211,12 +199,20 @@ def filter_lengths(lengths: pd.DataFrame, advice: pd.DataFrame, crossed: pd.Data
     )
 
 
-def spread(runs: pd.DataFrame, summary: pd.DataFrame, options: Options) -> Section:
+def spread(runs: pd.DataFrame, summary: pd.DataFrame, shares: pd.DataFrame, held: pd.DataFrame, options: Options) -> Section:
     text = (
         "<p>Means with Student's interval freed of skewness (Hall), interquartile means (IQM) with BCa bootstrap intervals; <i>best of 10</i>: the error a study"
         f" of 10 seeds would report as its best.{too_many(runs)}</p>"
     )
-    figures = {"spread": plots.spread(runs, options.metric, options.rule)}
+    if len(shares):
+        text += (
+            "<p>Rows without seeds are forecasts that need no network: fitted on the training part, orders by validation error, tested one step ahead on the"
+            " same test part; only the best constant knows the test part, whose mean it is: no better than that has learned nothing. <i>beat the baseline</i>: how many seeds have a smaller error than the best of them (dashed in the figure), with Wilson's 95 %"
+            " interval of the share; diverged seeds do not. <i>mean beats it</i>: whether the mean over seeds does.</p>"
+        )
+        summary = baselines.summary_rows(summary, shares, held, options.metric)
+    lines = {row["dataset"]: (row["baseline"], float(row["error"])) for row in shares.to_dict("records")}
+    figures = {"spread": plots.spread(runs, options.metric, options.rule, lines)}
     if summary["runs"].max() > 1:
         figures["best_of"] = plots.best_of(runs, options.metric, options.rule)
     return Section("Conditions", text, {"summary": tables.conditions(summary)}, figures, {"summary": summary})
@@ -240,7 +236,7 @@ def comparisons(runs: pd.DataFrame, tests: pd.DataFrame, best: pd.DataFrame, opt
         part.shown["tests"], part.kept["tests"] = tables.comparisons(tests), tests
         part.text += (
             "<p>Null hypothesis of <i>p</i>: equal means; of <i>p (rank)</i>: P(a beats b) = 1/2 (Brunner and Munzel); of <i>p equivalent</i>: the means differ by"
-            f" {options.margin:g} % or more (two one-sided tests). All corrected over this table. <i>g</i>: Hedges' g. <i>could have seen</i>: the difference"
+            f" {options.margin:g} % or more (two one-sided tests). <i>p</i> is corrected over all tests of this study, the others over this table. <i>g</i>: Hedges' g. <i>could have seen</i>: the difference"
             " that these seeds find with probability 0.8.</p>"
         )
     matrices = {}
@@ -279,69 +275,6 @@ def against_published(runs: pd.DataFrame, record: dict[str, Any], options: Optio
     )
 
 
-def forgetting(ledger: Ledger, runs: pd.DataFrame, metric: str) -> Section:
-    """Long memory of the series and of the residuals of every condition's median seed."""
-    part = Section("Long memory")
-    typical = trained.typical(runs, metric)
-    typical = typical.groupby("dataset", sort=False).head(plots.SHOWN)
-    try:
-        table, series = memory_table(trained.networks(ledger, typical))
-    except UserError as error:
-        part.text = f'<p class="quiet">Not shown: {html.escape(str(error))}</p>'
-        return part
-    if table.empty:
-        return part
-    part.text = (
-        "<p>ACF of each series, and the memory parameter d by local Whittle (n<sup>0.65</sup> frequencies) of the series and of the test residuals of every"
-        " condition's median seed: a d above 0 there is long memory that the model left behind. <i>learned d</i>: the cell's own, averaged over the test part.</p>"
-    )
-    laws = folder.responses(ledger, table["run_id"])
-    if laws is not None:
-        part.beside = folder.RESPONSES
-        table = table.join(laws, on="run_id")
-        part.text += (
-            "<p><i>law</i>: how the response of y<sub>t</sub> to x<sub>t-k</sub> decays over k (Definition 3 of Zhao et al. 2020), by AIC; <i>power</i> of k, or"
-            " <i>rate</i> of an exponential.</p>"
-        )
-    else:
-        part.text += (
-            f"<p class=quiet>python -m analysis memory {html.escape(ledger.uri)} adds how each network's response to the past decays.</p>"
-        )
-    part.shown["memory"], part.kept["memory"] = table.drop(columns=["run_id", "dataset"]), table
-    part.figures = {"acf": plots.autocorrelation(series), "memory_left": plots.memory_left(table)}
-    return part
-
-
-def memory_table(networks: Sequence[trained.Network]) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """d of series and residuals for trained networks: a table, and the series by name.
-
-    Returns:
-        ``dataset, condition, run_id, seed, series_d`` (local Whittle, whole series), ``residual_d, residual_low, residual_high``, ``residual_gph``,
-        ``p_white`` (Ljung and Box, 20 lags) and ``learned_d``.
-    """
-    from analysis.forecast import ljung_box
-
-    rows, series, found = [], {}, {}
-    for network in networks:
-        name = str(network.row["dataset"])
-        if name not in series:
-            series[name] = network.series.values
-            found[name] = memory.local_whittle(series[name]).estimate
-        errors = network.errors()
-        if len(errors) < 32 or np.ptp(errors) == 0:
-            continue
-        left = memory.local_whittle(errors)
-        rows.append(
-            {
-                "dataset": name, "condition": network.row["condition"], "run_id": network.row["run_id"], "seed": network.row["seed"],
-                "series_d": found[name], "residual_d": left.estimate, "residual_low": left.low, "residual_high": left.high,
-                "residual_gph": memory.gph(errors).estimate, "p_white": ljung_box(errors, min(20, len(errors) // 3)).p,
-                "learned_d": float(network.row["d"]) if network.row["d"] is not None else np.nan,
-            }
-        )  # fmt: skip
-    return pd.DataFrame(rows), series
-
-
 def training(ledger: Ledger, runs: pd.DataFrame, options: Options) -> Section:
     """Learning curves, and how training ended."""
     rows = judged(runs, options.metric, options.rule)
@@ -366,44 +299,22 @@ def training(ledger: Ledger, runs: pd.DataFrame, options: Options) -> Section:
     return Section("Training", text, {"training": table}, figures)
 
 
-def provenance(runs: pd.DataFrame, record: dict[str, Any]) -> Section:
-    text = (
-        "<p>Every seed run, with its run_id, config, code version and data fingerprint, is a row of <code>runs/*.parquet</code> beside this report.</p>"
-        f"<pre>{html.escape(str(record.get('command', '')))}\ncode {html.escape(', '.join(runs['code'].unique()))}"
-        f"\nengine {html.escape(', '.join(runs['engine'].unique()))}</pre>"
-        f"<pre>{html.escape(yaml.safe_dump(record.get('config', {}), sort_keys=False))}</pre>"
-    )
-    return Section("Where these figures come from", text)
-
-
-def page(title: str, parts: Sequence[Section], files: dict[str, bytes]) -> str:
-    """The HTML of the report; its figures are those among the files of :func:`rendered`."""
-    body = []
-    for part in parts:
-        body += [f"<h2>{html.escape(part.title)}</h2>"] if part.title else []
-        body.append(part.text)
-        if part.title == "Verdicts":
-            body += [tables.as_html(table) for table in part.shown.values()]
-            for dataset, lines in part.kept["sentences"].groupby("dataset", sort=False):
-                items = "".join(f"<li>{html.escape(str(line))}</li>" for line in lines["sentence"])
-                body.append(f"<h3>{html.escape(str(dataset))}</h3><ul>{items}</ul>")
-            continue
-        body += [f"<figure>{files[f'figures/{name}.svg'].decode()}</figure>" for name in part.figures]
-        body += [tables.as_html(table) for table in part.shown.values()]
-    return PAGE.format(title=html.escape(title), body="\n".join(body))
-
-
 def to_terminal(runs: pd.DataFrame, parts: Sequence[Section], options: Options, console: Console) -> None:
     """The main table, and the sentence on the best of every series and on every filter length."""
     by_title = {part.title: part for part in parts}
     if "Filter length K" in by_title:
         main, title = by_title["Filter length K"].shown["filter_length"], "mean ± half its simultaneous 95 % interval (seeds)"
+        main = tables.beside_lengths(main, by_title["Conditions"].kept["summary"])
     else:
-        main, title = by_title["Conditions"].shown["summary"][["condition", "finished", "mean", "95 % interval", "sd", "min"]], "conditions"
+        whole = by_title["Conditions"].shown["summary"]
+        columns = ["condition", "finished", "mean", "95 % interval", "sd", "min", "beat the baseline"]
+        main, title = whole[[name for name in columns if name in whole]], "conditions"
     console.print(tables.for_terminal(main, f"{plots.axis_label(options.metric)}, {title}"))
     missing = missing_runs(runs, {})
     if missing:
         console.print(missing, highlight=False)
+    for line in by_title[""].kept.get("baselines_in_words", pd.DataFrame({"sentence": []}))["sentence"]:
+        console.print(line, highlight=False, soft_wrap=True)
     advice = by_title["Filter length K"].kept["filter_trend"] if "Filter length K" in by_title else pd.DataFrame({"dataset": []})
     for dataset, lines in by_title["Verdicts"].kept["sentences"].groupby("dataset", sort=False):
         for sentence in lines["sentence"].head(1 + int((advice["dataset"] == dataset).sum())):

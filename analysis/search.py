@@ -46,6 +46,7 @@ def judged_trials(runs: pd.DataFrame, config: dict[str, Any], axes: list[str]) -
     for condition, group in runs.groupby("condition_id", sort=False):
         said = json.loads(group["config"].iloc[0])
         flat = {**said["dataset"], **said["training"], **said["model"]}
+        flat |= {f"{section}.{key}": value for section, keys in said.items() for key, value in keys.items()}
         error = group[config["metric"]].where(group["status"] != "diverged").fillna(np.inf).to_numpy(float)
         rows.append(
             {

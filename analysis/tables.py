@@ -101,15 +101,40 @@ def by_length(lengths: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["series", "model", *columns])
 
 
+def beside_lengths(table: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
+    """The K table with what has no K after each series, under "no K": the other models, and the baselines."""
+    others = summary[summary["K"].isna()]
+    rows = pd.DataFrame(
+        {
+            "series": others["dataset"], "model": [str(label).rsplit(" / ", 1)[0] for label in others["condition"]],
+            "no K": [shown(mean) + ("" if pd.isna(n) else f" ({n})") for mean, n in zip(others["mean"], others["finished"], strict=True)],
+        }
+    )  # fmt: skip
+    if rows.empty:
+        return table
+    parts = [part[part["series"] == dataset] for dataset in table["series"].unique() for part in (table, rows)]
+    return pd.concat(parts, ignore_index=True).fillna("–")
+
+
 def conditions(summary: pd.DataFrame) -> pd.DataFrame:
-    """The table of conditions as the page shows it: seeds as "n of N", intervals as one column."""
+    """The table of conditions as the page shows it: seeds as "n of N", intervals as one column; rows of baselines have no seeds."""
+    beside: dict[str, object] = {}
+    if "beating" in summary:
+        rows = summary.to_dict("records")
+        beside["beat the baseline"] = [
+            "–"
+            if pd.isna(row["beating"])
+            else f"{row['beating']} of {row['runs']} ({100 * row['share_low']:.0f} to {100 * row['share_high']:.0f} %)"
+            for row in rows
+        ]
+        beside["mean beats it"] = ["–" if pd.isna(row["mean_beats"]) else "yes" if row["mean_beats"] else "no" for row in rows]
     return pd.DataFrame(
         {
             "condition": summary["condition"],
-            "finished": [f"{n} of {N}" for n, N in zip(summary["finished"], summary["runs"], strict=True)],
+            "finished": ["–" if pd.isna(N) else f"{n} of {N}" for n, N in zip(summary["finished"], summary["runs"], strict=True)],
             "mean": summary["mean"], "95 % interval": intervals(summary, "low", "high"), "sd": summary["sd"],
             "median": summary["median"], "IQM": summary["iqm"], "IQM interval": intervals(summary, "iqm_low", "iqm_high"),
-            "min": summary["min"], "best of 10": summary["best_of_10"],
+            "min": summary["min"], "best of 10": summary["best_of_10"], **beside,
         }
     )  # fmt: skip
 

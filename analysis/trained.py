@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 POSITIONS = 48
 """Impulses, spread over the test part, over which a response is averaged."""
 
+CHUNK_BYTES = 256 << 20
+"""About the memory that the responses of the seeds taken at once may need."""
+
 
 def typical(runs: pd.DataFrame, metric: str = "test_rmse") -> pd.DataFrame:
     """The seed run of every condition whose error is the median one (the lower of two), a row a condition."""
@@ -29,58 +32,69 @@ def typical(runs: pd.DataFrame, metric: str = "test_rmse") -> pd.DataFrame:
     return runs.loc[[middle[label] for label in finished["condition"].unique()]]
 
 
-def networks(ledger: Ledger, rows: pd.DataFrame) -> list[Network]:
-    """The trained networks of these rows.
+def seeds(runs: pd.DataFrame, metric: str = "test_rmse", most: int | None = None) -> pd.DataFrame:
+    """The seed runs whose networks are measured: of each condition the first ``most`` seeds by number (all by default), diverged ones left out."""
+    if most is not None:
+        runs = runs[runs.sort_values("seed", kind="stable").groupby("condition", sort=False).cumcount().loc[runs.index] < most]
+    return runs[(runs["status"] != "diverged") & np.isfinite(runs[metric].astype(float))]
+
+
+def networks(ledger: Ledger, rows: pd.DataFrame) -> list[Networks]:
+    """The trained networks of these rows, condition by condition in their order.
 
     Raises:
         UserError: no parameters were kept, or the data at hand is not what they were trained on.
     """
     kept = ledger.parameters(rows).set_index("run_id")["parameters"]
     found = []
-    for _, row in rows.iterrows():
-        parameters = kept.get(row["run_id"])
-        if parameters is None and any(pack_of(path) == row["pack"] for path in ledger.damaged):
-            raise UserError(f"the file of '{row['condition']}' seed {row['seed']} is damaged.")
-        if parameters is None:
+    for label, group in rows.reset_index(drop=True).groupby("condition", sort=False):
+        parameters = [values for values in map(kept.get, group["run_id"]) if values is not None]
+        if len(parameters) < len(group):
+            if any(pack_of(path) in set(group["pack"]) for path in ledger.damaged):
+                raise UserError(f"a file of '{label}' is damaged.")
+            lacking = [seed for seed, run_id in zip(group["seed"], group["run_id"], strict=True) if kept.get(run_id) is None]
             raise UserError(
-                f"'{row['condition']}' seed {row['seed']} was trained before the ledger kept parameters;"
+                f"'{label}' seed {lacking[0]} was trained before the ledger kept parameters;"
                 " move its files away and run the sweep again to have them."
             )
-        found.append(Network(row, np.asarray(parameters, np.float32)))
+        found.append(Networks(group, np.stack(parameters).astype(np.float32)))
     return found
 
 
-class Network:
-    """One trained seed run: its cell, its series, its best parameters."""
+class Networks:
+    """The trained seed runs of one condition: ``rows`` of the ledger, their cell, their series, their best parameters ``(S, N)``."""
 
-    def __init__(self, row: pd.Series, parameters: np.ndarray) -> None:
+    def __init__(self, rows: pd.DataFrame, parameters: np.ndarray) -> None:
         from ltm import cells, data
 
-        config = json.loads(row["config"])
-        self.row, self.parameters = row, parameters
+        first = rows.iloc[0]
+        config = json.loads(first["config"])
+        self.rows, self.parameters = rows, parameters
+        self.condition, self.dataset = str(first["condition"]), str(first["dataset"])
         self.series = data.build(config["dataset"])
-        if self.series.fingerprint != row["fingerprint"]:
-            raise UserError(f"dataset '{row['dataset']}' is not the series that '{row['condition']}' was trained on (fingerprints differ).")
+        if self.series.fingerprint != first["fingerprint"]:
+            raise UserError(f"dataset '{self.dataset}' is not the series that '{self.condition}' was trained on (fingerprints differ).")
         self.cell = cells.build(config["model"], len(self.series.values) - 1)
         self.problem = self.series.problem()
         self.test = self.problem.train + self.problem.validation
 
     def errors(self) -> np.ndarray:
-        """Forecast errors (actual - forecast) on the test part, original scale, shape ``(n,)``."""
+        """Forecast errors (actual - forecast) of every seed on the test part, original scale, shape ``(S, n)``."""
         from ltm.engine import Protocol, choose
 
         offset, scale = self.series.offset_and_scale
-        outputs = choose("auto", self.cell, self.problem, Protocol(), 1).predict(self.parameters[None]).outputs[0, self.test :, 0]
+        outputs = choose("auto", self.cell, self.problem, Protocol(), 1).predict(self.parameters).outputs[:, self.test :, 0]
         return self.series.values[1:][self.test :] - (outputs.astype(np.float64) * scale + offset)
 
     def response(self, lags: int = 100) -> np.ndarray:
-        """A_k = mean over the test part of dy_t / dx_{t-k}, k = 1..lags: Definition 3 of Zhao et al. (2020), linearised.
+        """A_k = mean over the test part of dy_t / dx_{t-k}, k = 1..lags, of every seed: Definition 3 of Zhao et al. (2020), linearised.
 
-        Exact forward derivatives in float64 along an impulse at each of some positions of the test part, state carried on.
+        Exact forward derivatives in float64 along an impulse at each of some positions of the test part, state carried on. Steps cost
+        their Python calls, hardly their lanes (seeds x positions), so that many seeds cost little more than one.
         A cell whose features are linear in x (all of the library) needs no more than the impulse's own features.
 
         Returns:
-            shape ``(lags,)``, on the scaled series.
+            shape ``(S, lags)``, on the scaled series.
         """
         import torch
 
@@ -89,32 +103,41 @@ class Network:
         T = self.problem.length
         if T - self.test < lags + 2:
             raise UserError(
-                f"the test part of '{self.row['dataset']}' has {T - self.test} steps; {lags} lags need {lags + 2} (choose fewer: --lags)."
+                f"the test part of '{self.dataset}' has {T - self.test} steps; {lags} lags need {lags + 2} (choose fewer: --lags)."
             )
-        flat = tensor(self.parameters)
-        whole = {name: tensor(value) for name, value in self.cell.features(self.problem.inputs).items()}
-        rest = {name: value[self.test :] for name, value in whole.items()}
-        with torch.no_grad():
-            _, states = unroll(self.cell, flat, {name: value[: self.test] for name, value in whole.items()})
-        start = {}
-        for name, q in self.cell.state().items():
-            before = torch.full((q.lags, q.size), q.initial, dtype=flat.dtype)
-            start[name] = torch.cat([states[name].flip(0), before])[: q.lags]
-
         positions = np.unique(np.linspace(self.test, T - 1 - lags, POSITIONS).astype(int))
+        steps = positions[:, None] + np.arange(lags + 1)[None, :]  # (positions, lags + 1): an impulse and what follows
         impulses = np.zeros((len(positions), *self.problem.inputs.shape))
         impulses[np.arange(len(positions)), positions] = 1.0
         still = self.cell.features(np.zeros_like(self.problem.inputs))
-        moved = [self.cell.features(impulse) for impulse in impulses]
-        tangents = {name: tensor(np.stack([features[name] - value for features in moved])[:, self.test :]) for name, value in still.items()}
+        whole = {name: tensor(value) for name, value in self.cell.features(self.problem.inputs).items()}
+        around = {name: value[steps] for name, value in whole.items()}
+        along: dict[str, list[np.ndarray]] = {name: [] for name in still}
+        for impulse, at in zip(impulses, steps, strict=True):
+            for name, value in self.cell.features(impulse).items():
+                along[name].append(value[at] - still[name][at])
+        tangents = {name: tensor(np.stack(values)) for name, values in along.items()}
+        variables = self.cell.state()
 
-        def along(tangent: dict[str, torch.Tensor]) -> torch.Tensor:
-            return torch.func.jvp(lambda f: unroll(self.cell, flat, f, start)[0], (rest,), (tangent,))[1]
+        def slope(
+            flat: torch.Tensor, start: dict[str, torch.Tensor], near: dict[str, torch.Tensor], tangent: dict[str, torch.Tensor]
+        ) -> torch.Tensor:
+            return torch.func.jvp(lambda features: unroll(self.cell, flat, features, start)[0], (near,), (tangent,))[1][:, 0]
 
+        every_position = torch.vmap(slope, in_dims=(None, 0, 0, 0))
+        every_seed = torch.vmap(every_position, in_dims=(0, 0, None, None))
+        per_seed = 8 * 6 * len(positions) * sum(q.lags * q.size for q in variables.values())  # windows, their tangents, and copies of both
+        found = []
         with torch.no_grad():
-            slopes = torch.vmap(along)(tangents)[:, :, 0].numpy()
-        at = positions[:, None] - self.test + np.arange(1, lags + 1)[None, :]
-        return np.take_along_axis(slopes, at, axis=1).mean(0)
+            for chunk in tensor(self.parameters).split(max(1, CHUNK_BYTES // per_seed)):
+                _, states = torch.vmap(lambda flat: unroll(self.cell, flat, whole))(chunk)
+                start = {}
+                for name, q in variables.items():
+                    before = torch.full((len(chunk), q.lags, q.size), q.initial, dtype=chunk.dtype)
+                    past = positions[:, None] - 1 - np.arange(q.lags)[None, :]  # most recent first
+                    start[name] = torch.cat([before, states[name]], 1)[:, past + q.lags]
+                found.append(every_seed(chunk, start, around, tangents)[:, :, 1:].mean(1))
+        return torch.cat(found).numpy()
 
 
 def tensor(array: np.ndarray) -> torch.Tensor:

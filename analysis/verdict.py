@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analysis import baselines
 from analysis.tables import p_value, shown
 
 SYMBOLS = {"better": "▲", "worse": "▼", "equivalent": "=", "no worse": "≥", "undecided": "·"}
@@ -50,12 +51,26 @@ def best(rows: pd.DataFrame) -> str:
     return f"{listed} {verb} of {len(rows)} conditions (95 % model confidence set; Kruskal-Wallis {p_value(omnibus)})."
 
 
-def matrix(tests: pd.DataFrame) -> pd.DataFrame:
-    """All claims at a glance: a row a condition, a column a series and baseline; symbol and per cent of the baseline's mean."""
+def matrix(tests: pd.DataFrame, shares: pd.DataFrame | None = None) -> pd.DataFrame:
+    """All claims at a glance: a row a condition, a column a series and what it is held against (RNN, LSTM, the best baseline).
+
+    A cell is a symbol with the difference of means in per cent, or with the share of seeds that beats the baseline.
+    """
     cells = tests.assign(
         row=[str(a).rsplit(" / ", 1)[0] for a in tests["a"]],
         column=[f"{dataset}: {str(b).rsplit(' / ', 1)[0]}" for dataset, b in zip(tests["dataset"], tests["b"], strict=True)],
         cell=[f"{SYMBOLS[v]} {percent:+.1f} %" for v, percent in zip(tests["verdict"], tests["percent"], strict=True)],
     )
+    if shares is not None and len(shares):
+        further = pd.DataFrame(
+            {
+                "row": [baselines.short(row) for _, row in shares.iterrows()],
+                "column": shares["dataset"] + ": " + shares["baseline"],
+                "cell": [
+                    f"{baselines.SYMBOLS[v]} {100 * x:.0f} % of seeds" for v, x in zip(shares["verdict"], shares["share"], strict=True)
+                ],
+            }
+        )
+        cells = pd.concat([cells[["row", "column", "cell"]], further], ignore_index=True) if len(cells) else further
     table = cells.pivot_table(index="row", columns="column", values="cell", aggfunc="first", sort=False)
     return table.reset_index().rename(columns={"row": "against"}).rename_axis(columns=None)

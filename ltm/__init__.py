@@ -1,3 +1,3 @@
 """ltm: seed sweeps of recurrent cells that are trained as lanes of one program."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

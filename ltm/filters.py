@@ -7,7 +7,8 @@ Convention of Zhao et al. 2020 (Section 4): the filter of a sequence v is ``sum_
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
 
 import numpy as np
 import torch
@@ -15,6 +16,19 @@ from torch.overrides import handle_torch_function, has_torch_function
 
 BASIS_TERMS = 10
 """Chebyshev terms P. P = 8 leaves 4e-6 relative error in gradients, P = 10 equals the direct form in float32."""
+
+
+def operation(body: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """A function of tensors that an engine may take as one operation, through torch's own override; for all others it is its ``body``."""
+
+    @wraps(body)
+    def call(*tensors: torch.Tensor) -> torch.Tensor:
+        if has_torch_function(tensors):
+            return handle_torch_function(call, tensors, *tensors)
+        return body(*tensors)
+
+    call.body = body  # type: ignore[attr-defined]
+    return call
 
 
 def weights(d: np.ndarray | float, K: int) -> np.ndarray:
@@ -32,6 +46,7 @@ def weights(d: np.ndarray | float, K: int) -> np.ndarray:
     return np.cumprod((j - d) / (j + 1.0), axis=0)
 
 
+@operation
 def direct(window: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
     """``sum_k w_k(d) window[k-1]``, O(K): the form for a filter on stored states.
 
@@ -42,8 +57,6 @@ def direct(window: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
     Returns:
         Shape ``(n,)``. Differentiable in both arguments.
     """
-    if has_torch_function((window, d)):
-        return handle_torch_function(direct, (window, d), window, d)
     j = torch.arange(window.shape[0], dtype=d.dtype, device=d.device).unsqueeze(1)
     w = torch.cumprod((j - d) / (j + 1.0), dim=0)
     return (w * window).sum(0)
@@ -95,7 +108,7 @@ def chebyshev(basis: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
     u = 4.0 * d - 1.0
     twice_u = 2.0 * u
     P = basis.shape[0]
-    after, b = basis[P - 1] * 0.0, basis[P - 1]
+    after, b = torch.zeros_like(basis[0]), basis[P - 1]
     for p in range(P - 2, 0, -1):
         after, b = b, twice_u * b - after + basis[p]
     return u * b - after + basis[0]
@@ -107,6 +120,7 @@ def lagged(x: np.ndarray, K: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(padded, K, axis=0).transpose(0, 2, 1)[:, ::-1]
 
 
+@operation
 def free(window: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
     """``sum_k a_k window[k-1]``: a filter with K free weights per input.
 
@@ -117,6 +131,4 @@ def free(window: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
     Returns:
         Shape ``(I,)``.
     """
-    if has_torch_function((window, a)):
-        return handle_torch_function(free, (window, a), window, a)
     return (a * window).sum(0)

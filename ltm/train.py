@@ -10,7 +10,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ltm.errors import UserError
-from sweeps import config, plan, progress, work
+from sweeps import cluster, config, plan, progress, work
 
 USAGE = """python -m ltm.train model=NAME [dataset=NAME] [seeds=N] [training.max_epochs=E] [any Hydra override]
 
@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 def train(overrides: list[str], console: Console) -> None:
     """Train the one condition of these overrides as one pack, with a progress bar and a table."""
     study = config.compose(overrides)
+    cluster.check(study.config.compute)
     whole = plan.make(study)
     if len(whole.conditions) > 1:
         raise UserError(f"ltm.train takes one condition, this grid has {len(whole.conditions)}; python -m ltm.sweep runs them all.")

@@ -66,7 +66,24 @@ def connect_local(compute: ComputeConfig, verbose: bool) -> int:
     """``compute=auto`` without a cluster."""
     from dataclasses import replace
 
-    return connect(replace(compute, where="local"), verbose)
+    check(local := replace(compute, where="local"))
+    return connect(local, verbose)
+
+
+def check(compute: ComputeConfig) -> None:
+    """That this machine has the cores that packs are to have, where they train here; a cluster's nodes are asked by :func:`connect`.
+
+    Raises:
+        UserError: more cores than there are.
+    """
+    if compute.where != "local":
+        return
+    here = len(os.sched_getaffinity(0))
+    for key, asked, most in (("cpus", compute.cpus or 1, here), ("cpus_per_pack", compute.cpus_per_pack, compute.cpus or here)):
+        if asked > most:
+            raise UserError(
+                f"compute.{key} is {asked:,}; expected at most {most}, as many as there are here. Ask for less, or use compute=cluster."
+            )
 
 
 def local_slots(compute: ComputeConfig) -> int:

@@ -6,130 +6,30 @@ Nothing is written here, and no config is trusted that did not pass :func:`compo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hydra.errors import HydraException
-from omegaconf import MISSING, OmegaConf
+from hydra.errors import OverrideParseException
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import ltm
-from ltm.engine import ENGINES
-from ltm.errors import UserError, unknown
+from ltm.errors import UserError, shown, unknown
+from sweeps import grid
+from sweeps.schema import SECTIONS, ComputeConfig, SearchConfig, StudyConfig, TrackingConfig, TrainingConfig, parse_seeds
+
+__all__ = [
+    "Composed", "ComputeConfig", "SearchConfig", "StudyConfig", "TrackingConfig", "TrainingConfig", "compose", "options", "parse_seeds",
+]  # fmt: skip
 
 GROUPS = ("model", "dataset", "training", "compute", "tracking", "search", "experiment")
 
-
-@dataclass
-class TrainingConfig:
-    max_epochs: int = MISSING
-    patience: int = MISSING
-    min_delta: float = MISSING
-    lr: float = MISSING
-    weight_decay: float = MISSING
-    clip: float = MISSING
-
-    def check(self) -> None:
-        for key in ("max_epochs", "patience"):
-            if getattr(self, key) < 1:
-                raise UserError(f"training.{key} is {getattr(self, key)}; expected at least 1.")
-        if not self.lr > 0:
-            raise UserError(f"training.lr is {self.lr}; expected a number above 0.")
-        for key in ("min_delta", "weight_decay", "clip"):
-            if not getattr(self, key) >= 0:
-                raise UserError(f"training.{key} is {getattr(self, key)}; expected 0 or more.")
-
-
-@dataclass
-class ComputeConfig:
-    where: str = "local"
-    address: str | None = None
-    slots: int | None = None
-    cpus: int | None = None
-    cpus_per_pack: int = 1
-    gpus_per_pack: float = 0.0
-    pack_size: int | None = None
-    max_failures: int = 2
-    checkpoint_epochs: int = 500
-    checkpoint_seconds: float = 10.0
-    carry_code: bool = True
-
-    def check(self) -> None:
-        if self.where not in ("local", "cluster", "auto"):
-            raise unknown("place to compute", self.where, ("local", "cluster", "auto"))
-        for key in ("cpus", "cpus_per_pack", "pack_size", "slots", "checkpoint_epochs"):
-            value = getattr(self, key)
-            if value is not None and value < 1:
-                raise UserError(f"compute.{key} is {value}; expected at least 1.")
-        for key in ("gpus_per_pack", "checkpoint_seconds", "max_failures"):
-            if not getattr(self, key) >= 0:
-                raise UserError(f"compute.{key} is {getattr(self, key)}; expected 0 or more.")
-        if self.gpus_per_pack > 1 and self.gpus_per_pack != int(self.gpus_per_pack):
-            raise UserError(f"compute.gpus_per_pack is {self.gpus_per_pack:g}; expected a share of one GPU (0.25) or whole GPUs.")
-
-
-@dataclass
-class TrackingConfig:
-    mode: str = "offline"
-    project: str = "ltm"
-    entity: str | None = None
-    per_seed: bool = False
-
-    def check(self) -> None:
-        if self.mode not in ("offline", "online", "off"):
-            raise unknown("tracking mode", self.mode, ("offline", "online", "off"))
-
-
-@dataclass
-class SearchConfig:
-    method: str = "none"
-    space: dict[str, Any] = field(default_factory=dict)
-    trials: int = 32
-    seeds: int = 16
-    metric: str = "validation_loss"
-    aggregate: str = "median"
-    rungs: int = 3
-    keep: int = 3
-    batch: int = 8
-    seed: int = 0
-
-    def check(self) -> None:
-        if self.method not in METHODS:
-            raise unknown("search method", self.method, METHODS)
-        for key in ("trials", "seeds", "rungs", "batch"):
-            if getattr(self, key) < 1:
-                raise UserError(f"search.{key} is {getattr(self, key)}; expected at least 1.")
-        if self.keep < 2:
-            raise UserError(f"search.keep is {self.keep}; expected at least 2 (one of so many configurations goes on to the next rung).")
-
-
-METHODS = ("none", "random", "grid", "optuna")
-
-
-@dataclass
-class StudyConfig:
-    """A study as composed, before its grid is expanded (:mod:`sweeps.plan`)."""
-
-    model: dict[str, Any] = field(default_factory=dict)
-    dataset: dict[str, Any] = field(default_factory=dict)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    compute: ComputeConfig = field(default_factory=ComputeConfig)
-    tracking: TrackingConfig = field(default_factory=TrackingConfig)
-    search: SearchConfig = field(default_factory=SearchConfig)
-    study: str | None = None
-    root: str = "results"
-    seeds: Any = 10
-    grid: dict[str, Any] = field(default_factory=dict)
-    engine: str = "auto"
-    published: str | None = None
-    verbose: bool = False
-
-
-SECTIONS: dict[str, type] = {"training": TrainingConfig, "compute": ComputeConfig, "tracking": TrackingConfig, "search": SearchConfig}
+APART = "grid_of_sections"
+"""Where ``grid.model.K`` is composed: in the grid itself ``model`` is a list of names."""
 
 
 @dataclass(frozen=True)
@@ -161,15 +61,16 @@ def compose(overrides: Sequence[str]) -> Composed:
     Raises:
         UserError: an unknown key, group option or value type; the message lists what exists.
     """
-    overrides = [f"++{o}" if o.startswith("grid.") else o for o in overrides]  # the grid has no fixed keys
     for override in overrides:
         check_option(override)
+    overrides = [opened(override) for override in overrides]
     per_group = {group: [o for o in overrides if key_of(o).startswith(f"{group}.")] for group in ("model", "dataset")}
     common = [o for o in overrides if not any(o in given for given in per_group.values())]
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         common = replacing_space(common)
         plain = raw(common)
-        config = validated(plain)
+        varied = grid.flat(plain.get("grid")) | grid.flat(plain.pop(APART, {}))
+        config = validated(plain | {"grid": varied})
         chosen = {group: names_of(config.grid, group, common) for group in per_group}
         choices = composed(chosen, common) | {group: {None: plain[group]} for group, names in chosen.items() if names is None}
         resolved = {group: expand(group, choices[group], common, keys) for group, keys in per_group.items()}
@@ -197,20 +98,38 @@ def replacing_space(overrides: Sequence[str]) -> list[str]:
     return others
 
 
+def opened(override: str) -> str:
+    """An override of a grid's key as one that may be new, as the grid has no fixed keys; one with a section is composed apart."""
+    key = key_of(override)
+    names = key.split(".")
+    if names[0] != "grid" or override.startswith("~"):
+        return override
+    place = f"{APART}.{'.'.join(names[1:])}" if len(names) > 2 and names[1] in grid.SECTIONS else key
+    return f"++{place}{override.lstrip('+').removeprefix(key)}"
+
+
 def key_of(override: str) -> str:
     """``model.K`` of ``+model.K=50``."""
     return override.lstrip("+~").split("=", 1)[0].split("@", 1)[0]
 
 
 def check_option(override: str) -> None:
-    """An unknown option of a group is an error before Hydra sees it: its own message names search paths."""
-    if "=" not in override and not override.startswith("~"):
-        raise UserError(f"'{override}' is not an override; expected KEY=VALUE, such as seeds=20 or +experiment=k_sweep.")
+    """What Hydra would not say in a user's words is an error before it sees it: its own message on a group's option names search paths."""
+    if not override.replace("\t", " ").isprintable():
+        raise UserError(f"{override!r} has a line end or another control character; write every override on one line.")
     key, value = key_of(override), override.split("=", 1)[-1]
-    if key in GROUPS and value not in options(key) and value not in ("null", "") and not value.startswith(("[", "{", "$")):
-        raise unknown(key, value, options(key))
+    if override.startswith("-"):
+        raise UserError(f"unknown option '{override}'; there are --help and --cfg, all else is KEY=VALUE, such as seeds=20.")
+    if not key or ("=" not in override and not override.startswith("~")):
+        raise UserError(f"'{override}' is not an override; expected KEY=VALUE, such as seeds=20 or +experiment=k_sweep.")
     if key == "experiment" and not override.startswith("+"):
         raise UserError(f"'{override}': write +experiment={value} (an experiment is added to the defaults).")
+    if key in GROUPS and override.startswith("~"):
+        raise UserError(f"'{override}': a study needs one {key}; choose one with {key}=NAME: {', '.join(options(key))}.")
+    names = value.strip("[]").split(",") if key == "experiment" else [value]
+    for name in names if key in GROUPS and not value.startswith("$") else ():
+        if name.strip() not in options(key):
+            raise unknown(key, name.strip(), options(key))
 
 
 def raw(overrides: Sequence[str]) -> dict[str, Any]:
@@ -218,7 +137,7 @@ def raw(overrides: Sequence[str]) -> dict[str, Any]:
     try:
         config = hydra_compose("config", overrides=list(overrides))
         return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
-    except (HydraException, OmegaConfBaseException) as error:
+    except Exception as error:  # a parser and resolvers at work on the user's words: whatever they raise, these are to blame
         raise explained(error, overrides) from None
 
 
@@ -227,12 +146,19 @@ def explained(error: Exception, overrides: Sequence[str]) -> UserError:
     keys = [f.name for f in fields(StudyConfig)]
     for override in overrides:
         head, _, rest = key_of(override).partition(".")
-        if head not in (*keys, *GROUPS, "hydra"):
+        if head not in (*keys, *GROUPS, "hydra", APART):
             return unknown("key", head, keys)
         section = SECTIONS.get(head)
         if rest and section and rest not in (known := [f.name for f in fields(section)]):
             return unknown(f"key of {head}:", rest, known)
-    return UserError(" ".join(str(error).split("\n")[0].split()))
+        if "Could not override" in str(error) and f"'{key_of(override)}'" in str(error) and head in GROUPS:
+            chosen = f"choose another with {head}=NAME: {', '.join(options(head))}"
+            return UserError(f"'{override}': the {head} that is chosen has no key '{rest}'; {chosen}.")
+    if isinstance(error, OverrideParseException):
+        given = error.override.lstrip("+").replace(f"{APART}.", "grid.")
+        return UserError(f"'{given}' is not understood; expected KEY=VALUE, with quotes around special characters: 'study=\"my study\"'.")
+    said = ": ".join(str(e).strip().splitlines()[0] for e in (error, error.__cause__) if str(e or "").strip()) or type(error).__name__
+    return UserError(f"not understood: {said}".replace(f"++{APART}.", "grid.").replace(f"{APART}.", "grid."))
 
 
 def validated(container: dict[str, Any]) -> StudyConfig:
@@ -241,21 +167,18 @@ def validated(container: dict[str, Any]) -> StudyConfig:
     for key in container:
         if key not in schema:
             raise unknown("key", key, [f.name for f in fields(StudyConfig)])
-    for section, kind in SECTIONS.items():
-        for key in container.get(section) or {}:
-            if key not in (known := [f.name for f in fields(kind)]):
+    for section in ("model", "dataset", *SECTIONS):
+        if not isinstance(given := container.get(section), dict):
+            raise UserError(f"{section} is {shown(given)}; choose one with {section}=NAME: {', '.join(options(section))}.")
+        for key in given if section in SECTIONS else ():
+            if key not in (known := [f.name for f in fields(SECTIONS[section])]):
                 raise unknown(f"key of {section}:", key, known)
     try:
         merged = OmegaConf.merge(schema, container)
         config: StudyConfig = OmegaConf.to_object(merged)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
         raise UserError(f"{error.full_key or 'config'}: {str(error).splitlines()[0]}") from None
-    config.training.check()
-    config.compute.check()
-    config.tracking.check()
-    config.search.check()
-    if config.engine not in ENGINES:
-        raise unknown("engine", config.engine, ENGINES)
+    config.check()
     return config
 
 
@@ -300,29 +223,3 @@ def expand(group: str, choices: dict[str | None, dict[str, Any]], common: Sequen
         if override not in used:
             raise UserError(f"'{override}': no {group} of this study has the key '{key_of(override).split('.', 1)[1]}'.")
     return resolved
-
-
-def parse_seeds(given: Any) -> list[int]:
-    """Seeds of ``100`` (0 to 99), ``100-199`` (both included) or a list.
-
-    Raises:
-        UserError: none, reversed, negative or twice.
-    """
-    expected = "expected a number (seeds=100), a range (seeds=100-199) or a list (seeds=[1,5])"
-    try:
-        if isinstance(given, list):
-            seeds = [int(seed) for seed in given]
-        elif isinstance(given, str) and "-" in given.strip("-"):
-            first, last = (int(part) for part in given.split("-"))
-            if last < first:
-                raise UserError(f"seeds={given} runs backwards; did you mean seeds={last}-{first}?")
-            seeds = list(range(first, last + 1))
-        else:
-            seeds = list(range(int(given)))
-    except (TypeError, ValueError):
-        raise UserError(f"seeds={given} is not understood; {expected}.") from None
-    if not seeds:
-        raise UserError(f"seeds={given} leaves no seed; {expected}.")
-    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise UserError(f"seeds={given} has a negative or a repeated seed; {expected}.")
-    return seeds

@@ -15,9 +15,10 @@ from rich.table import Table
 from ltm.errors import UserError
 from sweeps import damage, drivers
 from sweeps.config import parse_seeds
-from sweeps.ledger import CURVES, SCHEMA, DamagedError, GoneError, Ledger, pack_of
+from sweeps.ledger import DamagedError, GoneError, Ledger, pack_of
 from sweeps.plan import digest
 from sweeps.progress import duration
+from sweeps.tables import CURVES, SCHEMA
 
 ROWS = 50_000
 """Seed runs in a compacted file, about."""
@@ -143,9 +144,9 @@ def verify(ledger: Ledger) -> Found:
     runs = pd.concat([table.to_pandas().assign(path=path) for path, table in tables.items()], ignore_index=True)
     found.runs = runs["run_id"].nunique()
     found.twice = len(runs) - found.runs
-    told = runs.drop(columns=["pack", "path", "seconds", "code", "engine"]).astype(object)
+    told = runs.drop(columns=["pack", "path", "seconds", "code", "engine", "provenance"]).astype(object)
     copies = told.where(told.notna(), None).drop_duplicates()
-    for run_id in copies.loc[copies["run_id"].duplicated(), "run_id"].unique():
+    for run_id in copies.loc[copies[["run_id", "engine_version"]].duplicated(), "run_id"].unique():
         found.other(f"seed run {run_id} is held twice, with different results")
     for row in runs.drop_duplicates("run_id")[["run_id", "condition_id", "seed", "pack", "path"]].itertuples():
         if digest([row.condition_id, row.seed]) != row.run_id:

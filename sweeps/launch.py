@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import yaml
 from rich.console import Console
 
 import ltm
-from ltm import data
+from ltm import cells, data
+from ltm.engine import Protocol, choose
 from ltm.errors import UserError
-from sweeps import cluster, damage, drivers
+from sweeps import baselines, cluster, damage, drivers, provenance
 from sweeps.config import Composed, StudyConfig
 from sweeps.ledger import Ledger, StorageError
-from sweeps.plan import Pack, Plan, SeedRun, cut, make
+from sweeps.plan import Condition, Pack, Plan, SeedRun, cut, make, settings_of
 from sweeps.progress import Progress, say
+from sweeps.schema import folder_name
 from sweeps.tracking import Tracker
 from sweeps.work import code_version, labels_of
+
+if TYPE_CHECKING:
+    from sweeps.search import Search
 
 CONFIG = "config.yaml"
 SCRATCH = ".tune"
@@ -42,21 +48,21 @@ def run(study: Composed, command: str, console: Console) -> int:
     Returns:
         Exit status: 0; 1 where seed runs failed; 2 where nodes or storage refused; 130 after Ctrl-C.
     """
-    config = study.config
-    name = config.study or f"{study.models[0]['name']}_{study.datasets[0]['name']}"
+    config, planned = study.config, prepare(study)
+    name = folder_name(config.study or f"{study.models[0]['name']}_{study.datasets[0]['name']}")
     ledger = Ledger(str(Path(config.root) / name) if "://" not in config.root else f"{config.root}/{name}")
     job = Job(config, ledger, name, command, console, Tracker(config.tracking, name, ledger, partial(say, console)))
     try:
-        if config.search.method != "none":
+        if not isinstance(planned, Plan):
             from sweeps import search
 
-            return search.run(study, job)
-        plan = make(study)
-        claim(ledger, plan, config, name, command)
+            return search.run(planned, job)
+        plan = planned
         missing = len(lacking(plan.runs, ledger))
         if healed := damage.heal(ledger):
             say(console, healed)
             missing = len(lacking(plan.runs, ledger))
+        claim(ledger, plan, config, name, command, partial(ready, plan.conditions, config) if missing else None)
         say(
             console,
             f"study {name}: {len(plan.conditions)} conditions x {len(plan.seeds)} seeds = {len(plan.runs)} seed runs;"
@@ -69,6 +75,39 @@ def run(study: Composed, command: str, console: Console) -> int:
     finally:
         job.tracker.close()
         cluster.leave()
+
+
+def prepare(study: Composed) -> Plan | Search:
+    """The plan or the search of a study. Whatever is wrong with what the user gave is found here, before a file is written or Ray is started.
+
+    Raises:
+        UserError: what was given, what was expected, what to do.
+    """
+    config = study.config
+    cluster.check(config.compute)
+    if config.published is not None:
+        from analysis import literature
+
+        literature.read(config.published)
+    if config.search.method == "none":
+        return make(study)
+    from sweeps.search import Search
+
+    return Search(study)
+
+
+def ready(conditions: Iterable[Condition], config: StudyConfig) -> None:
+    """Start or join Ray, and make sure that the engine which was named can train these conditions.
+
+    Raises:
+        UserError: no cluster, no GPU, no node that can hold a pack, or a cell that the engine does not cover.
+    """
+    if config.engine == "cpu" or (config.engine == "cuda" and config.compute.where == "local"):
+        for condition in {condition.shape: condition for condition in conditions}.values():
+            series = data.build(condition.dataset)
+            cell = cells.build(condition.model, len(series.values) - 1)
+            choose(config.engine, cell, series.problem(), Protocol())
+    cluster.connect(config.compute, config.verbose)
 
 
 @dataclass(frozen=True)
@@ -87,6 +126,8 @@ def complete(plan: Plan, job: Job) -> int:
     """Train what the ledger lacks of a plan; what another driver has taken is left to it, and waited for. Returns the exit status."""
     runs, ledger, console = plan.runs, job.ledger, job.console
     missing = lacking(runs, ledger)
+    for line in set_aside(plan, missing, ledger):
+        say(console, line)
     status, seen = 0, set()
     while missing and not status:
         others = drivers.living(ledger)
@@ -129,20 +170,60 @@ def lacking(runs: list[SeedRun], ledger: Ledger) -> list[SeedRun]:
     return [run for run in runs if run.run_id not in done]
 
 
-def claim(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, command: str) -> None:
+def set_aside(plan: Plan, missing: Sequence[SeedRun], ledger: Ledger) -> list[str]:
+    """Mark the conditions of the ledger whose cell computes something else now, and those with the ids of an older ltm.
+
+    Their rows are kept and no longer used; a condition that is planned again is used again. Returns what to tell the user, a line each.
+    """
+    rows = ledger.runs(["run_id", "condition_id", "draws"], former=True)
+    counts, drawn = rows["condition_id"].value_counts(), dict(zip(rows["condition_id"], rows["draws"], strict=True))
+    mine = {condition.id: condition for condition in plan.conditions}
+    by_settings = {settings_of(key): condition for key, condition in mine.items()}
+    old = {key for key in counts.index if settings_of(key) is None}
+    changed = {key: by_settings[settings_of(key)] for key in counts.index if key not in mine and settings_of(key) in by_settings}
+    before = ledger.former()
+    after = (before - mine.keys()) | old | changed.keys()
+    if after != before:
+        ledger.set_former(after)
+    lines = [f"{counts[list(old)].sum()} seed runs of an earlier version of ltm are kept and not used"] if old else []
+    by_cell: dict[tuple[str, str], list[str]] = {}
+    for key, condition in changed.items():
+        what = "step" if drawn[key] == condition.draws else "initial values"
+        by_cell.setdefault((str(condition.model["cell"]).rpartition(":")[2], what), []).append(key)
+    for (cell, what), keys in by_cell.items():
+        now = {changed[key].id for key in keys}
+        train = sum(run.condition.id in now for run in missing)
+        has = "has" if what == "step" else "have"
+        lines.append(
+            f"the {what} of {cell} {has} changed: {train} seed runs to train; {counts[keys].sum()} of its former {what} are kept and not used"
+        )
+    return lines
+
+
+def claim(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, command: str, before: Callable[[], None] | None = None) -> None:
     """Write the study's ``config.yaml``, unless the folder holds another study.
 
     A study may grow (more seeds, a longer grid) or be run in part; its conditions must then contain each other.
+
+    Args:
+        before: called before anything is written; what it raises leaves no trace.
     """
     mine = {condition.id: plan.labels[condition.id] for condition in plan.conditions}
     held = ledger.record().get("conditions", {})
-    if held and not (held.keys() <= mine.keys() or mine.keys() <= held.keys()):
-        other = next(label for key, label in held.items() if key not in mine)
+    # A cell that computes something else now does not make another study; an earlier ltm's conditions are told by their labels.
+    here, there = ({settings_of(key) or label: label for key, label in conditions.items()} for conditions in (mine, held))
+    if any(settings_of(key) is None for key in held):
+        here = {label: label for label in mine.values()}
+    if held and not (here.keys() <= there.keys() or there.keys() <= here.keys()):
+        other = next(label for work, label in there.items() if work not in here)
         raise UserError(
             f"{ledger.path} holds another study (with the condition '{other}', which this one lacks or sets otherwise);"
             f" choose another folder with study=NAME, such as study={name}_2."
         )
-    record = record_of(config, name, command) | {"conditions": {**held, **mine}}
+    if before:
+        before()
+    grown = {key: label for key, label in held.items() if (settings_of(key) or label) not in here}
+    record = record_of(config, name, command) | {"conditions": {**grown, **mine}}
     ledger.put(CONFIG, yaml.safe_dump(record, sort_keys=False, allow_unicode=True).encode())
 
 
@@ -203,6 +284,7 @@ def fit(plan: Plan, packs: list[Pack], job: Job, progress: Progress) -> dict[str
     compute = config.compute
     common = {
         "folder": ledger.uri, "engine": config.engine, "threads": compute.cpus_per_pack, "version": ltm.__version__, "code": code_version(),
+        "sources": provenance.of_code(ledger, {str(condition.model["cell"]) for condition in plan.conditions}),
         "checkpoint_epochs": compute.checkpoint_epochs, "checkpoint_seconds": compute.checkpoint_seconds,
     }  # fmt: skip
     trials = [{"pack": pack.to_dict(), "pack_id": pack.id, "labels": labels_of(plan, pack), **common} for pack in packs]
@@ -280,6 +362,8 @@ def report(job: Job) -> None:
     job.tracker.trained()
     with ThreadPoolExecutor(1) as aside:
         aside.submit(cluster.leave)  # Ray's processes take a second to end
+        if job.config.baselines == "all":
+            baselines.complete(job.ledger, partial(say, job.console))
         path = None if job.ledger.runs(["run_id"]).empty else write(job.ledger.uri, job.console)
     job.tracker.close()
     if path:

@@ -3,8 +3,8 @@
 ``runs/*.parquet`` has a row a seed run:
 
 =================  =====================================================================================
-run_id             hash of condition, seed, data and protocol version: the same work, the same id
-condition_id       the same without the seed
+run_id             hash of the condition and the seed: the same work, the same id
+condition_id       hash of settings, data and protocol version, then of what the cell computes (``step``)
 condition          the condition's label, such as ``mrnn K=100 / arfima``
 model, dataset, K  of the condition; K is missing where the model has none
 hidden_size, lr    of the condition
@@ -16,8 +16,11 @@ test_rmse          error of the best epoch's parameters on the test part, origin
 d                  learned memory parameter, averaged over the test part; missing where the cell has none
 config             the resolved condition, JSON
 fingerprint        sha256 of the series
+step, draws        digests of what the cell computes, and of its initial values alone (:mod:`ltm.cells.record`); since schema 3
 code               version of ltm, and the commit in a checkout
+provenance         the file ``provenance/NAME.json``: code and its changes, packages, processor, threads; since schema 3
 engine, seconds    what trained the pack, and its training time divided by its seed runs
+engine_version     rows of another version are the same work with other rounding; since schema 3
 pack               the file that holds the row
 =================  =====================================================================================
 
@@ -27,6 +30,10 @@ pack               the file that holds the row
 
 ``failures/*.parquet`` names the seed runs that could not be trained: ``run_id``, ``condition``, ``seed``, ``error``. They are not
 finished: the same command tries them again.
+
+``baselines/*.parquet`` has a row a series and forecast that needs no network (:func:`ltm.baselines.rows`); missing in older studies.
+
+``former.json`` names the conditions that are kept and no longer used, as their cell computes something else now.
 
 Files are called ``PACK.CHECKSUM.parquet``. The folder may be local or on any storage that ``pyarrow.fs`` knows (``s3://``, ``gs://``). A local file is written under a temporary name
 and renamed, and on the disk before anyone may count on it; an object appears with its last byte. So a file is whole or not there, on either.
@@ -40,7 +47,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -53,7 +60,9 @@ import yaml
 from pyarrow import fs as pafs
 
 from ltm.errors import UserError
-from sweeps.schema import COLUMNS, CURVES, FAILURES, SCHEMA, UNREADABLE, checksum, parsed
+from sweeps.tables import BASELINES, COLUMNS, CURVES, FAILURES, SCHEMA, UNREADABLE, checksum, parsed
+
+FORMER = "former.json"
 
 READERS = 8
 """Files read at once."""
@@ -210,10 +219,27 @@ class Ledger:
         with contextlib.suppress(OSError):
             self.fs.delete_dir(f"{self.path}/{folder}")
 
-    def runs(self, columns: Sequence[str] | None = None, packs: set[str] | None = None) -> pd.DataFrame:
-        """Every finished seed run, or those of some packs, a row each; no ``run_id`` twice. Columns: see the module's docstring."""
-        frame = self._read("runs", SCHEMA, columns, packs)
+    def runs(self, columns: Sequence[str] | None = None, packs: set[str] | None = None, former: bool = False) -> pd.DataFrame:
+        """Every finished seed run, or those of some packs, a row each; no ``run_id`` twice. Columns: see the module's docstring.
+
+        ``former``: those too whose cell computes something else now.
+        """
+        aside = set() if former else self.former()
+        frame = self._read(
+            "runs", SCHEMA, [*columns, "condition_id"] if columns and aside and "condition_id" not in columns else columns, packs
+        )
+        if aside:
+            frame = frame[~frame["condition_id"].isin(aside)]
+        frame = frame[list(columns) if columns else SCHEMA.names]
         return frame.drop_duplicates("run_id", ignore_index=True)
+
+    def former(self) -> set[str]:
+        """Ids of the conditions that are kept and not used."""
+        return set(json.loads(self.text(FORMER) or "[]"))
+
+    def set_former(self, condition_ids: Iterable[str]) -> None:
+        """These conditions, and no others, are kept and not used."""
+        self.put(FORMER, json.dumps(sorted(condition_ids), indent=1).encode())
 
     def failures(self) -> pd.DataFrame:
         """The seed runs that failed and did not finish since, with the last error of each."""
@@ -224,6 +250,21 @@ class Ledger:
         """Record seed runs that could not be trained: ``run_id``, ``condition``, ``seed``, ``error``."""
         table = pa.Table.from_pandas(failures, schema=FAILURES, preserve_index=False)
         self.put_table(f"failures/{time.time_ns():020d}-{uuid.uuid4().hex[:8]}", table)
+
+    def baselines(self) -> pd.DataFrame:
+        """The forecasts that need no network, a row a series and baseline (:func:`ltm.baselines.rows`); of several versions, the newest."""
+        frame = self._read("baselines", BASELINES, None).sort_values("version", kind="stable")
+        newest = frame["version"] == frame.groupby("fingerprint")["version"].transform("max")
+        return frame[newest].drop_duplicates(["fingerprint", "baseline"], ignore_index=True)
+
+    def put_baselines(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Add the baselines of one series, whole or not at all.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        table = pa.Table.from_pylist([dict(row) for row in rows], schema=BASELINES)
+        self.put_table(f"baselines/{rows[0]['fingerprint']}-{rows[0]['version']}", table)
 
     def curves(self, runs: pd.DataFrame | None = None) -> pd.DataFrame:
         """Loss by epoch, a row a seed run: ``run_id``, ``train_loss``, ``validation_loss`` (arrays); of these rows, or of all."""
@@ -327,8 +368,8 @@ class Ledger:
         return said
 
     def done(self) -> set[str]:
-        """The ``run_id`` of every finished seed run."""
-        return set(self.runs(["run_id"])["run_id"])
+        """The ``run_id`` of every finished seed run, those of former steps too."""
+        return set(self.runs(["run_id"], former=True)["run_id"])
 
     def text(self, name: str) -> str | None:
         """The content of a text file of the study, or None where there is none.

@@ -5,21 +5,40 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
-from ltm import cells, data
-from ltm.errors import UserError, unknown
+from ltm import cells, checks, data
+from ltm.cells import Cell
+from ltm.cells.record import Record, record
+from ltm.engine.check import check
+from ltm.errors import UserError
 from ltm.training import Lane
+from sweeps import grid
 from sweeps.config import Composed, TrainingConfig, parse_seeds
 
 PROTOCOL_VERSION = 1
 """Raised whenever the same condition and seed would give other numbers by intention: no old result is then reused."""
 
+MOST_CONDITIONS, MOST_RUNS = 100_000, 10_000_000
+"""Conditions and seed runs of one study."""
+
 LANE_KEYS = ("lr", "weight_decay", "clip")
 """Training keys that may differ from lane to lane within one pack."""
+
+
+NAMES = ("name", "cell", "init")
+"""Model keys that decide no numbers beyond what the record of the cell says."""
+
+CHECKED_STEPS = 8
+RECORDS: dict[tuple[type[Cell], str], Record] = {}
+
+SETTINGS_DIGITS = 12
+"""Digits of a condition's id that are of its settings and data; those after them are of what its cell computes."""
 
 
 def digest(content: Any) -> str:
@@ -28,24 +47,30 @@ def digest(content: Any) -> str:
 
 @dataclass(frozen=True)
 class Condition:
-    """One point of the grid: everything but the seed. ``fingerprint`` is that of the series (values, split, scaling)."""
+    """One point of the grid: everything but the seed.
+
+    ``fingerprint`` is that of the series (values, split, scaling), ``step`` the digest of what the cell computes and ``draws`` that of
+    its initial values (:mod:`ltm.cells.record`).
+    """
 
     model: dict[str, Any]
     dataset: dict[str, Any]
     training: dict[str, Any]
     fingerprint: str
+    step: str
+    draws: str
 
     @cached_property
     def id(self) -> str:
-        """Hash of what decides the numbers. The names of model and dataset do not."""
-        model = {key: value for key, value in self.model.items() if key != "name"}
-        return digest([model, self.training, self.fingerprint, PROTOCOL_VERSION])
+        """What decides the numbers: a hash of settings and data, then that of the cell's record. No name does."""
+        model = {key: value for key, value in self.model.items() if key not in NAMES}
+        return digest([model, self.training, self.fingerprint, PROTOCOL_VERSION])[:SETTINGS_DIGITS] + self.step
 
     @property
     def shape(self) -> str:
         """Conditions of one shape may share a pack."""
         training = {key: value for key, value in self.training.items() if key not in LANE_KEYS}
-        return digest([self.model, training, self.fingerprint])
+        return digest([self.model, training, self.fingerprint, self.step])
 
     def lane(self, seed: int) -> Lane:
         return Lane(seed, **{key: float(self.training[key]) for key in LANE_KEYS})
@@ -119,48 +144,69 @@ def make(study: Composed) -> Plan:
     """
     config = study.config
     axes = {key: values if isinstance(values, list) else [values] for key, values in config.grid.items() if key not in ("model", "dataset")}
-    training_keys = [f.name for f in fields(TrainingConfig)]
-    known = {"model", "dataset", *training_keys, *itertools.chain(*study.models), *itertools.chain(*study.datasets)} - {
-        "name",
-        "cell",
-        "kind",
-    }
+    grid.check(axes, grid.keys_of(study.models, study.datasets, asdict(config.training)), "grid", "grid key")
     for key, values in axes.items():
-        if key not in known:
-            raise unknown("grid key", key, known)
         if not values:
             raise UserError(f"grid.{key} is empty; expected a list of values.")
     seeds = parse_seeds(config.seeds)
+    most = len(study.models) * len(study.datasets) * math.prod(map(len, axes.values()))
+    if most > MOST_CONDITIONS or most * len(seeds) > MOST_RUNS:
+        raise UserError(
+            f"{most:,} conditions x {len(seeds):,} seeds are too many for one study; expected at most {MOST_CONDITIONS:,} conditions and"
+            f" {MOST_RUNS:,} seed runs. Make several studies of them (study=NAME)."
+        )
     conditions: dict[str, Condition] = {}
     for dataset, model in itertools.product(study.datasets, study.models):
-        mine = {key: values for key, values in axes.items() if key in model or key in training_keys or key in dataset}
+        sections = {"model": model, "dataset": dataset, "training": asdict(config.training)}
+        mine = {key: values for key, values in axes.items() if grid.place(key, sections)}
         for point in itertools.product(*mine.values()):
             at = dict(zip(mine, point, strict=True))
-            condition = resolve(model, dataset, asdict(config.training), at)
+            condition = resolve(model, dataset, sections["training"], at)
             conditions.setdefault(condition.id, condition)
-    shown = [key for key in axes if key != "K"]
+    shown = [key for key in axes if key not in ("K", "model.K")]
     return Plan(tuple(conditions.values()), tuple(seeds), {key: label(c, shown) for key, c in conditions.items()})
 
 
 def resolve(model: Mapping[str, Any], dataset: Mapping[str, Any], training: Mapping[str, Any], at: Mapping[str, Any]) -> Condition:
-    """One condition: the values of one grid point put where their keys belong, and all of it checked."""
-    sections = [dict(model), dict(training), dict(dataset)]
+    """One condition: the values of one grid point put where their keys belong (:mod:`sweeps.grid`), and all of it checked."""
+    sections = {"model": dict(model), "dataset": dict(dataset), "training": dict(training)}
     for key, value in at.items():
-        next(section for section in sections if key in section)[key] = value
-    TrainingConfig(**sections[1]).check()
-    series = data.build(sections[2])
+        section, name = cast(tuple[str, str], grid.place(key, sections))
+        sections[section][name] = value
+    for section in ("model", "dataset"):
+        checks.text(f"{section}.name", sections[section].get("name"))
+    TrainingConfig(**sections["training"]).check()
+    series = data.build(sections["dataset"])
     length = len(series.values) - 1
-    cells.build(sections[0], length)
-    if sections[0].get("K") == "full":
-        sections[0]["K"] = length
-    return Condition(sections[0], sections[2], sections[1], series.fingerprint)
+    cell = cells.build(sections["model"], length)
+    if sections["model"].get("K") == "full":
+        sections["model"]["K"] = length
+    known = recorded(cell, series)
+    return Condition(sections["model"], sections["dataset"], sections["training"], series.fingerprint, known.digest, known.draws)
+
+
+def recorded(cell: Cell, series: data.Series) -> Record:
+    """The record of a cell, which is checked on a few steps when it is met first."""
+    key = type(cell), repr(cell)
+    if key not in RECORDS:
+        check(cell, series.problem().inputs[:CHECKED_STEPS])
+        RECORDS[key] = record(cell)
+    return RECORDS[key]
+
+
+def settings_of(condition_id: str) -> str | None:
+    """The part of a condition's id that is of its settings and data; None for an id as ltm made them before 0.2."""
+    return condition_id[:SETTINGS_DIGITS] if len(condition_id) == 2 * SETTINGS_DIGITS else None
 
 
 def label(condition: Condition, shown: Iterable[str]) -> str:
     """How a condition is called in tables: ``mrnn K=100 / arfima``, with the further keys that its grid varies."""
-    everything = {**condition.dataset, **condition.training, **condition.model}
+    sections = {"model": condition.model, "dataset": condition.dataset, "training": condition.training}
+    placed = [place for key in shown if (place := grid.place(key, sections))]
+    twice = Counter(name for _, name in placed)
+    words = [f"{f'{section}.{name}' if twice[name] > 1 else name}={sections[section][name]}" for section, name in placed]
     model = str(condition.model["name"]) + (f" K={condition.model['K']}" if "K" in condition.model else "")
-    return " ".join([model, *(f"{key}={everything[key]}" for key in shown if key in everything), "/", str(condition.dataset["name"])])
+    return " ".join([model, *words, "/", str(condition.dataset["name"])])
 
 
 def cut(runs: Sequence[SeedRun], workers: int, size: int | None = None, largest: int = 128) -> list[Pack]:

@@ -15,6 +15,12 @@ from sweeps.plan import Pack
 
 LOG_SECONDS = 15.0
 
+SETTLED_SECONDS = 5.0
+"""So long after the first report speeds are counted from it, without the start of workers and kernels; before, no time left is told."""
+
+KNOWN_SHARE, KNOWN_SECONDS = 0.01, 60.0
+"""Time left is told after a finished pack, this share of all effort, or so long a time: an earlier guess would be off many times over."""
+
 
 def terminal() -> Console:
     """The console of every command; in a log file, wide enough for its tables."""
@@ -31,6 +37,17 @@ def duration(seconds: float) -> str:
     whole = round(seconds)
     hours, minutes = whole // 3600, whole % 3600 // 60
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far a sweep was at a time (monotonic seconds): share of all effort, finished seed runs, seed-epochs and finished packs."""
+
+    time: float
+    fraction: float = 0.0
+    runs: int = 0
+    seed_epochs: int = 0
+    packs: int = 0
 
 
 @dataclass
@@ -51,6 +68,7 @@ class Progress:
     live: Live | None = None
     notes: set[str] = field(default_factory=set)
     resumed: set[tuple[str, int]] = field(default_factory=set)
+    first: Mark | None = None
 
     def __enter__(self) -> Progress:
         if self.console.is_terminal:
@@ -64,12 +82,14 @@ class Progress:
 
     def update(self, pack: str, seed_epochs: int, done: bool = False, failed: bool = False) -> None:
         """A pack reported. Logs a plain line at most every ``LOG_SECONDS`` where there is no terminal."""
+        now = time.monotonic()
         self.seed_epochs[pack] = max(seed_epochs, self.seed_epochs.get(pack, 0))
         if done:
             self.finished.add(pack)
         if failed:
             self.failed.add(pack)
-        now = time.monotonic()
+        if self.first is None and seed_epochs:
+            self.first = self.mark()
         if self.live is None and (now - self.logged > LOG_SECONDS or len(self.finished) == len(self.packs)):
             self.logged = now
             say(self.console, self.line())
@@ -99,16 +119,34 @@ class Progress:
         done = sum(self.packs[key].effort for key in over)
         return min((done + running) / max(sum(pack.effort for pack in self.packs.values()), 1e-9), 1.0)
 
+    def mark(self) -> Mark:
+        """How far all is now."""
+        runs = sum(len(self.packs[pack].runs) for pack in self.finished)
+        return Mark(time.monotonic(), self.fraction, runs, sum(self.seed_epochs.values()), len(self.finished))
+
+    def left(self, now: Mark) -> float | None:
+        """Seconds left at the speed since the first report; None where that is not known yet."""
+        if now.fraction >= 1:
+            return 0.0
+        if self.first is None or now.fraction <= self.first.fraction:
+            return None
+        seconds, share = now.time - self.first.time, now.fraction - self.first.fraction
+        known = now.packs > self.first.packs or share >= KNOWN_SHARE or seconds >= KNOWN_SECONDS
+        return seconds * (1 - now.fraction) / share if known and seconds >= SETTLED_SECONDS else None
+
     def line(self) -> str:
         """Packs, seed runs, rates and time left, in words."""
-        elapsed = max(time.monotonic() - self.started, 1e-9)
-        runs, every = sum(len(self.packs[pack].runs) for pack in self.finished), sum(len(pack.runs) for pack in self.packs.values())
-        fraction = self.fraction
-        left = duration(elapsed * (1 - fraction) / fraction) if fraction > 0 else "unknown"
+        now = self.mark()
+        elapsed = max(now.time - self.started, 1e-9)
+        every = sum(len(pack.runs) for pack in self.packs.values())
+        since = self.first if self.first and now.time - self.first.time >= SETTLED_SECONDS else Mark(self.started)
+        seconds = max(now.time - since.time, 1e-9)
+        seconds_left = self.left(now)
+        left = "unknown" if seconds_left is None else duration(seconds_left)
         failed = f", {len(self.failed)} failed" if self.failed else ""
         return (
-            f"packs {len(self.finished)}/{len(self.packs)}{failed} | seed runs {runs}/{every}"
-            f" | {runs / elapsed:.1f} seed runs/s, {sum(self.seed_epochs.values()) / elapsed:,.0f} seed-epochs/s"
+            f"packs {len(self.finished)}/{len(self.packs)}{failed} | seed runs {now.runs}/{every}"
+            f" | {(now.runs - since.runs) / seconds:.1f} seed runs/s, {(now.seed_epochs - since.seed_epochs) / seconds:,.0f} seed-epochs/s"
             f" | {duration(elapsed)} elapsed, {left} left"
         )
 

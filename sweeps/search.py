@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -17,11 +17,15 @@ import yaml
 
 from analysis.summary import aggregate
 from ltm.errors import UserError, unknown
-from sweeps import damage, launch
-from sweeps.config import Composed, TrainingConfig, parse_seeds
+from sweeps import damage, grid, launch
+from sweeps.config import Composed, parse_seeds
 from sweeps.ledger import Ledger
 from sweeps.plan import Condition, Plan, digest, label, resolve
 from sweeps.progress import say
+from sweeps.schema import MOST_TRIALS
+
+LARGEST_END = 2**53
+"""Of a range: every whole number up to here is a float."""
 
 FIRST_SEED = 1_000_000
 """Seeds from here on judge configurations; those of the study, below, are fresh."""
@@ -40,6 +44,11 @@ class Axis:
     @property
     def whole(self) -> bool:
         return isinstance(self.low, int) and isinstance(self.high, int)
+
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """Its choices, or both ends of its range."""
+        return self.choices or (self.low, self.high)
 
     def draw(self, rng: np.random.Generator) -> Any:
         if self.choices:
@@ -80,7 +89,8 @@ def axes_of(space: Mapping[str, Any], known: set[str]) -> list[Axis]:
             found.append(Axis(key, choices=tuple(said["choices"])))
             continue
         low, high, log = cast(float, said.get("low")), cast(float, said.get("high")), bool(said.get("log", False))
-        if not all(isinstance(end, int | float) and math.isfinite(end) for end in (low, high)) or not low < high or (log and low <= 0):
+        ends = all(isinstance(end, int | float) and not isinstance(end, bool) and abs(end) <= LARGEST_END for end in (low, high))
+        if not ends or not low < high or (log and low <= 0):
             raise UserError(expected)
         found.append(Axis(key, low, high, log))
     return found
@@ -108,21 +118,31 @@ class Search:
                 f"search.metric is '{self.search.metric}'; a test error must not choose. Expected validation_loss (or train_loss)."
             )
         self.reduce = aggregate(self.search.aggregate)
-        training_keys = {f.name for f in fields(TrainingConfig)} - {"max_epochs"}
-        known = {*training_keys, *itertools.chain(*study.models), *itertools.chain(*study.datasets)} - {"name", "cell", "kind"}
+        has = grid.keys_of(study.models, study.datasets, set(self.training) - {"max_epochs"})
         if set(config.grid) - {"model", "dataset"}:
             raise UserError(
                 f"a search takes grid.model and grid.dataset only; move {', '.join(set(config.grid) - {'model', 'dataset'})} to search.space."
             )
-        self.axes = axes_of(self.search.space, known)
+        space = grid.flat(self.search.space)
+        grid.check(space, has, "search.space", "key in search.space:")
+        self.axes = axes_of(space, set(space))
         self.seeds = tuple(FIRST_SEED + i for i in range(self.search.seeds))
         self.fresh = tuple(parse_seeds(config.seeds))
         if max(self.fresh) >= FIRST_SEED:
             raise UserError(f"seeds={config.seeds} reach into those of the search, from {FIRST_SEED:,}; choose smaller ones.")
-        if self.search.method == "grid":
-            self.points()
-        elif self.search.method == "optuna":
+        if self.search.method == "optuna":
             optuna()
+        self.check()
+
+    def check(self) -> None:
+        """Resolve every configuration that may be tried, or of a range its ends, and the untuned ones.
+
+        Raises:
+            UserError: values that a cell, a series or the protocol rejects.
+        """
+        drawn = self.points() if self.search.method != "optuna" else [{axis.key: value} for axis in self.axes for value in axis.ends]
+        for pair, point in itertools.product(range(len(self.pairs)), [{}, *drawn]):
+            self.condition(self.candidate(pair, point), self.epochs[-1])
 
     @property
     def epochs(self) -> list[int]:
@@ -135,6 +155,8 @@ class Search:
         if self.search.method == "grid":
             if ranges := [axis.key for axis in self.axes if not axis.choices]:
                 raise UserError(f"search=grid takes choices; search.space.{ranges[0]} is a range.")
+            if (most := math.prod(len(axis.choices) for axis in self.axes)) > MOST_TRIALS:
+                raise UserError(f"search.space has {most:,} combinations; expected at most {MOST_TRIALS:,}.")
             return [
                 dict(zip((a.key for a in self.axes), values, strict=True)) for values in itertools.product(*(a.choices for a in self.axes))
             ]
@@ -144,14 +166,15 @@ class Search:
     def candidate(self, pair: int, point: Mapping[str, Any]) -> Candidate:
         """A configuration with the keys that this pair's model, series or training has."""
         dataset, model = self.pairs[pair]
-        return Candidate(pair, {key: value for key, value in point.items() if key in model or key in dataset or key in self.training})
+        sections = {"model": model, "dataset": dataset, "training": self.training}
+        return Candidate(pair, {key: value for key, value in point.items() if grid.place(key, sections)})
 
     def condition(self, candidate: Candidate, epochs: int) -> Condition:
         dataset, model = self.pairs[candidate.pair]
         return resolve(model, dataset, self.training | {"max_epochs": epochs}, candidate.values)
 
     def name(self, condition: Condition) -> str:
-        return label(condition, [axis.key for axis in self.axes if axis.key != "K"])
+        return label(condition, [axis.key for axis in self.axes if axis.key not in ("K", "model.K")])
 
     def plan(self, candidates: Sequence[Candidate], epochs: int) -> Plan:
         """One rung: these configurations with the search's seeds."""
@@ -172,10 +195,9 @@ class Search:
             candidate.score = self.reduce(whole)
 
 
-def run(study: Composed, job: launch.Job) -> int:
+def run(search: Search, job: launch.Job) -> int:
     """Search, then train the winners and the untuned configurations on fresh seeds, and report. Returns the exit status."""
     ledger, console = job.ledger, job.console
-    search = Search(study)
     propose = optuna_rungs if search.search.method == "optuna" else halving
     claim(search, ledger, job.name, job.command)
     ledger.done()
@@ -274,6 +296,8 @@ def claim(search: Search, ledger: Ledger, name: str, command: str) -> None:
     held = ledger.record()
     if held and (held.get("search") or {}).get("id") != mine:
         raise UserError(f"{ledger.path} holds another study or search; choose another folder with study=NAME, such as study={name}_2.")
+    if not held:
+        launch.ready([search.condition(search.candidate(pair, {}), search.epochs[-1]) for pair in range(len(search.pairs))], search.config)
     record = launch.record_of(search.config, name, command) | {
         "conditions": {}, "search": {"id": mine, "axes": [axis.key for axis in search.axes], "first_seed": FIRST_SEED},
     }  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler
@@ -15,6 +16,7 @@ from ray.tune.schedulers import FIFOScheduler
 import ltm
 from ltm.data import Series
 from ltm.errors import UserError
+from sweeps import provenance
 from sweeps.ledger import Ledger, StorageError
 from sweeps.plan import Pack
 from sweeps.progress import Progress
@@ -34,8 +36,8 @@ REFUSED, STORAGE, PACK = "refused", "storage", "pack"
 class PackTrainable(tune.Trainable):
     """Trains one pack a trial; the actor is reused for the next one.
 
-    Config, under the one key ``work``: ``pack``, ``labels``, ``folder``, ``engine``, ``threads``, ``version``, ``code``, ``checkpoint_epochs``,
-    ``checkpoint_seconds``. A failure is a result like any other (``error`` and ``kind``), so that Tune starts again only what was killed.
+    Config, under the one key ``work``: ``pack``, ``labels``, ``folder``, ``engine``, ``threads``, ``version``, ``code``, ``sources``,
+    ``checkpoint_epochs``, ``checkpoint_seconds``. A failure is a result like any other (``error`` and ``kind``), so that Tune starts again only what was killed.
     """
 
     def setup(self, config: dict[str, Any], series: Mapping[str, Series] | None = None) -> None:
@@ -104,14 +106,15 @@ class PackTrainable(tune.Trainable):
                 break
             self.training.advance(epochs=min(10, left))
         if self.training.done:
-            rows = rows_of(self.pack, self.training, self.work["labels"]).assign(code=self.work["code"])
-            self.write(Ledger(self.work["folder"]), rows, self.training.curves(), self.training.state.best_params)
+            self.write(rows_of(self.pack, self.training, self.work["labels"]).assign(code=self.work["code"]))
 
-    def write(self, ledger: Ledger, *results: Any) -> None:
+    def write(self, rows: pd.DataFrame) -> None:
         """Write a pack to the ledger; a storage that fails is tried again for a while, as the results are worth it."""
+        ledger, training = Ledger(self.work["folder"]), self.training
         for wait in (*WRITE_RETRIES, None):
             try:
-                self.name = ledger.write(*results)
+                source = provenance.write(ledger, self.work["sources"], self.work["threads"], training.engine.name)
+                self.name = ledger.write(rows.assign(provenance=source), training.curves(), training.state.best_params)
                 return
             except StorageError:
                 if wait is None:

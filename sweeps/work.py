@@ -12,8 +12,11 @@ import pandas as pd
 
 import ltm
 from ltm import cells, data
+from ltm.cells.record import record
 from ltm.data import Series
 from ltm.engine import Protocol
+from ltm.engine.base import VERSION
+from ltm.errors import UserError
 from ltm.training import Training
 from sweeps.plan import Pack, Plan
 
@@ -23,13 +26,18 @@ def training_of(pack: Pack, engine: str = "auto", threads: int = 1, known: Mappi
     condition = pack.runs[0].condition
     series = (known or {}).get(condition.fingerprint) or data.build(condition.dataset)
     cell = cells.build(condition.model, len(series.values) - 1)
+    if record(cell).digest != condition.step:
+        raise UserError(
+            f"the cell '{condition.model['cell']}' computes something else here than where the sweep was started: its file differs, or was"
+            " edited since; run the same command again."
+        )
     protocol = Protocol(**{key: condition.training[key] for key in ("max_epochs", "patience", "min_delta")})
     lanes = [run.condition.lane(run.seed) for run in pack.runs]
     return Training(cell, series, lanes, protocol, engine, threads)
 
 
 def rows_of(pack: Pack, training: Training, labels: dict[str, str]) -> pd.DataFrame:
-    """The ledger's rows of a trained pack (all columns but ``pack``)."""
+    """The ledger's rows of a trained pack (all columns but ``pack`` and ``provenance``)."""
     results = training.results()
     conditions = [run.condition for run in pack.runs]
     return results.assign(
@@ -43,8 +51,11 @@ def rows_of(pack: Pack, training: Training, labels: dict[str, str]) -> pd.DataFr
         lr=[float(c.training["lr"]) for c in conditions],
         config=[json.dumps({"model": c.model, "dataset": c.dataset, "training": c.training}, sort_keys=True) for c in conditions],
         fingerprint=[c.fingerprint for c in conditions],
+        step=[c.step for c in conditions],
+        draws=[c.draws for c in conditions],
         code=code_version(),
         engine=training.engine.name,
+        engine_version=VERSION,
         seconds=training.seconds / len(conditions),
     )
 

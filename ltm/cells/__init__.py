@@ -14,9 +14,12 @@ from ltm.cells.mlstm import MLSTM, MLSTMF
 from ltm.cells.mrnn import MRNN, MRNNF
 from ltm.cells.rnn import RNN, RNN2
 from ltm.cells.rwa import RWA
-from ltm.errors import UserError, unknown
+from ltm.errors import UserError, reason, shown, unknown
 
 CELLS: dict[str, type[Cell]] = {cell.__name__.lower(): cell for cell in (RNN, RNN2, RWA, MIST, MRNNF, MRNN, LSTM, MLSTMF, MLSTM)}
+
+LARGEST = 10_000_000
+"""Parameters of one seed run, and past values in its state."""
 
 __all__ = ["CELLS", "Cell", "Parameter", "State", "build", "find", "options"]
 
@@ -34,8 +37,10 @@ def find(name: str) -> type[Cell]:
     module, _, attribute = name.partition(":")
     try:
         cell = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"cell '{name}' cannot be imported ({error}); expected package.module:Class, importable from here.") from None
+    except (Exception, SystemExit) as error:  # the module is the user's: whatever it raises
+        raise UserError(
+            f"cell '{name}' cannot be imported ({reason(error)}); expected package.module:Class, importable from here."
+        ) from None
     if not (isinstance(cell, type) and issubclass(cell, Cell)):
         raise UserError(f"cell '{name}' is not a subclass of ltm.cells.Cell.")
     return cell
@@ -53,11 +58,23 @@ def build(model: Mapping[str, Any], length: int, input_size: int = 1, output_siz
         length: steps of the sequence, which is what ``K: full`` (the whole past) stands for.
         input_size, output_size: width of the series and of the read-out.
     """
-    cell = find(str(model["cell"]))
+    cell = find(str(model.get("cell")))
     given = {key: value for key, value in model.items() if key not in ("name", "cell")}
     for key in given:
         if key not in options(cell):
             raise unknown(f"key of model '{model.get('name', model['cell'])}':", key, options(cell))
     if given.get("K") == "full":
         given["K"] = length
-    return cell(input_size=input_size, output_size=output_size, **given)
+    try:
+        built = cell(input_size=input_size, output_size=output_size, **given)
+        size, kept = built.size, sum(state.size * state.lags for state in built.state().values())
+    except UserError:
+        raise
+    except Exception as error:  # an own cell's code
+        raise UserError(f"cell '{model['cell']}' cannot be made of {shown(given)} ({reason(error)}).") from None
+    for what, count in (("parameters", size), ("past values in its state", kept)):
+        if count > LARGEST:
+            raise UserError(
+                f"model '{model.get('name', model['cell'])}' has {count:,} {what}; expected at most {LARGEST:,} (make it smaller: {shown(given)})."
+            )
+    return built

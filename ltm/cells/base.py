@@ -6,7 +6,6 @@ Shape letters: S lanes, T time, K filter length, H hidden, I input, O output, P 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -14,7 +13,8 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from ltm.errors import UserError
+from ltm import checks
+from ltm.errors import UserError, unknown
 
 Tensors = SimpleNamespace
 """Named tensors, read as attributes: ``p.W_h``, ``s.h``, ``x.now``."""
@@ -22,10 +22,13 @@ Tensors = SimpleNamespace
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter's shape, and the bound of its initial uniform(-bound, bound) draw (0: it starts at zero)."""
+    """A parameter's shape, and the bound of its initial uniform(-bound, bound) draw (0: it starts at zero).
+
+    Several maps side by side have a bound each: ``((columns, bound), ...)``.
+    """
 
     shape: tuple[int, ...]
-    bound: float
+    bound: float | tuple[tuple[int, float], ...]
 
     @property
     def size(self) -> int:
@@ -43,9 +46,12 @@ class State:
     initial: float = 0.0
 
 
-def linear(out: int, fan_in: int) -> Parameter:
-    """A weight matrix ``(out, fan_in)`` drawn as ``torch.nn.Linear`` draws it: uniform within 1/sqrt(fan_in)."""
-    return Parameter((out, fan_in), fan_in**-0.5)
+def linear(out: int, *fan_in: int) -> Parameter:
+    """A weight matrix ``(out, sum(fan_in))`` of one or more maps side by side, each drawn as ``torch.nn.Linear`` draws it.
+
+    That is uniform within 1/sqrt(fan_in) of that map: ``linear(H, I + H)`` is one map of ``[x, h]``, ``linear(H, I, H)`` a map of x and one of h.
+    """
+    return Parameter((out, sum(fan_in)), tuple((size, size**-0.5) for size in fan_in) if len(fan_in) > 1 else fan_in[0] ** -0.5)
 
 
 def bias(out: int, fan_in: int) -> Parameter:
@@ -53,22 +59,50 @@ def bias(out: int, fan_in: int) -> Parameter:
     return Parameter((out,), fan_in**-0.5)
 
 
+class Draws:
+    """Initial values in the order in which PyTorch's modules draw them, from one generator: the numbers after ``torch.manual_seed(seed)``."""
+
+    def __init__(self, seed: int) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def uniform(self, shape: tuple[int, ...], fan_in: int) -> torch.Tensor:
+        return torch.empty(shape).uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=self.generator)
+
+    def linear(self, out: int, fan_in: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weight and bias of ``torch.nn.Linear(fan_in, out)``."""
+        return self.uniform((out, fan_in), fan_in), self.uniform((out,), fan_in)
+
+    def weight(self, out: int, fan_in: int) -> torch.Tensor:
+        """Weight of ``torch.nn.Linear(fan_in, out, bias=False)``."""
+        return self.uniform((out, fan_in), fan_in)
+
+    def recurrent(self, H: int, I: int, gates: int = 1) -> dict[str, torch.Tensor]:
+        """Parameters of ``torch.nn.RNN`` (one gate) or ``torch.nn.LSTM`` (four)."""
+        shapes = {"W_ih": (gates * H, I), "W_hh": (gates * H, H), "b_ih": (gates * H,), "b_hh": (gates * H,)}
+        return {name: self.uniform(shape, H) for name, shape in shapes.items()}
+
+
 @dataclass(frozen=True)
 class Cell:
     """A recurrent cell with a linear read-out. A subclass gives ``parameters``, ``state`` and ``step``.
 
     The step must be pure and free of branches on values, in torch operations: the fused engines trace it.
+
+    ``init``: ``default`` draws every parameter by its bound, in the order of ``parameters()``; ``released`` draws the very numbers of the
+    code released with Zhao et al. (2020), for the six cells that it contains (:meth:`released`).
     """
 
     hidden_size: int = 1
     input_size: int = 1
     output_size: int = 1
+    init: str = "default"
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type == "int" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise UserError(f"model key '{field.name}' is {value!r}; expected a whole number of at least 1.")
+        checks.fields(self, lambda key: f"model key '{key}'")
+        if self.init not in ("default", "released"):
+            raise unknown("way to draw initial values, init:", self.init, ("default", "released"))
+        if self.init == "released" and type(self).released is Cell.released:
+            raise UserError(f"model key 'init' is released, but the released code has no {type(self).__name__}; expected default.")
 
     def parameters(self) -> dict[str, Parameter]:
         """Every parameter by name, in the order in which a seed's generator draws them (read-out included)."""
@@ -108,11 +142,28 @@ class Cell:
 
     def initial(self, seed: int) -> np.ndarray:
         """Initial parameters of one seed, flat, shape ``(N,)``, float32, from that seed's own generator."""
+        parameters = self.parameters()
+        if self.init == "released":
+            drawn = self.released(Draws(seed))
+            return torch.cat([drawn[name].reshape(-1) for name in parameters]).numpy()
         generator = torch.Generator().manual_seed(seed)
-        draws = [(torch.rand(q.size, generator=generator, dtype=torch.float32) * 2.0 - 1.0) * q.bound for q in self.parameters().values()]
-        return torch.cat(draws).numpy()
+        return torch.cat([draw(q, generator).reshape(-1) for q in parameters.values()]).numpy()
+
+    def released(self, draws: Draws) -> dict[str, torch.Tensor]:
+        """Every parameter by name as the released code draws it: its modules' draws in the order of their construction, unused ones included."""
+        raise NotImplementedError
 
     def unflatten(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
         """Views of flat parameters ``(..., N)`` as ``{name: (..., *shape)}``."""
         pieces = flat.split([q.size for q in self.parameters().values()], dim=-1)
-        return {name: piece.unflatten(-1, q.shape) for piece, (name, q) in zip(pieces, self.parameters().items(), strict=True)}
+        named = zip(pieces, self.parameters().items(), strict=True)
+        return {name: piece.unflatten(-1, q.shape) if q.shape else piece.squeeze(-1) for piece, (name, q) in named}
+
+
+def draw(parameter: Parameter, generator: torch.Generator) -> torch.Tensor:
+    """An initial draw, uniform within the parameter's bound."""
+    unit = torch.rand(parameter.size, generator=generator, dtype=torch.float32).reshape(parameter.shape) * 2.0 - 1.0
+    if not isinstance(parameter.bound, tuple):
+        return unit * parameter.bound
+    maps = unit.split([columns for columns, _ in parameter.bound], 1)
+    return torch.cat([part * bound for part, (_, bound) in zip(maps, parameter.bound, strict=True)], 1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ltm.cells.base import Cell, Parameter, State, Tensors
+from ltm.cells.base import Cell, Draws, Parameter, State, Tensors
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,11 @@ class LSTM(Cell):
             "b_hh": Parameter((4 * H,), bound),
             **self.linear_readout(),
         }
+
+    def released(self, draws: Draws) -> dict[str, torch.Tensor]:
+        recurrent = draws.recurrent(self.hidden_size, self.input_size, gates=4)
+        V, c = draws.linear(self.output_size, self.hidden_size)
+        return {**recurrent, "V": V, "c": c}
 
     def state(self) -> dict[str, State]:
         return {"h": State(self.hidden_size), "c": State(self.hidden_size)}

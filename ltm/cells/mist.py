@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 import torch
 
+from ltm import checks
 from ltm.cells.base import Cell, Parameter, State, Tensors, bias, linear
+
+MOST_DELAYS = 20
+"""The longest delay is then 2^19 steps."""
 
 
 @dataclass(frozen=True)
@@ -19,14 +23,16 @@ class MIST(Cell):
 
     delays: int = 8
 
+    def __post_init__(self) -> None:
+        super().__post_init__()  # the types
+        checks.whole("model key 'delays'", self.delays, high=MOST_DELAYS)
+
     def parameters(self) -> dict[str, Parameter]:
         H, I, D = self.hidden_size, self.input_size, self.delays
         return {
             "W_a": linear(D, H + I), "b_a": bias(D, H + I),
             "W_r": linear(H, H + I), "b_r": bias(H, H + I),
-            "W_h": Parameter((H, H), (H + I) ** -0.5),
-            "W_x": Parameter((H, I), (H + I) ** -0.5),
-            "b": bias(H, H + I),
+            "W_h": linear(H, H), "W_x": linear(H, I), "b": bias(H, H),
             **self.linear_readout(),
         }  # fmt: skip
 

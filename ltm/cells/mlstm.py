@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from ltm import filters
-from ltm.cells.base import Cell, Parameter, State, Tensors, bias, linear
+from ltm.cells.base import Cell, Draws, Parameter, State, Tensors, bias, linear
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,12 @@ class MLSTM(Cell):
             "W_o": linear(H, I + H), "b_o": bias(H, I + H),
             "W_c": linear(H, I + H), "b_c": bias(H, I + H),
         }  # fmt: skip
+
+    def released(self, draws: Draws) -> dict[str, torch.Tensor]:
+        H, I = self.hidden_size, self.input_size
+        gates = {gate: draws.linear(H, I + (2 if gate == "d" else 1) * H) for gate in "cido"}
+        V, c = draws.linear(self.output_size, H)
+        return {**{f"W_{g}": W for g, (W, _) in gates.items()}, **{f"b_{g}": b for g, (_, b) in gates.items()}, "V": V, "c": c}
 
     def state(self) -> dict[str, State]:
         H = self.hidden_size
@@ -54,6 +60,9 @@ class MLSTMF(MLSTM):
 
     def parameters(self) -> dict[str, Parameter]:
         return {"b_d": Parameter((self.hidden_size,), 0.0), **self.gates(), **self.linear_readout()}
+
+    def released(self, draws: Draws) -> dict[str, torch.Tensor]:
+        return super().released(draws) | {"b_d": torch.zeros(self.hidden_size)}
 
     def step(self, p: Tensors, s: Tensors, x: Tensors) -> dict[str, torch.Tensor]:
         return self.integrate(p, s, x, 0.5 * torch.sigmoid(p.b_d))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ltm import filters
-from ltm.cells.base import Cell, Parameter, State, Tensors, bias, linear
+from ltm.cells.base import Cell, Draws, Parameter, State, Tensors, bias, linear
 from ltm.cells.rnn import two_track_parameters, two_tracks
 
 
@@ -23,7 +23,23 @@ class MRNN(Cell):
 
     def parameters(self) -> dict[str, Parameter]:
         H, I = self.hidden_size, self.input_size
-        return {"W_d": linear(I, 2 * I + 2 * H), "b_d": bias(I, 2 * I + 2 * H), **two_track_parameters(self)}
+        return {"W_d": linear(I, I, H, H, I), "b_d": bias(I, I), **two_track_parameters(self)}
+
+    def released(self, draws: Draws) -> dict[str, torch.Tensor]:
+        H, I = self.hidden_size, self.input_size
+        draws.recurrent(H, I)  # the released cell is a torch.nn.RNNCellBase, whose own parameters it does not use
+        W_dd, b_d = draws.linear(I, I)
+        W_d = torch.cat([W_dd, draws.weight(I, H), draws.weight(I, H), draws.weight(I, I)], 1)
+        return {"W_d": W_d, "b_d": b_d, **self.released_tracks(draws)}
+
+    def released_tracks(self, draws: Draws) -> dict[str, torch.Tensor]:
+        H, I, O = self.hidden_size, self.input_size, self.output_size
+        W_m, b_m = draws.linear(H, H)
+        W_f = draws.weight(H, I)
+        W_h, b_h = draws.linear(H, H)
+        W_x = draws.weight(H, I)
+        V_h, c = draws.linear(O, H)
+        return {"W_m": W_m, "b_m": b_m, "W_f": W_f, "W_h": W_h, "b_h": b_h, "W_x": W_x, "V_h": V_h, "V_m": draws.weight(O, H), "c": c}
 
     def state(self) -> dict[str, State]:
         return {"h": State(self.hidden_size), "m": State(self.hidden_size), "d": State(self.input_size)}
@@ -45,6 +61,10 @@ class MRNNF(MRNN):
 
     def parameters(self) -> dict[str, Parameter]:
         return {"b_d": Parameter((self.input_size,), 0.0), **two_track_parameters(self)}
+
+    def released(self, draws: Draws) -> dict[str, torch.Tensor]:
+        draws.recurrent(self.hidden_size, self.input_size)
+        return {"b_d": torch.zeros(self.input_size), **self.released_tracks(draws)}
 
     def step(self, p: Tensors, s: Tensors, x: Tensors) -> dict[str, torch.Tensor]:
         d = 0.5 * torch.sigmoid(p.b_d)

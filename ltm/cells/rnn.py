@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ltm import filters
-from ltm.cells.base import Cell, Parameter, State, Tensors, bias
+from ltm.cells.base import Cell, Draws, Parameter, State, Tensors, bias, linear
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class RNN(Cell):
             "b_hh": Parameter((H,), bound),
             **self.linear_readout(),
         }
+
+    def released(self, draws: Draws) -> dict[str, torch.Tensor]:
+        recurrent = draws.recurrent(self.hidden_size, self.input_size)
+        V, c = draws.linear(self.output_size, self.hidden_size)
+        return {**recurrent, "V": V, "c": c}
 
     def step(self, p: Tensors, s: Tensors, x: Tensors) -> dict[str, torch.Tensor]:
         return {"h": torch.tanh(p.W_ih @ x.now + p.b_ih + p.W_hh @ s.h + p.b_hh)}
@@ -60,19 +65,13 @@ class RNN2(Cell):
 
 
 def two_track_parameters(cell: Cell) -> dict[str, Parameter]:
-    """Parameters of the tracks h and m and of their joint read-out; a sum of maps is drawn as one map of their inputs."""
+    """Parameters of the tracks h and m and of their joint read-out. A sum of maps is drawn map by map, its bias with the first."""
     H, I, O = cell.hidden_size, cell.input_size, cell.output_size
     return {
-        "W_h": Parameter((H, H), (H + I) ** -0.5),
-        "W_x": Parameter((H, I), (H + I) ** -0.5),
-        "b_h": bias(H, H + I),
-        "W_m": Parameter((H, H), (H + I) ** -0.5),
-        "W_f": Parameter((H, I), (H + I) ** -0.5),
-        "b_m": bias(H, H + I),
-        "V_h": Parameter((O, H), (2 * H) ** -0.5),
-        "V_m": Parameter((O, H), (2 * H) ** -0.5),
-        "c": bias(O, 2 * H),
-    }
+        "W_h": linear(H, H), "W_x": linear(H, I), "b_h": bias(H, H),
+        "W_m": linear(H, H), "W_f": linear(H, I), "b_m": bias(H, H),
+        "V_h": linear(O, H), "V_m": linear(O, H), "c": bias(O, H),
+    }  # fmt: skip
 
 
 def two_tracks(p: Tensors, s: Tensors, x: Tensors, filtered: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
+from ltm import checks
 from ltm.data import arfima, files, random_rnn
 from ltm.data.series import Series
 from ltm.errors import UserError, unknown
 
 __all__ = ["KINDS", "Series", "build"]
+
+LONGEST = 1_000_000
+"""Steps of a simulated series."""
+
+MOST_HIDDEN = 1_000
+"""Hidden units of the random RNN that makes a series."""
+
+RANGES = {
+    "seed": (0, 2**63 - 1), "length": (1, LONGEST), "hidden": (1, MOST_HIDDEN), "train": (0, checks.LARGEST), "validation": (0, checks.LARGEST),
+}  # fmt: skip
+"""Of the whole numbers among a dataset's keys; the split is checked against the series (:class:`Series`)."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,16 @@ class Source:
     validation: int
     scaling: str = "released"
     kind: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        """Check every key by its type.
+
+        Raises:
+            UserError: the first key with a value that it cannot have.
+        """
+        checks.fields(self, lambda key: f"dataset.{key}", RANGES)
+        if (sigma := getattr(self, "sigma", None)) is not None:
+            checks.number("dataset.sigma", sigma, above=0)
 
     def values(self) -> np.ndarray:
         raise NotImplementedError
@@ -83,19 +105,20 @@ def build(dataset: Mapping[str, Any]) -> Series:
     """
     given = dict(dataset)
     kind = given.pop("kind", None)
-    if kind not in KINDS:
-        raise unknown("dataset kind", str(kind), KINDS)
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise unknown("dataset kind", kind, KINDS)
     known = {field.name for field in fields(KINDS[kind])}
     for key in given:
         if key not in known:
             raise unknown(f"key of dataset '{given.get('name')}':", key, known)
-    return _build(kind, tuple((key, tuple(v) if isinstance(v, list) else v) for key, v in given.items()))
+    if missing := [f.name for f in fields(KINDS[kind]) if f.name not in given and f.default is MISSING]:
+        raise UserError(f"dataset '{given.get('name')}' lacks {', '.join(missing)}; expected a value of dataset.{missing[0]}.")
+    hashable: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    return _build(KINDS[kind](**hashable))
 
 
 @lru_cache(maxsize=32)
-def _build(kind: str, given: tuple[tuple[str, Any], ...]) -> Series:
-    try:
-        source = KINDS[kind](**dict(given))
-        return Series(source.name, source.values(), source.train, source.validation, source.scaling)
-    except TypeError as error:
-        raise UserError(f"dataset '{dict(given).get('name')}': {error}") from None
+def _build(source: Source) -> Series:
+    with np.errstate(all="ignore"):  # the series says which value is not finite
+        values = source.values()
+    return Series(source.name, values, source.train, source.validation, source.scaling)

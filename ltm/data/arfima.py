@@ -34,13 +34,23 @@ def fractional_noise(d: float, n: int, generator: np.random.Generator) -> np.nda
 def arma(noise: np.ndarray, ar: Sequence[float], ma: Sequence[float]) -> np.ndarray:
     """y_t = e_t + sum_i ar_i y_{t-i} + sum_j ma_j e_{t-j}, from zeros on; the bits of ``scipy.signal.lfilter``, whose import costs more than a study's plan."""
     order = max(len(ar), len(ma))
+    if not order:
+        return noise
     coefficients = list(zip([*ar, *[0.0] * (order - len(ar))], [*ma, *[0.0] * (order - len(ma))], strict=True))
     path, pending = [], [0.0] * order
     for e in noise.tolist():
-        y = e + pending[0] if order else e
+        y = e + pending[0]
         pending = [later + m * e + a * y for later, (a, m) in zip([*pending[1:], 0.0], coefficients, strict=True)]
         path.append(y)
     return np.array(path)
+
+
+def roots(ar: Sequence[float]) -> np.ndarray:
+    """Of z^p - sum_i ar_i z^{p-i}: inside the unit circle where the AR part is stationary; infinite where they cannot be computed."""
+    try:
+        return np.roots(np.concatenate([[1.0], -np.asarray(ar, float)]))
+    except np.linalg.LinAlgError:
+        return np.array([np.inf])
 
 
 def simulate(length: int, d: float, ar: Sequence[float] = (), ma: Sequence[float] = (), sigma: float = 1.0, seed: int = 0) -> np.ndarray:
@@ -56,7 +66,7 @@ def simulate(length: int, d: float, ar: Sequence[float] = (), ma: Sequence[float
     """
     if not -0.5 < d < 0.5:
         raise UserError(f"ARFIMA: d is {d}; a stationary series needs -0.5 < d < 0.5.")
-    if len(ar) and np.abs(np.roots(np.concatenate([[1.0], -np.asarray(ar, float)]))).max() >= 1:
+    if not np.abs(roots(ar)).max(initial=0.0) < 1:
         raise UserError(f"ARFIMA: ar={list(ar)} is not stationary; the roots of 1 - sum_i ar_i z^i must lie outside the unit circle.")
     noise = fractional_noise(d, length + BURN_IN, np.random.default_rng(seed))
     return sigma * arma(noise, ar, ma)[BURN_IN:]

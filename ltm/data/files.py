@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ltm.errors import UserError, unknown
+from ltm.errors import UserError, reason, shown, unknown
 
 BASE = "https://raw.githubusercontent.com/huawei-noah/noah-research/master/mRNN-mLSTM/data"
 
@@ -81,14 +81,20 @@ def locate(name: str) -> Path:
     """
     published = PUBLISHED.get(name)
     if published is None:
-        path = Path(name).expanduser()
+        path = Path(os.path.expanduser(name))
         candidates = [path] if path.is_absolute() else [path, *(folder / path for folder in folders())]
     else:
         candidates = [folder / name for folder in folders()]
-    found = next((path for path in candidates if path.is_file()), None)
+    try:
+        found = next((path for path in candidates if path.is_file()), None)
+    except (OSError, ValueError) as error:
+        raise UserError(f"data file '{shown(name)}' is no path ({reason(error)}); expected that of a CSV.") from None
     if found is None:
         where = ", ".join(str(path) for path in candidates)
         how = f"; fetch it with: python -m ltm.data fetch {name}" if published else ""
+        folder = next((path for path in candidates if path.is_dir()), None)
+        if folder and name:
+            raise UserError(f"data file '{name}' is a folder ({folder}); expected the path of a CSV.")
         raise UserError(f"data file '{name}' is not there (looked at {where}){how}")
     if published and sha256(found) != published.sha256:
         raise UserError(
@@ -107,13 +113,13 @@ def read_column(name: str, column: str) -> np.ndarray:
     path = locate(name)
     try:
         frame = pd.read_csv(path, skip_blank_lines=False)
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as CSV ({error}); expected a header line and one row a time step.") from None
+    except Exception as error:  # what pandas, a decompressor of its choice or the storage makes of the user's file
+        raise UserError(f"{path} cannot be read as CSV ({reason(error)}); expected a header line and one row a time step.") from None
     if column not in frame:
-        raise unknown(f"column of {path}:", column, map(str, frame.columns))
+        raise unknown(f"column of {path}:", column, frame.columns)
     if frame.empty:
         raise UserError(f"{path} has a header but no rows.")
-    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(np.float64)
+    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         row = int(bad[0])

@@ -48,6 +48,8 @@ class Series:
                 f"the split takes {self.train} + {self.validation} pairs, the series has {max(pairs, 0)};"
                 " leave at least one for the test part."
             )
+        if not np.isfinite(values.max() - values.min()):
+            fail("the values span more than a float holds; scale them down.")
         if np.ptp(values) == 0 or (self.scaling == "train_only" and np.ptp(values[: self.train + 1]) == 0):
             fail("the series is constant; there is nothing to forecast.")
 

@@ -6,6 +6,7 @@ import logging
 
 from ltm.cells import Cell
 from ltm.engine.base import Engine, PackState, Prediction, Problem, Protocol
+from ltm.engine.check import check
 from ltm.engine.cuda import FusedCuda
 from ltm.engine.fused import LARGEST_HIDDEN, Fused
 from ltm.engine.reference import Reference
@@ -25,10 +26,12 @@ def choose(name: str, cell: Cell, problem: Problem, protocol: Protocol, threads:
     ``cuda`` runs only where it is named: its logic is tested, its speed has not been measured.
 
     Raises:
-        UserError: unknown engine, ``cpu`` or ``cuda`` for a cell that they do not cover, ``cuda`` without a GPU.
+        UserError: unknown engine, ``cpu`` or ``cuda`` for a cell that they do not cover, ``cuda`` without a GPU, a mistake in
+            the cell (:func:`ltm.engine.check.check`).
     """
     if name not in ENGINES:
         raise unknown("engine", name, ENGINES)
+    check(cell, problem.inputs)
     if name == "reference":
         return Reference(cell, problem, protocol)
     kind = type(cell).__name__
@@ -47,5 +50,5 @@ def choose(name: str, cell: Cell, problem: Problem, protocol: Protocol, threads:
 def fallback(engine: Reference, why: str) -> Reference:
     """The reference engine, with the reason that stands for it in the log."""
     engine.why = why
-    log.warning("reference engine, which is slow. %s", why)
+    log.warning("Using the slow reference engine: %s", why)
     return engine

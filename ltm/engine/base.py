@@ -9,6 +9,9 @@ import numpy as np
 
 from ltm.cells import Cell
 
+VERSION = 1
+"""Raised whenever an engine gives a seed run other digits than before by rounding alone. Bits are promised within one version."""
+
 RUNNING, STOPPED, COMPLETED, DIVERGED = range(4)
 """Lane states: still training; stopped early; reached max_epochs; loss or parameters no longer finite."""
 

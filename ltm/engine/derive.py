@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ltm.engine.trace import Graph, Node
+from ltm.engine.trace import MASKS, Graph, Node, is_const
 
-LEAVES = {"const", "param", "read", "feature", "seed", "detach"}
+FLAT = {"detach", "floor", "sign", *MASKS}
+"""Operations that pass no gradient."""
+
+LEAVES = {"const", "param", "read", "feature", "seed", *FLAT}
 
 
 @dataclass
@@ -45,10 +48,10 @@ def adjoints(graph: Graph, seeds: Iterable[tuple[Node, Node]], leaves: set[Node]
     seeds = list(seeds)
     out = Adjoints()
     bar = out.of
-    g = graph
+    g, zero = graph, graph.const(0)
 
     def give(node: Node, value: Node) -> None:
-        if node.op not in ("const", "feature", "detach", "ge"):
+        if node.op not in FLAT | {"const", "feature"} and not is_const(value, 0):
             bar[node] = g.add(bar[node], value) if node in bar else value
 
     nodes = order((node for node, _ in seeds), leaves)
@@ -75,9 +78,9 @@ def adjoints(graph: Graph, seeds: Iterable[tuple[Node, Node]], leaves: set[Node]
                 give(a[0], g.mul(b, a[1]))
                 give(a[1], g.mul(b, a[0]))
             case "div":
-                inverse = g.div(g.const(1), a[1])
-                give(a[0], g.mul(b, inverse))
-                give(a[1], g.neg(g.mul(g.mul(b, inverse), node)))
+                slope = g.mul(b, g.div(g.const(1), a[1]))  # one division serves both
+                give(a[0], slope)
+                give(a[1], g.neg(g.mul(slope, node)))
             case "neg":
                 give(a[0], g.neg(b))
             case "tanh":
@@ -90,10 +93,39 @@ def adjoints(graph: Graph, seeds: Iterable[tuple[Node, Node]], leaves: set[Node]
                 give(a[0], g.div(b, a[0]))
             case "sqrt":
                 give(a[0], g.mul(b, g.div(g.const(0.5), node)))
-            case "max":
-                first = g.make("ge", a[0], a[1])
-                give(a[0], g.mul(b, first))
-                give(a[1], g.mul(b, g.sub(g.const(1), first)))
+            case "sin":
+                give(a[0], g.mul(b, g.make("cos", a[0])))
+            case "cos":
+                give(a[0], g.neg(g.mul(b, g.make("sin", a[0]))))
+            case "log1p":
+                give(a[0], g.div(b, g.add(a[0], g.const(1))))
+            case "expm1":
+                give(a[0], g.mul(b, g.add(node, g.const(1))))
+            case "abs":
+                give(a[0], g.mul(b, g.make("sign", a[0])))
+            case "power":
+                give(a[0], g.mul(b, g.mul(g.const(node.data), g.power(a[0], g.const(node.data - 1)))))
+            case "pow":
+                x, e = a
+                slope = g.mul(b, g.mul(e, g.power(x, g.sub(e, g.const(1)) if e.op != "const" else g.const(e.data - 1))))
+                give(x, slope if e.op == "const" else g.where(g.make("eq", e, zero), zero, slope))
+                if e.op != "const":
+                    flat = g.make("and", g.make("eq", x, zero), g.make("ge", e, zero))
+                    give(e, g.mul(b, g.where(flat, zero, g.mul(node, g.make("log", x)))))
+            case "sloped":
+                give(a[1], g.mul(b, a[2]))
+            case "where":
+                give(a[1], g.where(a[0], b, zero))
+                give(a[2], g.where(a[0], zero, b))
+            case "max":  # equal arguments share; NaN is below nothing
+                shared = g.where(g.make("eq", a[0], a[1]), g.mul(g.const(0.5), b), b)
+                give(a[0], g.where(g.make("lt", a[0], a[1]), zero, shared))
+                give(a[1], g.where(g.make("gt", a[0], a[1]), zero, shared))
+            case "amax":
+                largest = [g.make("eq", x, a[0]) for x in a[1:]]
+                count = g.total(largest)
+                for x, mask in zip(a[1:], largest, strict=True):
+                    give(x, g.div(g.mul(b, mask), count))
             case "out":
                 macro_bars.setdefault(a[0], {})[node.data] = b
             case _:
@@ -114,8 +146,8 @@ def through_macro(g: Graph, macro: Node, bars: dict[int, Node], give, out: Adjoi
         case "filter":
             _, n, _ = macro.data
             gs = tuple(bars.get(u, g.const(0)) for u in range(n))
-            for u, d in enumerate(macro.args):
-                give(d, g.mul(gs[u], g.make("out", macro, data=n + u)))
+            for u, bar in bars.items():
+                give(macro.args[u], g.mul(bar, g.make("out", macro, data=n + u)))
             out.effects.append(("scatter", macro.data, gs, macro.args))
         case "free":
             out.effects.append(("free", macro.data, tuple(bars.get(i, g.const(0)) for i in range(macro.data[3])), ()))

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from ltm.cells import Cell
 from ltm.engine import macros
 from ltm.engine.derive import adjoints, order
-from ltm.engine.trace import TRANSCENDENTAL, Graph, Node, Traced, Unsupported
+from ltm.engine.trace import COMPARISONS, TRANSCENDENTAL, Graph, Node, Traced, Unsupported, is_const
 
 MACROS = {"matvec", "matvec_t", "filter", "free"}
 
-OPERATIONS = {"tanh": 23, "sigmoid": 26, "exp": 35, "log": 20, "sqrt": 1, "detach": 0, "max": 1, "ge": 1, "neg": 1}
+OPERATIONS = {"tanh": 23, "sigmoid": 26, "exp": 35, "detach": 0, "amax": 0, "sloped": 0} | dict.fromkeys(
+    ("log", "sin", "cos", "log1p", "expm1", "pow"), 20
+)
 """Floating-point operations of a pointwise function as :mod:`ltm.engine.runtime` has it; plain arithmetic is one."""
 
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -58,7 +60,7 @@ class Printer:
         self.flops = 0
         self.longest = max(q.lags for q in cell.state().values())
         self.exponential = exponential
-        self.constants: dict[float, str] = {}
+        self.constants: dict[str, str] = {}
         self.work = 2 * self.N
         self.row = 0
         self.lead = 1
@@ -172,7 +174,7 @@ class Printer:
         return None
 
     def constant(self, value: float) -> str:
-        return self.constants.setdefault(value, f"C{len(self.constants)}")
+        return self.constants.setdefault(repr(value), f"C{len(self.constants)}")
 
     def feature(self, node: Node) -> str:
         name, index = node.data
@@ -343,11 +345,26 @@ def expression(node: Node, a: list[str]) -> str:
             return f"{a[0]} {INFIX[node.op]} {a[1]}"
         case "neg":
             return f"-{a[0]}"
-        case "detach":
+        case "detach" | "amax" | "sloped":
             return a[0]
-        case "max":
-            return f"{a[0]} if {a[0]} >= {a[1]} else {a[1]}"
-        case "ge":
-            return f"ONE if {a[0]} >= {a[1]} else ZERO"
+        case "max":  # not (b > a): NaN of either is kept
+            return f"{a[0]} if ({a[0]} >= {a[1]}) | ({a[0]} != {a[0]}) else {a[1]}"
+        case "where":
+            return f"{a[1]} if {a[0]} != ZERO else {a[2]}"
+        case "not":
+            return f"ZERO if {a[0]} != ZERO else ONE"
+        case "and" | "or":
+            return f"ONE if ({a[0]} != ZERO) {'&' if node.op == 'and' else '|'} ({a[1]} != ZERO) else ZERO"
+        case "abs":
+            return f"abs({a[0]})"
+        case "sign":
+            return f"ONE if {a[0]} > ZERO else (-ONE if {a[0]} < ZERO else ZERO)"
+        case "power":
+            product = " * ".join(a * abs(node.data))
+            return product if node.data > 0 else f"ONE / ({product})"
+        case "pow" if is_const(node.args[1], -0.5):
+            return f"ONE / sqrt({a[0]})"
+        case op if op in COMPARISONS:
+            return f"ONE if {a[0]} {COMPARISONS[op]} {a[1]} else ZERO"
         case _:
-            return f"{node.op}({a[0]})"
+            return f"{node.op}({', '.join(a)})"

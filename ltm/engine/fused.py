@@ -20,6 +20,7 @@ import numpy as np
 from ltm.cells import Cell
 from ltm.engine import macros, runtime
 from ltm.engine.base import RUNNING, Engine, PackState, Prediction, Problem, Protocol
+from ltm.engine.check import not_repeatable
 from ltm.engine.emit import FeatureLayout
 from ltm.engine.kernel import print_kernel
 from ltm.engine.trace import trace
@@ -43,6 +44,7 @@ class Fused(Engine):
 
     Raises (on construction):
         Unsupported: the cell's step has something that cannot be derived.
+        UserError: the step is another program when it is traced again.
     """
 
     name = "cpu"
@@ -51,7 +53,10 @@ class Fused(Engine):
     def __init__(self, cell: Cell, problem: Problem, protocol: Protocol, threads: int = 1, dtype: str = "float32") -> None:
         super().__init__(cell, problem, protocol)
         self.dtype, self.threads = np.dtype(dtype), threads
-        traced = trace(cell, {name: value.shape[1:] for name, value in cell.features(problem.inputs).items()})
+        shapes = {name: value.shape[1:] for name, value in cell.features(problem.inputs).items()}
+        traced, again = trace(cell, shapes), trace(cell, shapes)
+        if not traced.same(again):
+            raise not_repeatable(cell)
         lengths = {node.data[2] for node in traced.graph.nodes.values() if node.op == "filter"}
         K = max(q.lags for q in cell.state().values())  # one table of rates: only filters over the longest window may share it
         exponential = dtype == "float32" and lengths == {K} and macros.EXPONENTIAL_FROM <= K

@@ -158,31 +158,37 @@ inner = njit(fastmath=FAST, error_model="numpy")
 outer = njit(error_model="numpy")
 
 @intrinsic
-def power_of_two(context, n):
+def half_power_of_two(context, n):
     def code(context, builder, signature, args):
         from llvmlite import ir
         whole = builder.fptosi(args[0], ir.IntType(32))
-        bits = builder.shl(builder.add(whole, ir.Constant(ir.IntType(32), 127)), ir.Constant(ir.IntType(32), 23))
+        bits = builder.shl(builder.add(whole, ir.Constant(ir.IntType(32), 126)), ir.Constant(ir.IntType(32), 23))
         return builder.bitcast(bits, ir.FloatType())
     return types.float32(types.float32), code
 
 exp32 = inner(runtime.exp32)
 tanh, sigmoid = inner(runtime.tanh32), inner(runtime.sigmoid32)
-log, sqrt = math.log, math.sqrt
+log, sqrt, sin, cos, log1p, expm1, pow, floor = math.log, math.sqrt, math.sin, math.cos, math.log1p, math.expm1, math.pow, np.floor
 
 @inner
 def exp(x):
-    return exp32(x, power_of_two)
+    return exp32(x, half_power_of_two)
 """,
     ("cpu", "float64"): """
 inner = outer = njit(error_model="numpy")
-tanh, exp, log, sqrt = math.tanh, math.exp, math.log, math.sqrt
+tanh, exp, log, sqrt, sin, cos = math.tanh, math.exp, math.log, math.sqrt, math.sin, math.cos
+log1p, expm1, pow, floor = math.log1p, math.expm1, math.pow, np.floor
 sigmoid = inner(runtime.sigmoid64)
 """,
 }
 FUNCTIONS["cuda", "float32"] = FUNCTIONS["cuda", "float64"] = """
 inner = outer = cuda.jit(device=True)
-tanh, exp, log, sqrt = math.tanh, math.exp, math.log, math.sqrt
+tanh, exp, log, sqrt, sin, cos = math.tanh, math.exp, math.log, math.sqrt, math.sin, math.cos
+log1p, expm1, pow = math.log1p, math.expm1, math.pow
+
+@inner
+def floor(x):
+    return real(math.floor(x)) if abs(x) < 1e15 else x # larger ones are whole, or NaN
 
 @inner
 def sigmoid(x):
@@ -234,7 +240,7 @@ def print_kernel(cell: Cell, traced: Traced, features: FeatureLayout, width: int
     source = MODULE.format(
         dtype=dtype, width=width, row=printer.row * width, lead=lead.replace("int(kt[0])", "K"), lead_of_table=lead, loss=printer.loss,
         parameters=printer.N, work=printer.work, outputs=len(traced.outputs), functions=FUNCTIONS[target, dtype], views=indented(views, 2),
-        constants="\n".join(f"{name} = real({value!r})" for value, name in printer.constants.items()), **printed, **TARGETS[target],
+        constants="\n".join(f'{name} = real("{value}")' for value, name in printer.constants.items()), **printed, **TARGETS[target],
     )  # fmt: skip
     source = source.replace("in LANES:", f"in range({width}):" if target == "cpu" else "in range(lane, lane + 1):")
     d = [slot for (name, _), slot in printer.state_slot.items() if name == "d"]

@@ -30,14 +30,14 @@ def unroll(
     """
     p = SimpleNamespace(**cell.unflatten(flat))
     variables = cell.state()
-    initial = {name: torch.full((q.lags, q.size), q.initial, dtype=flat.dtype, device=flat.device) for name, q in variables.items()}
+    initial = {name: flat.new_full((q.lags, q.size), q.initial) for name, q in variables.items()}
     windows = initial if start is None else start
     names, columns = list(features), [feature.unbind(0) for feature in features.values()]
     outputs, states = [], []
     for values in zip(*columns, strict=True):
-        s = SimpleNamespace(**{name: w if variables[name].lags > 1 else w[0] for name, w in windows.items()})
+        s = SimpleNamespace(**{name: w if variables[name].lags > 1 else w[0].clone() for name, w in windows.items()})
         new = cell.step(p, s, SimpleNamespace(**dict(zip(names, values, strict=True))))
-        outputs.append(cell.readout(p, SimpleNamespace(**new)))
+        outputs.append(cell.readout(p, SimpleNamespace(**new)).reshape(cell.output_size))
         states.append(new)
         windows = {name: torch.cat([new[name].unsqueeze(0), w[:-1]]) for name, w in windows.items()}
     return torch.stack(outputs), {name: torch.stack([new[name] for new in states]) for name in variables}
@@ -115,7 +115,7 @@ def one_epoch(s: PackState, protocol: Protocol, train: np.ndarray, validation: n
     keeps those after the next optimiser step).
     """
     s.epoch += 1
-    finite = np.isfinite(train) & np.isfinite(validation) & np.isfinite(gradient).all(1)
+    finite = np.isfinite(train) & np.isfinite(validation) & np.isfinite(gradient).all(1) & np.isfinite(s.params).all(1)
     s.status[~finite] = DIVERGED
 
     better = finite & (validation < s.best_validation)

@@ -28,8 +28,8 @@ _P0, _P1, _P2, _P3, _P4, _P5, _P6 = (_f(c) for c in TANH_NUMERATOR)
 _Q0, _Q1, _Q2, _Q3 = (_f(c) for c in TANH_DENOMINATOR)
 _TOP, _HALF, _ONE = _f(TANH_CLAMP), _f(0.5), _f(1.0)
 _LOG2E, _LN2_HIGH, _LN2_LOW = _f(1.4426950408889634), _f(0.693359375), _f(-2.12194440e-4)
-_E2, _E3, _E4, _E5, _E6, _E7 = (_f(1.0 / math.factorial(k)) for k in range(2, 8))
-_EXP_LOW, _EXP_HIGH = _f(-87.0), _f(88.0)
+_E0, _E1, _E2, _E3, _E4, _E5, _E6, _E7 = (_f(2.0 / math.factorial(k)) for k in range(8))
+_EXP_LOW, _EXP_HIGH = _f(-87.3), _f(89.0)
 
 
 def tanh32(x):  # type: ignore[no-untyped-def]
@@ -53,14 +53,17 @@ def sigmoid64(x):  # type: ignore[no-untyped-def]
     return 1.0 / (1.0 + math.exp(-x))
 
 
-def exp32(x, power_of_two):  # type: ignore[no-untyped-def]
-    """exp in float32 by 2^n e^r, |r| <= ln(2)/2, with a Taylor polynomial of degree 7; arguments are clamped to [-87, 88]."""
+def exp32(x, half_power_of_two):  # type: ignore[no-untyped-def]
+    """exp in float32 by 2^(n-1) 2e^r, |r| <= ln(2)/2, with a Taylor polynomial of degree 7: infinite above 88.73, 0 below -87, NaN of NaN.
+
+    The half keeps 2^(n-1) finite where the result is; at the clamps it is 0, or the product is infinite.
+    """
     y = _EXP_LOW if x < _EXP_LOW else (_EXP_HIGH if x > _EXP_HIGH else x)
     n = np.floor(y * _LOG2E + _HALF)
     r = y - n * _LN2_HIGH
     r = r - n * _LN2_LOW
-    e = (((((_E7 * r + _E6) * r + _E5) * r + _E4) * r + _E3) * r + _E2) * r * r + r + _ONE
-    return e * power_of_two(n)
+    e = (((((_E7 * r + _E6) * r + _E5) * r + _E4) * r + _E3) * r + _E2) * r * r + _E1 * r + _E0
+    return e * half_power_of_two(n)
 
 
 def update(l, N, width, loss, w, m, v, best, reals, counts, protocol, curves, e):  # type: ignore[no-untyped-def]
@@ -76,11 +79,13 @@ def update(l, N, width, loss, w, m, v, best, reals, counts, protocol, curves, e)
     train, validation = w[(loss + 1) * width + l], w[(loss + 2) * width + l]
     counts[EPOCH, l] += 1
     curves[0, e, l], curves[1, e, l] = train, validation
-    norm = 0.0
+    norm, size = 0.0, 0.0
     for i in range(N):
-        norm += w[(N + i) * width + l] ** 2
+        slope = np.float64(w[(N + i) * width + l])  # float64: the square of a large gradient is no divergence
+        norm += slope * slope
+        size += abs(np.float64(w[i * width + l]))
     norm = math.sqrt(norm)
-    if not (math.isfinite(train) and math.isfinite(validation) and math.isfinite(norm)):
+    if not (math.isfinite(size) and math.isfinite(train) and math.isfinite(validation) and math.isfinite(norm)):
         counts[STATUS, l] = DIVERGED
         return
     if validation < reals[BEST_VALIDATION, l]:

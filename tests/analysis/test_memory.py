@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import optimize
 
 from analysis import memory, trained
 from ltm import cells, data
@@ -62,24 +63,24 @@ def test_decays_are_told_apart() -> None:
     assert memory.decay(np.concatenate([np.ones(5), np.zeros(20)])).law == "no response"
 
 
-def network(model: dict, parameters: dict[str, float], length: int = 700) -> trained.Network:
-    """A network with given parameters (others 0) on a short ARFIMA series, without a ledger."""
+def network(model: dict, parameters: dict[str, float], length: int = 700) -> trained.Networks:
+    """A condition of one network with given parameters (others 0) on a short ARFIMA series, without a ledger."""
     dataset = {"name": "arfima", "kind": "arfima", "length": length, "d": 0.4, "train": 300, "validation": 100}
     series = data.build(dataset)
     cell = cells.build(model, length - 1)
     named = {name: np.full(q.shape, parameters.get(name, 0.0), np.float32) for name, q in cell.parameters().items()}
     flat = np.concatenate([value.ravel() for value in named.values()])
-    net = object.__new__(trained.Network)
-    net.row, net.parameters, net.series, net.cell, net.problem = {"dataset": "arfima"}, flat, series, cell, series.problem()  # type: ignore[assignment]
+    net = object.__new__(trained.Networks)
+    net.dataset, net.parameters, net.series, net.cell, net.problem = "arfima", flat[None], series, cell, series.problem()
     net.test = net.problem.train + net.problem.validation
     return net
 
 
 def test_definition_3_tells_an_mrnn_from_an_rnn() -> None:
     mrnn = {"W_m": 0.1, "W_f": 0.5, "W_h": 0.1, "W_x": 0.5, "V_h": 1.0, "V_m": 1.0, "b_d": float(np.log(4))}  # d = 0.5 sigma(log 4) = 0.4
-    far = memory.decay(network({"name": "mrnn", "cell": "mrnn", "hidden_size": 1, "K": 100}, mrnn).response(100))
+    far = memory.decay(network({"name": "mrnn", "cell": "mrnn", "hidden_size": 1, "K": 100}, mrnn).response(100)[0])
     assert far.law == "power law"
-    near = network({"name": "rnn", "cell": "rnn", "hidden_size": 1}, {"W_hh": 0.9, "W_ih": 0.3, "V": 1.0}).response(100)
+    near = network({"name": "rnn", "cell": "rnn", "hidden_size": 1}, {"W_hh": 0.9, "W_ih": 0.3, "V": 1.0}).response(100)[0]
     assert memory.decay(near).law == "exponential"
 
 
@@ -87,7 +88,7 @@ def test_definition_3_tells_an_mrnn_from_an_rnn() -> None:
 def test_the_response_is_the_derivative_of_the_outputs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = {"name": name, "cell": name, "hidden_size": 2} | ({"K": 20} if "K" in cells.find(name).__dataclass_fields__ else {})
     net = network(model, {})
-    net.parameters = net.cell.initial(3)
+    net.parameters = net.cell.initial(3)[None]
     monkeypatch.setattr(trained, "POSITIONS", 2)
     step, inputs, measured = 1e-5, net.problem.inputs, np.zeros(12)
     for position in (net.test, net.problem.length - 13):
@@ -97,19 +98,59 @@ def test_the_response_is_the_derivative_of_the_outputs(name: str, monkeypatch: p
             x[position] += sign * step
             features = {k: torch.as_tensor(v.copy(), dtype=torch.float64) for k, v in net.cell.features(x).items()}
             with torch.no_grad():
-                moved.append(unroll(net.cell, torch.as_tensor(net.parameters, dtype=torch.float64), features)[0][:, 0].numpy())
+                moved.append(unroll(net.cell, torch.as_tensor(net.parameters[0], dtype=torch.float64), features)[0][:, 0].numpy())
         measured += (moved[0] - moved[1])[position + 1 : position + 13] / (2 * step) / 2
-    np.testing.assert_allclose(net.response(12), measured, rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(net.response(12)[0], measured, rtol=1e-4, atol=1e-9)
 
 
 def test_stored_parameters_give_the_errors_of_the_ledger() -> None:
     net = network({"name": "lstm", "cell": "lstm", "hidden_size": 1}, {})
-    net.parameters = net.cell.initial(0)
-    outputs = choose("reference", net.cell, net.problem, Protocol(), 1).predict(net.parameters[None]).outputs[0, net.test :, 0]
+    net.parameters = net.cell.initial(0)[None]
+    outputs = choose("reference", net.cell, net.problem, Protocol(), 1).predict(net.parameters).outputs[0, net.test :, 0]
     offset, scale = net.series.offset_and_scale
-    np.testing.assert_allclose(net.errors(), net.series.values[1:][net.test :] - (outputs * scale + offset), atol=1e-4)
+    np.testing.assert_allclose(net.errors()[0], net.series.values[1:][net.test :] - (outputs * scale + offset), atol=1e-4)
 
 
 def test_a_response_longer_than_the_test_part_is_refused() -> None:
     with pytest.raises(UserError, match="--lags"):
         network({"name": "rnn", "cell": "rnn", "hidden_size": 1}, {"W_ih": 1.0}).response(400)
+
+
+@pytest.mark.parametrize(("name", "chunk"), [("mlstm", 1 << 30), ("mist", 1), ("rwa", 1 << 30)])
+def test_three_seeds_at_once_are_the_three_alone(name: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = {"name": name, "cell": name, "hidden_size": 2} | ({"K": 20} if "K" in cells.find(name).__dataclass_fields__ else {})
+    net = network(model, {})
+    monkeypatch.setattr(trained, "POSITIONS", 3)
+    monkeypatch.setattr(trained, "CHUNK_BYTES", chunk)
+    seeds = np.stack([net.cell.initial(seed) for seed in range(3)])
+    alone = []
+    for parameters in seeds:
+        net.parameters = parameters[None]
+        alone.append((net.response(15)[0], net.errors()[0]))
+    net.parameters = seeds
+    np.testing.assert_allclose(net.response(15), [response for response, _ in alone], rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(net.errors(), [errors for _, errors in alone], rtol=1e-5)
+
+
+def test_the_response_of_a_nearly_linear_network_is_its_closed_form() -> None:
+    """For small weights tanh is the identity: h_t = w h_{t-1} + u x_t, y_t = v h_t, so that dy_{t+k} / dx_t = v u w^k."""
+    net = network({"name": "rnn", "cell": "rnn", "hidden_size": 1}, {"W_hh": 0.8, "W_ih": 1e-5, "V": 2.0})
+    np.testing.assert_allclose(net.response(60)[0], 2e-5 * 0.8 ** np.arange(1, 61), rtol=1e-6)
+
+
+def test_local_whittle_of_many_series_is_that_of_each() -> None:
+    x = np.stack(
+        [fractional_noise(d, 500, seed) for seed, d in enumerate((-0.45, 0.0, 0.3, 0.49))]
+        + [np.random.default_rng(0).normal(size=500).cumsum()]
+    )
+    found, error = memory.local_whittle_each(x)
+    frequency, power = memory.periodograms(x, None)
+    for d, intensity, one in zip(found, power, x, strict=True):
+
+        def objective(at: float, intensity: np.ndarray = intensity) -> float:
+            return float(np.log(np.mean(frequency ** (2 * at) * intensity)) - 2 * at * np.log(frequency).mean())
+
+        best = optimize.minimize_scalar(objective, bounds=(-0.499, 0.999), method="bounded", options={"xatol": 1e-7}).x
+        assert d == pytest.approx(best, abs=1e-5)
+        alone = memory.local_whittle(one)
+        assert (alone.estimate, alone.high - alone.low) == pytest.approx((d, 2 * 1.959964 * error))

@@ -79,12 +79,14 @@ def test_cloud_keys_reach_no_log_of_rays_and_no_file_of_the_study(run_process, t
         (["compute.gpus_per_pack=3"], "a pack asks for 1 CPUs and 3 GPUs"),
         (["compute.gpus_per_pack=1.5"], "a share of one GPU"),
         (["compute.where=moon"], "'moon'"),
+        (["search=random", "compute=cluster", "compute.address=127.0.0.1:1"], "no Ray cluster answers at '127.0.0.1:1'"),
     ],
 )
-def test_a_cluster_that_is_not_there_is_one_line(run, arguments: list[str], message: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_cluster_that_is_not_there_is_one_line_and_nothing_written(run, tmp_path: Path, arguments: list[str], message: str) -> None:  # type: ignore[no-untyped-def]
     done = run("ltm.sweep", "model=rnn", "seeds=1", *SMALL, *arguments, status=2)
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.long

@@ -1,9 +1,13 @@
 """The command line: what it composes to, and every mistake in one message with the valid names."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from ltm.errors import UserError
 from sweeps import config, plan
+from sweeps.search import Search
 
 
 def labels(*overrides: str) -> list[str]:
@@ -26,6 +30,7 @@ def labels(*overrides: str) -> list[str]:
         (["experiment=k_sweep"], r"write \+experiment=k_sweep"),
         (["tracking=onlin"], "unknown tracking 'onlin'"),
         (["engine=gpu"], "unknown engine 'gpu'.*auto"),
+        (["baselines=some"], "unknown choice of baselines 'some'.*all, none"),
         (["seeds=0"], "leaves no seed"),
         (["seeds=9-3"], "backwards; did you mean seeds=3-9"),
         (["seeds=ten"], "seeds=ten is not understood"),
@@ -74,3 +79,65 @@ def test_settings_that_vary_are_named_in_the_label() -> None:
 @pytest.mark.parametrize(("given", "seeds"), [(3, [0, 1, 2]), ("5-7", [5, 6, 7]), ([4, 2], [4, 2]), ("2", [0, 1])])
 def test_seeds_are_a_number_a_range_or_a_list(given: object, seeds: list[int]) -> None:
     assert config.parse_seeds(given) == seeds
+
+
+def test_keys_of_a_grid_may_be_named_with_their_section() -> None:
+    assert labels("grid.model.K=[25,50]", "grid.training.lr=[0.1]") == ["mrnn K=25 lr=0.1 / arfima", "mrnn K=50 lr=0.1 / arfima"]
+    both = labels("grid.model=[rnn,mrnn]", "grid.model.K=[5,10]", "grid.dataset=[arfima,random_rnn]", "grid.dataset.seed=[0,1]")
+    assert both[0] == "rnn seed=0 / arfima"
+    assert len(both) == 2 * 2 * 3
+    assert labels("grid={model:{K:[25,50]}}") == ["mrnn K=25 / arfima", "mrnn K=50 / arfima"]
+    assert labels("+experiment=k_sweep", "~grid.K", "grid.model.K=[7]")[0] == "mrnn K=7 / arfima"
+
+
+def test_a_grid_with_sections_has_the_conditions_of_one_without() -> None:
+    bare, full = (plan.make(config.compose([f"grid.{key}=[5,9]", "seeds=2"])) for key in ("K", "model.K"))
+    assert bare == full
+
+
+def test_dots_in_the_keys_of_a_grids_yaml_are_sections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(config.conf_dir(), tmp_path / "conf")
+    grid = "grid:\n  model: [rnn, mrnn]\n  model.K: [5, 10]\n  dataset.seed: [0, 1]\n"
+    (tmp_path / "conf" / "experiment" / "own.yaml").write_text(f"# @package _global_\n{grid}")
+    monkeypatch.setattr(config, "conf_dir", lambda: tmp_path / "conf")
+    assert labels("+experiment=own", "grid.dataset.seed=[3]") == [
+        "rnn seed=3 / arfima",
+        "mrnn K=5 seed=3 / arfima",
+        "mrnn K=10 seed=3 / arfima",
+    ]
+
+
+SCALED = "from dataclasses import dataclass\nfrom ltm.cells.rnn import RNN\n@dataclass(frozen=True)\nclass Scaled(RNN):\n    sigma: float = 1.0\n"
+
+
+def test_a_bare_key_that_two_sections_have_is_refused_with_both_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "scaled_cell.py").write_text(SCALED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = ["model=rnn", "model.cell=scaled_cell:Scaled", "+model.sigma=1.0"]
+    with pytest.raises(UserError, match=r"write grid\.model\.sigma or grid\.dataset\.sigma"):
+        labels(*own, "grid.sigma=[1,2]")
+    with pytest.raises(UserError, match=r"write search\.space\.model\.sigma or search\.space\.dataset\.sigma"):
+        Search(config.compose([*own, "search=random", "search.space.sigma={low:1,high:2}"]))
+    assert labels(*own, "grid.model.sigma=[1,2]") == ["rnn sigma=1 / arfima", "rnn sigma=2 / arfima"]
+    assert labels(*own, "grid.model.sigma=[1]", "grid.dataset.sigma=[2]") == ["rnn model.sigma=1 dataset.sigma=2 / arfima"]
+
+
+def test_keys_of_a_searchs_space_may_be_named_with_their_section() -> None:
+    search = Search(config.compose(["search=random", "search.space={model.K: {low: 5, high: 50}}", "search.space.training.lr=[0.1,0.2]"]))
+    assert [axis.key for axis in search.axes] == ["model.K", "training.lr"]
+    condition = search.condition(search.candidate(0, {"model.K": 7, "training.lr": 0.2}), 3)
+    assert (condition.model["K"], condition.training["lr"]) == (7, 0.2)
+    assert search.name(condition) == "mrnn K=7 lr=0.2 / arfima"
+
+
+@pytest.mark.parametrize(
+    "given", [3.7, True, None, {}, [1, 2.5], [True], "3.7", "1-2-3", "1000001", 10**20, [2**63], "0-1000000", "²", "9" * 5000]
+)
+def test_seeds_that_are_none_are_refused(given: object) -> None:
+    with pytest.raises(UserError, match="seeds="):
+        config.parse_seeds(given)
+
+
+def test_the_largest_seed_is_one_of_64_bits() -> None:
+    assert config.parse_seeds([2**63 - 1]) == [2**63 - 1]
+    assert len(config.parse_seeds(1_000_000)) == 1_000_000

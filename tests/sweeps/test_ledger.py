@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from ltm.errors import UserError
-from sweeps import ledger
+from sweeps import tables
 from sweeps.ledger import DamagedError, Ledger, StorageError
 
 
 def rows(*run_ids: str) -> pd.DataFrame:
-    frame = pd.DataFrame({name: pd.Series([None] * len(run_ids), dtype=object) for name in ledger.COLUMNS if name != "pack"})
+    frame = pd.DataFrame({name: pd.Series([None] * len(run_ids), dtype=object) for name in tables.COLUMNS if name != "pack"})
     return frame.assign(
         run_id=list(run_ids), seed=range(len(run_ids)), status="completed", test_rmse=1.5, K=pd.array([None] * len(run_ids), dtype="Int64")
     )
@@ -30,7 +30,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert book.runs().empty
     name = book.write(rows("a", "b"), [CURVE, CURVE], BEST[:2])
     runs = book.runs()
-    assert list(runs.columns) == ledger.COLUMNS
+    assert list(runs.columns) == tables.COLUMNS
     assert list(runs["run_id"]) == ["a", "b"]
     assert set(runs["pack"]) == {name}
     assert book.done() == {"a", "b"}
@@ -42,7 +42,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_a_ledger_from_before_parameters_were_kept_still_reads(tmp_path: Path) -> None:
     book = Ledger(tmp_path)
     book.write(rows("a"), [CURVE], BEST[:1])
-    old = pa.table({"run_id": ["z"], "train_loss": [[1.0]], "validation_loss": [[2.0]]}, schema=pa.schema(list(ledger.CURVES)[:3]))
+    old = pa.table({"run_id": ["z"], "train_loss": [[1.0]], "validation_loss": [[2.0]]}, schema=pa.schema(list(tables.CURVES)[:3]))
     pq.write_table(old.replace_schema_metadata({"ltm.schema": "1"}), tmp_path / "curves" / "old.parquet")
     kept = book.parameters().set_index("run_id")["parameters"]
     assert kept["z"] is None

@@ -1,9 +1,13 @@
 """Seed runs, their ids, and how they are cut into packs."""
 
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps import config, plan
+from ltm.errors import UserError
+from sweeps import config, plan, work
 
 
 def small(*overrides: str) -> plan.Plan:
@@ -14,10 +18,39 @@ def ids(p: plan.Plan) -> set[str]:
     return {run.run_id for run in p.runs}
 
 
-def test_run_ids_are_stable_across_versions_and_machines() -> None:
-    first = small("model=rnn", "seeds=1").runs[0]
-    assert first.condition.fingerprint[:12] == "70ca9f566abd"
-    assert first.run_id == "641acd747c459127"
+IDS = {
+    "rnn": ("c3a9308efac242d571be9308", "c12fd30a9ffacc44"),
+    "rnn2": ("c5472b09ba9369395bc56d3e", "bbbbd03fc95feab3"),
+    "rwa": ("c3a9308efac202cfb290fe2c", "c44c3268e3277241"),
+    "mist": ("c332a253421ddbe60b962ef5", "4f5af24955dac31c"),
+    "mrnnf": ("c5472b09ba931ead159aacfa", "52b419b1d6caba8a"),
+    "mrnn": ("c5472b09ba93bb791dad27a3", "7fa02ecc4f85739a"),
+    "lstm": ("c3a9308efac2abe4004910ac", "0c900aba55af5ed9"),
+    "mlstmf": ("c5472b09ba930bab2ec118f7", "8635f92abe411328"),
+    "mlstm": ("c5472b09ba931322d4afbc8e", "586c4a664477d478"),
+}
+"""Condition and first seed run of the library's cells: the same in every version and on every machine, or finished work is done again."""
+
+
+def test_ids_are_those_written_down() -> None:
+    first = [small(f"model={name}", "seeds=1").runs[0] for name in IDS]
+    assert {run.condition.fingerprint[:12] for run in first} == {"70ca9f566abd"}
+    assert {name: (run.condition.id, run.run_id) for name, run in zip(IDS, first, strict=True)} == IDS
+
+
+def test_two_names_of_one_step_are_one_piece_of_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "twins.py").write_text("from ltm.cells.rnn import RNN\nclass Other(RNN):\n    pass\n")
+    assert ids(small("model=rnn", "seeds=1", "model.cell=twins:Other", "model.name=other")) == ids(small("model=rnn", "seeds=1"))
+
+
+def test_a_worker_refuses_a_cell_that_computes_something_else() -> None:
+    pack = plan.cut(small("model=rnn", "seeds=1").runs, 1)[0]
+    content = pack.to_dict()
+    for condition in content["conditions"].values():
+        condition["step"] = "0" * 12
+    with pytest.raises(UserError, match="the cell 'rnn' computes something else here than where the sweep was started"):
+        work.training_of(plan.Pack.from_dict(content))
 
 
 def test_more_seeds_keep_the_ids_of_the_first() -> None:
@@ -49,7 +82,7 @@ def test_a_pack_survives_its_way_through_json() -> None:
 
 @given(seeds=st.integers(1, 300), workers=st.integers(1, 8), size=st.none() | st.integers(1, 200))
 def test_packs_hold_every_run_once_and_one_shape_each(seeds: int, workers: int, size: int | None) -> None:
-    condition = [plan.Condition({"name": n, "cell": n}, {"name": "x"}, {"lr": 0.1}, "f") for n in ("rnn", "lstm")]
+    condition = [plan.Condition({"name": n, "cell": n}, {"name": "x"}, {"lr": 0.1}, "f", n, n) for n in ("rnn", "lstm")]
     runs = [plan.SeedRun(c, seed) for c in condition for seed in range(seeds)]
     packs = plan.cut(runs, workers, size)
     assert sorted(run.run_id for pack in packs for run in pack.runs) == sorted(run.run_id for run in runs)

@@ -82,7 +82,34 @@ def test_initial_parameters_depend_on_the_seed_alone_and_keep_their_bounds(name:
     drawn = cell.unflatten(torch.tensor(cell.initial(11)))
     for key, parameter in cell.parameters().items():
         assert tuple(drawn[key].shape) == parameter.shape
-        assert drawn[key].abs().max() <= parameter.bound
+        assert drawn[key].abs().max() <= (
+            max(bound for _, bound in parameter.bound) if isinstance(parameter.bound, tuple) else parameter.bound
+        )
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "mrnn", "mrnnf", "mlstm", "mlstmf"])
+@pytest.mark.parametrize(("hidden", "inputs"), [(1, 1), (3, 2)])
+def test_released_initial_values_are_those_of_pytorchs_modules_in_the_release_s_order(name: str, hidden: int, inputs: int) -> None:
+    torch.manual_seed(7)
+    made = transcriptions.released_modules(name, inputs, hidden)
+    flat = torch.cat([value.detach().reshape(-1) for value in made.values()])
+    cell = cells.build({"cell": name, "hidden_size": hidden, "init": "released"}, 300, inputs)
+    drawn = cell.unflatten(torch.tensor(cell.initial(7)))
+    assert sum(value.numel() for value in drawn.values()) == len(flat)
+    for key, value in made.items():
+        torch.testing.assert_close(drawn[key], value.detach(), rtol=0, atol=0)
+
+
+def test_a_sum_of_maps_is_drawn_map_by_map() -> None:
+    drawn = np.stack([make("mrnn", 4, 1).initial(seed)[:10] for seed in range(400)])  # W_d, a map each of d, h, m and x
+    np.testing.assert_allclose(np.abs(drawn).max(0), [1.0, *[0.5] * 8, 1.0], rtol=0.02)
+
+
+def test_released_initial_values_are_refused_for_a_cell_that_the_release_lacks() -> None:
+    with pytest.raises(UserError, match="the released code has no RWA; expected default"):
+        cells.build({"cell": "rwa", "init": "released"}, 300)
+    with pytest.raises(UserError, match="unknown way to draw initial values, init: 'relesed'. Did you mean 'released'"):
+        cells.build({"cell": "rnn", "init": "relesed"}, 300)
 
 
 def test_learned_memory_starts_at_a_quarter_where_it_is_constant() -> None:

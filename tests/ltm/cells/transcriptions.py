@@ -98,3 +98,28 @@ def mist(p, x, K, hidden, delays):
         past.append(np.tanh(p["W_h"] @ (r * mixed) + p["W_x"] @ x[t] + p["b"]))
         out.append(p["V"] @ past[-1] + p["c"])
     return out
+
+
+def released_modules(name, p, q):
+    """Parameters by name as modules of PyTorch draw them from its global generator, constructed in the order of the released code."""
+    import torch
+    from torch.nn import Linear
+
+    if name in ("rnn", "lstm"):
+        cell, out = torch.nn.RNN(p, q) if name == "rnn" else torch.nn.LSTMCell(p, q), Linear(q, 1)
+        found = [value for key, value in cell.named_parameters()]
+        return dict(zip(("W_ih", "W_hh", "b_ih", "b_hh"), found, strict=True)) | {"V": out.weight, "c": out.bias}
+    if name in ("mlstm", "mlstmf"):
+        c, i, d, o, out = Linear(p + q, q), Linear(p + q, q), Linear(p + 2 * q, q), Linear(p + q, q), Linear(q, 1)
+        memory = {"W_d": d.weight, "b_d": d.bias} if name == "mlstm" else {"b_d": torch.zeros(q)}
+        gates = {"W_c": c.weight, "b_c": c.bias, "W_i": i.weight, "b_i": i.bias, "W_o": o.weight, "b_o": o.bias}
+        return {**memory, **gates, "V": out.weight, "c": out.bias}
+    torch.nn.RNNCell(p, q)  # what the released cell inherits and does not use
+    memory = {"b_d": torch.zeros(p)}
+    if name == "mrnn":
+        d, h, m, x = Linear(p, p), Linear(q, p, bias=False), Linear(q, p, bias=False), Linear(p, p, bias=False)
+        memory = {"W_d": torch.cat([d.weight, h.weight, m.weight, x.weight], 1), "b_d": d.bias}
+    m, f, h = Linear(q, q), Linear(p, q, bias=False), Linear(q, q)
+    x, h_z, m_z = Linear(p, q, bias=False), Linear(q, 1), Linear(q, 1, bias=False)
+    tracks = {"W_m": m.weight, "b_m": m.bias, "W_f": f.weight, "W_h": h.weight, "b_h": h.bias, "W_x": x.weight}
+    return {**memory, **tracks, "V_h": h_z.weight, "V_m": m_z.weight, "c": h_z.bias}

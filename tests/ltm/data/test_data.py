@@ -72,7 +72,7 @@ def test_the_published_series_have_the_splits_of_the_paper(real_data: Path, monk
     monkeypatch.setenv("LTM_DATA_DIR", str(real_data))
     from sweeps.config import compose
 
-    expected = {"arfima_paper": (2000, 1200, 800), "dji": (2500, 1500, 1028), "traffic": (1200, 200, 459), "tree": (2500, 1000, 850)}
+    expected = {"arfima_paper": (2000, 1200, 800), "dji": (2500, 1500, 1028), "traffic": (1400, 200, 259), "tree": (2500, 1000, 850)}
     for name, parts in expected.items():
         series = data.build(compose([f"dataset={name}"]).datasets[0])
         assert (series.train, series.validation, len(series.values) - 1 - series.train - series.validation) == parts
@@ -100,6 +100,65 @@ def test_a_bad_csv_is_refused_in_words(tmp_path: Path, content: str, keys: dict,
     dataset = {"kind": "csv", "name": "own", "file": str(path), "train": 1, "validation": 1, **keys}
     with pytest.raises(UserError, match=message):
         data.build(dataset)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("own.csv.gz", b"x\n1\n2\n", "cannot be read as CSV .BadGzipFile"),
+        ("own.csv.zip", b"x\n1\n2\n", "cannot be read as CSV .BadZipFile"),
+        ("own.csv.xz", b"x\n1\n2\n", "cannot be read as CSV"),
+        ("own.csv", "x\n1\né\n".encode("latin-1"), "cannot be read as CSV .UnicodeDecodeError"),
+        ("own.csv", bytes(range(256)), "own.csv"),
+    ],
+)
+def test_a_file_that_is_no_csv_is_one_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=message) as error:
+        files.read_column(str(tmp_path / name), "x")
+    assert str(error.value).isprintable()
+
+
+def test_a_folder_and_what_is_no_path_are_one_line(tmp_path: Path) -> None:
+    for name, message in (
+        (str(tmp_path), "is a folder"),
+        ("x" * 5000, "is no path|is not there"),
+        ("~nobody-here/x", "is not there"),
+        ("a\x00b", "a.x00b"),
+    ):
+        with pytest.raises(UserError, match=message) as error:
+            files.read_column(name, "x")
+        assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"length": True}, "dataset.length is True"),
+        ({"length": 1e3}, "dataset.length is 1000.0; expected a whole number"),
+        ({"ar": {"a": 1}}, "dataset.ar is {'a': 1}; expected a list"),
+        ({"ar": [0.1] * 1001}, "dataset.ar has 1,001 values"),
+        ({"ma": [float("inf")]}, "dataset.ma.0. is inf"),
+        ({"d": 10**400}, "dataset.d is 1000.*; expected a finite number"),
+        ({"train": None}, "dataset.train is null"),
+        ({"seed": 2**70}, "dataset.seed"),
+        ({"name": "a\nb"}, "dataset.name"),
+        ({"kind": None}, "unknown dataset kind 'null'"),
+        ({1: 2}, "unknown key of dataset"),
+    ],
+)
+def test_a_key_with_a_value_that_it_cannot_have_is_refused(keys: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        data.build({"kind": "arfima", "name": "a", "length": 301, "train": 150, "validation": 75, **keys})
+
+
+def test_a_dataset_that_lacks_a_key_is_refused() -> None:
+    with pytest.raises(UserError, match="dataset 'a' lacks train, validation"):
+        data.build({"kind": "arfima", "name": "a"})
+
+
+def test_an_ar_part_without_effect_is_none() -> None:
+    np.testing.assert_array_equal(arfima.simulate(50, 0.2, [0.0]), arfima.simulate(50, 0.2))
 
 
 def test_a_missing_file_names_the_fetch_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,72 @@
+"""The report's last part: what the figures were computed with, what that cost, and what the intervals are about."""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from analysis.section import Section
+from sweeps.ledger import Ledger
+
+VARIABILITY = (
+    "Intervals and tests are about seeds: initial parameters drawn anew, on one series with one split. They say nothing of another path of the same"
+    " process, or of another split."
+)
+
+
+def section(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any]) -> Section:
+    """What conference checklists ask for: hardware, seconds a seed run and in total, software; and the command and config."""
+    sources = {name: source(ledger, str(name)) for name in runs["provenance"].dropna().unique()}
+    total, each = runs["seconds"].sum(), runs["seconds"].median()
+    words = [
+        f"<p>{len(runs):,} seed runs took {total:,.0f} s of training in all, {each:.2g} s a seed run (median; a pack's time divided by its seed runs), on"
+        f" {html.escape(hardware(sources))}. {VARIABILITY}</p>",
+        "<p>Every seed run, with its run_id, config and data fingerprint, is a row of <code>runs/*.parquet</code> beside this report;"
+        " its column <code>provenance</code> names the file with its code, packages and processor.</p>",
+        *(f"<p>{html.escape(line)}</p>" for line in versions(runs)),
+        f"<pre>{html.escape(str(record.get('command', '')))}\n{html.escape(code(sources, runs))}</pre>",
+        f"<pre>{html.escape(yaml.safe_dump(record.get('config', {}), sort_keys=False))}</pre>",
+    ]
+    kept = (
+        runs.groupby(["provenance", "engine", "engine_version"], dropna=False)["seconds"].agg(seed_runs="size", seconds="sum").reset_index()
+    )
+    return Section("Where these figures come from", "".join(words), kept={"compute": kept})
+
+
+def source(ledger: Ledger, name: str) -> dict[str, Any]:
+    """A file of ``provenance/``; empty where it is gone."""
+    return dict(json.loads(ledger.text(f"provenance/{name}.json") or "{}"))
+
+
+def hardware(sources: dict[Any, dict[str, Any]]) -> str:
+    """Processors and GPUs in words."""
+    machines = {
+        f"{one.get('gpu') or one.get('processor', 'an unknown processor')} ({one.get('cores')} cores, {one.get('threads')} a pack)"
+        for one in sources.values()
+    }
+    return "; ".join(sorted(machines)) or "hardware that an older ltm did not record"
+
+
+def versions(runs: pd.DataFrame) -> list[str]:
+    """How many rows are of each version of the engine, where there are several."""
+    counts = runs["engine_version"].value_counts()
+    if len(counts) < 2:
+        return []
+    told = ", ".join(f"{count:,} of version {version}" for version, count in counts.sort_index(ascending=False).items())
+    return [f"Seed runs of several versions of the engine are used together: {told}. They are the same work with other rounding."]
+
+
+def code(sources: dict[Any, dict[str, Any]], runs: pd.DataFrame) -> str:
+    """Commit and uncommitted changes of every checkout, a line each."""
+    lines = [f"ltm {', '.join(map(str, runs['code'].unique()))}; engine {', '.join(map(str, runs['engine'].unique()))}"]
+    for name, one in sources.items():
+        for folder, checkout in one.get("checkouts", {}).items():
+            changes = f", with changes: provenance/{checkout['uncommitted']}" if checkout["uncommitted"] else ""
+            lines.append(f"{folder} at commit {checkout['commit']}{changes}")
+        lines += [f"own cell {module}: provenance/{file}" for module, file in one.get("sources", {}).items()]
+        lines.append(f"Python {one.get('python')}, {len(one.get('packages', {}))} packages: provenance/{name}.json")
+    return "\n".join(dict.fromkeys(lines))

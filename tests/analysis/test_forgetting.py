@@ -1,0 +1,99 @@
+"""Memory over all seeds of a condition: what is averaged, what is left out, and what was kept of other seeds."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.stats.diagnostic import acorr_ljungbox
+
+from analysis import forgetting, memory, trained
+from analysis.summary import mean_interval
+from ltm import cells, data
+from sweeps import ledger
+from sweeps.ledger import Ledger
+
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+
+DATASET = {"name": "arfima", "kind": "arfima", "length": 301, "train": 150, "validation": 75}
+MODEL = {"name": "rnn", "cell": "rnn", "hidden_size": 1}
+
+
+def study(folder: Path, seeds: int, diverged: tuple[int, ...] = ()) -> Ledger:
+    """One condition with initial parameters as its best, a seed a pack; some diverged."""
+    book, cell = Ledger(folder), cells.build(MODEL, 300)
+    for seed in range(seeds):
+        frame = pd.DataFrame({name: pd.Series([None], dtype=object) for name in ledger.COLUMNS if name != "pack"})
+        frame = frame.assign(
+            run_id=f"r{seed}", condition_id="c", condition="rnn / arfima", model="rnn", dataset="arfima", seed=seed, test_rmse=1.0 + seed,
+            status="diverged" if seed in diverged else "completed", K=pd.array([None], dtype="Int64"),
+            fingerprint=data.build(DATASET).fingerprint, config=json.dumps({"dataset": DATASET, "model": MODEL}),
+        )  # fmt: skip
+        book.write(frame, [(np.ones(2, np.float32),) * 2], cell.initial(seed)[None])
+    return book
+
+
+def by_seed(book: Ledger) -> pd.DataFrame:
+    return book.runs().sort_values("seed", ignore_index=True)
+
+
+def test_a_condition_of_three_seeds_is_the_mean_of_the_three_alone(tmp_path: Path) -> None:
+    book = study(tmp_path, 4, diverged=(2,))
+    rows = trained.seeds(by_seed(book))
+    assert list(rows["seed"]) == [0, 1, 3]
+    table, series = forgetting.memory_table(trained.networks(book, rows))
+    alone = [forgetting.memory_table(trained.networks(book, rows.iloc[[i]]))[0].iloc[0] for i in range(3)]
+    (row,) = table.to_dict("records")
+    d = np.array([one["residual_d"] for one in alone])
+    assert row["seeds"] == 3
+    assert row["residual_d"] == pytest.approx(d.mean())
+    assert row["residual_median"] == pytest.approx(np.median(d))
+    assert (row["residual_low"], row["residual_high"]) == pytest.approx(mean_interval(d))
+    assert row["not_zero"] == pytest.approx(np.mean([one["not_zero"] for one in alone]))
+    assert np.isnan(alone[0]["residual_low"])  # one seed carries no interval
+    one = memory.local_whittle(trained.networks(book, rows.iloc[[0]])[0].errors()[0])
+    assert (alone[0]["residual_d"], alone[0]["own"]) == pytest.approx((one.estimate, (one.high - one.low) / 2))
+    assert list(series) == ["arfima"]
+
+
+def test_the_first_seeds_by_number_are_measured(tmp_path: Path) -> None:
+    rows = by_seed(study(tmp_path, 5, diverged=(1,)))
+    assert list(trained.seeds(rows.iloc[::-1], most=3)["seed"]) == [2, 0]
+    assert "first 3 seeds" not in forgetting.left_out(rows, ["rnn / arfima"])
+    assert "1 further conditions" in forgetting.left_out(pd.concat([rows, rows.assign(condition="b")]), ["b"])
+
+
+def test_responses_of_other_seeds_are_not_read_as_current(tmp_path: Path) -> None:
+    book = study(tmp_path, 3)
+    (group,) = trained.networks(book, trained.seeds(by_seed(book)))
+    laws = forgetting.law_rows(group, group.response(20))
+    book.put(forgetting.KEPT, laws.to_csv(index=False).encode())
+    kept, stale = forgetting.current(book, trained.seeds(by_seed(book)))
+    assert (list(kept["run_id"]), stale) == (["r0", "r1", "r2"], [])
+    assert "Definition 3" in forgetting.forgetting(book, by_seed(book), "test_rmse").text
+    book = study(tmp_path, 4)  # one seed more
+    kept, stale = forgetting.current(book, trained.seeds(by_seed(book)))
+    assert (len(kept), stale) == (0, ["rnn / arfima"])
+    part = forgetting.forgetting(book, by_seed(book), "test_rmse")
+    assert "measured on other seeds" in part.text
+    assert "|A_k|" not in part.shown["memory"]
+    book.put(forgetting.KEPT, b"run_id,law,power,rate\nr0,either,1,1\n")  # of an older ltm
+    assert forgetting.current(book, by_seed(book))[0].empty
+
+
+def test_laws_are_counted_over_seeds_with_their_intervals() -> None:
+    k = np.arange(1, 41)
+    decays = [memory.decay(1.0 * k**-a) for a in (1.2, 1.4, 1.6)] + [memory.decay(np.exp(-0.3 * k)), memory.decay(np.ones(40))]
+    rows = pd.DataFrame([{"condition": "c", "law": one.law, "power": one.power, "rate": one.rate} for one in decays])
+    (row,) = forgetting.law_table(rows).to_dict("records")
+    assert (row["power_law"], row["exponential"], row["no_decay"], row["measured"]) == (0.6, 0.2, 0.2, 5)
+    assert (row["power_low"], row["power_high"]) == pytest.approx(mean_interval(rows["power"].to_numpy()))
+    shown = forgetting.laws_for_page(forgetting.law_table(rows)).iloc[0]
+    assert shown["|A_k|"] == "3 power law, 1 exponential, 1 no decay of 5"
+
+
+def test_ljung_box_of_many_is_that_of_statsmodels() -> None:
+    x = np.random.default_rng(0).normal(size=(5, 200)).cumsum(1) * 0.1 + np.random.default_rng(1).normal(size=(5, 200))
+    theirs = [acorr_ljungbox(one, lags=[20])["lb_pvalue"].iloc[0] for one in x]
+    np.testing.assert_allclose(memory.ljung_box_each(x, 20), theirs, rtol=1e-8)
