@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ltm.errors import UserError
-from sweeps import tables
+from sweeps import ledger, tables
 from sweeps.ledger import DamagedError, Ledger, StorageError
 
 
