@@ -16,10 +16,10 @@ types: ## mypy
 	$(PYTHON) -m mypy
 
 test: ## the tests of check, and the ten slowest of them
-	$(PYTHON) -m pytest -n auto --dist loadgroup --durations=10 -m "not long"
+	$(PYTHON) -m pytest -n auto --dist worksteal --durations=10 -m "not long"
 
 check-all: ## the long tests, which check leaves out: every size, kills, S3, experiments; CI runs both
-	$(PYTHON) -m pytest -n auto --dist loadgroup --durations=10 -m long
+	$(PYTHON) -m pytest -n auto --dist worksteal --durations=10 -m long
 
 format: ## let ruff format and fix
 	$(PYTHON) -m ruff format .

@@ -17,15 +17,11 @@ from tests import warm
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the reference engine's tensors are small: threads only get in their way
 
-FIRST = ("sweeps", "analysis")
+FIRST = ("analysis", "sweeps")
 """Folders whose tests start first: the longest are there, and a worker that begins one last is waited for."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "study" in getattr(item, "fixturenames", ()):  # one worker trains it for all of them
-            item.add_marker(pytest.mark.xdist_group("study"))
     items.sort(key=lambda item: next((i for i, folder in enumerate(FIRST) if folder in item.path.parts), len(FIRST)))
 
 
