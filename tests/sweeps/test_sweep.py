@@ -16,10 +16,17 @@ SMALL = ("dataset.length=301", "dataset.train=150", "dataset.validation=75")
 QUICK = ("seeds=1", "training.max_epochs=2", "tracking=off", "compute.cpus=1")
 
 
-def test_a_sweep_trains_what_is_missing_and_no_more(run, tmp_path: Path, real_data: Path) -> None:  # type: ignore[no-untyped-def]
-    command = ("ltm.sweep", "+experiment=k_sweep", "dataset=tree", "training.max_epochs=20", "tracking=off")
+@pytest.mark.parametrize(
+    ("grid", "conditions"), [(["grid.model=[mrnn,mrnnf]", "grid.K=[25,50]"], 4), pytest.param([], 16, marks=pytest.mark.long)]
+)
+def test_a_sweep_trains_what_is_missing_and_no_more(run, tmp_path: Path, real_data: Path, grid: list[str], conditions: int) -> None:  # type: ignore[no-untyped-def]
+    command = ("ltm.sweep", "+experiment=k_sweep", "dataset=tree", "training.max_epochs=20", "tracking=off", *grid)
     book = Ledger(tmp_path / "results" / "k_sweep")
-    for seeds, trained, total in (("seeds=4", 64, 64), ("seeds=4", 0, 64), ("seeds=6", 32, 96)):
+    for seeds, trained, total in (
+        ("seeds=4", 4 * conditions, 4 * conditions),
+        ("seeds=4", 0, 4 * conditions),
+        ("seeds=6", 2 * conditions, 6 * conditions),
+    ):
         before = {path: os.stat(path).st_mtime_ns for path in book.files("runs")}
         done = run(*command, seeds, LTM_DATA_DIR=str(real_data))
         assert f"{trained} to train" in done.stdout
