@@ -109,7 +109,7 @@ class Progress:
         """Show a line once, however many packs report it."""
         if text and text not in self.notes:
             self.notes.add(text)
-            say(self.console, f"reference engine, which is slow. {text}")
+            say(self.console, f"Using the slow reference engine: {text}")
 
     @property
     def fraction(self) -> float:

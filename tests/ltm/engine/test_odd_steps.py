@@ -247,13 +247,18 @@ def agree(cell: Cell, dtype: str, close: float) -> None:
         np.testing.assert_allclose(mine, theirs, rtol=close, atol=close * max(1.0, np.abs(theirs).max()))
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
+# A kernel each, of seconds to compile: every third is checked each time.
+SOME = [pytest.param(step, id=step.__name__, marks=[pytest.mark.long] if i % 3 else []) for i, step in enumerate(STEPS)]
+
+
+@pytest.mark.parametrize("step", SOME)
 def test_an_odd_step_runs_fused_and_equals_the_reference(step: Callable, caplog: pytest.LogCaptureFixture) -> None:
     cell = odd(step, STATES.get(step.__name__))
     assert choose("auto", cell, task(), Protocol()).name == "cpu", caplog.text
     agree(cell, "float64", 1e-9)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", [features, writes_through_views, functional, conditions, waves], ids=lambda step: step.__name__)
 def test_an_odd_step_in_float32(step: Callable) -> None:
     agree(odd(step), "float32", 1e-4)

@@ -132,7 +132,7 @@ def compare(kind: type[Applies], group: str, pairs: list[tuple[float, float]], d
     assert not wrong, "\n".join({line.split("(")[0]: line for line in reversed(wrong)}.values())  # one of each operation
 
 
-@pytest.mark.parametrize("kind", [Looped, Invariant])
+@pytest.mark.parametrize("kind", [Looped, pytest.param(Invariant, marks=pytest.mark.long)])
 @pytest.mark.parametrize("group", GROUPS)
 def test_an_operation_is_torchs_at_special_points(group: str, kind: type[Applies]) -> None:
     compare(kind, group, list(itertools.product(POINTS, POINTS)))
@@ -149,6 +149,7 @@ def test_an_operation_is_torchs_anywhere(group: str, pairs: list[tuple[float, fl
     compare(Looped, group, pairs)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("group", GROUPS)
 def test_an_operation_is_torchs_in_float32(group: str) -> None:
     """Kernels in float32 need not keep the sign of 0."""
