@@ -53,7 +53,7 @@ def forgetting(ledger: Ledger, runs: pd.DataFrame, metric: str) -> Section:
         table = table.merge(by_condition, on="condition", how="left", sort=False)
         shown = shown.merge(laws_for_page(by_condition), on="condition", how="left", sort=False)
         part.text += (
-            "<p><i>|A<sub>k</sub>|</i>: by which law the response of y<sub>t</sub> to x<sub>t-k</sub> decays over k (Definition 3 of Zhao et al. 2020; AIC), in how"
+            "<p><i>law of decay</i>: by which law the response of y<sub>t</sub> to x<sub>t-k</sub> decays over k (Definition 3 of Zhao et al. 2020; AIC), in how"
             " many seeds; <i>power</i> of k and <i>rate</i> of an exponential: means over seeds with their 95 % intervals, each fitted to every seed.</p>"
         )
     command = f"python -m analysis memory {html.escape(ledger.uri)}"
@@ -172,7 +172,7 @@ def laws_for_page(table: pd.DataFrame) -> pd.DataFrame:
         )
     return pd.DataFrame(
         {
-            "condition": table["condition"], "|A_k|": words,
+            "condition": table["condition"], "law of decay": words,
             "power": table["power"].round(3), "power 95 %": tables.intervals(table.round(3), "power_low", "power_high"),
             "rate": table["rate"].round(4), "rate 95 %": tables.intervals(table.round(4), "rate_low", "rate_high"),
         }

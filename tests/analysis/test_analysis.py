@@ -305,7 +305,7 @@ def test_a_new_report_takes_the_place_of_the_earlier_one(study: Path, tmp_path: 
     assert main(["memory", str(copy), "--lags", "20"]) == 0
     notes.write_text("my own")
     assert main(["report", str(copy)]) == 0
-    assert "<i>|A<sub>k</sub>|</i>" in (report / "index.html").read_text()
+    assert "<i>law of decay</i>" in (report / "index.html").read_text()
     whole = {path.relative_to(report) for path in report.rglob("*") if path.is_file()}
     assert {Path("figures/responses.svg"), Path("tables/responses.csv")} < whole
     ledger = Ledger(copy)
@@ -322,7 +322,7 @@ def test_a_new_report_takes_the_place_of_the_earlier_one(study: Path, tmp_path: 
     assert main(["report", str(copy)]) == 0
     left = {path.relative_to(report) for path in report.rglob("*") if path.is_file()}
     assert not any("filter" in str(name) or "responses" in str(name) for name in left)
-    assert "<i>|A<sub>k</sub>|</i>" not in (report / "index.html").read_text()
+    assert "<i>law of decay</i>" not in (report / "index.html").read_text()
     assert notes.read_text() == "my own"
     assert main(["export", str(copy)]) == 0
     assert {path.relative_to(report) for path in report.rglob("*") if path.is_file()} == left | {Path("runs.csv")}

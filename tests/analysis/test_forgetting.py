@@ -78,7 +78,7 @@ def test_responses_of_other_seeds_are_not_read_as_current(tmp_path: Path) -> Non
     assert (len(kept), stale) == (0, ["rnn / arfima"])
     part = forgetting.forgetting(book, by_seed(book), "test_rmse")
     assert "measured on other seeds" in part.text
-    assert "|A_k|" not in part.shown["memory"]
+    assert "law of decay" not in part.shown["memory"]
     book.put(f"report/{folder.RESPONSES[0]}", b"run_id,law,power,rate\nr0,either,1,1\n")  # of an older ltm
     assert forgetting.current(book, by_seed(book))[0].empty
 
@@ -91,7 +91,7 @@ def test_laws_are_counted_over_seeds_with_their_intervals() -> None:
     assert (row["power_law"], row["exponential"], row["no_decay"], row["measured"]) == (0.6, 0.2, 0.2, 5)
     assert (row["power_low"], row["power_high"]) == pytest.approx(mean_interval(rows["power"].to_numpy()))
     shown = forgetting.laws_for_page(forgetting.law_table(rows)).iloc[0]
-    assert shown["|A_k|"] == "3 power law, 1 exponential, 1 no decay of 5"
+    assert shown["law of decay"] == "3 power law, 1 exponential, 1 no decay of 5"
 
 
 def test_ljung_box_of_many_is_that_of_statsmodels() -> None:
