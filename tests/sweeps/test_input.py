@@ -70,6 +70,7 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         ("dataset=random_rnn dataset.hidden=0", "dataset.hidden is 0"),
         ("search=random search.seed=-1", "search.seed is -1"),
         ("search.seed=-1", "the search that is chosen has no key 'seed'"),
+        ("search.space.lr={choices:[a]}", "nothing is searched; add search=random"),
         ("search=random search.space.lr={choices:[a]}", "training.lr is 'a'"),
         ("search=optuna search.space.K={low:0,high:5}", "'K' is 0"),
         ("search=random search.rungs=1000000000", "at most 20"),
