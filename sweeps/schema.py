@@ -101,7 +101,9 @@ class SearchConfig:
         if self.method not in METHODS:
             raise unknown("search method", self.method, METHODS)
         if self.method == "none" and self.space:
-            raise UserError(f"search.space names {', '.join(map(str, self.space))}, but nothing is searched; add search=random, grid or optuna.")
+            raise UserError(
+                f"search.space names {', '.join(map(str, self.space))}, but nothing is searched; add search=random, grid or optuna."
+            )
         for key, most in (("trials", MOST_TRIALS), ("seeds", MOST_SEEDS), ("rungs", MOST_RUNGS), ("batch", MOST_TRIALS)):
             checks.whole(f"search.{key}", getattr(self, key), high=most)
         checks.whole("search.seed", self.seed, low=0)
