@@ -27,7 +27,7 @@ from sweeps.ledger import Ledger
 
 quiet(verbose=False)
 
-FREE = ["pack", "seconds", "code", "engine"]
+FREE = ["pack", "seconds", "code", "engine", "provenance"]
 """Columns that say how a row was made, not what it is."""
 
 
