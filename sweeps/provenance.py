@@ -50,20 +50,18 @@ def of_code(ledger: Ledger, cells: Iterable[str]) -> dict[str, Any]:
     return found
 
 
+WRITTEN: set[tuple[str, str]] = set()
+"""What this process has written, by study and name."""
+
+
 def write(ledger: Ledger, code: dict[str, Any], threads: int, engine: str) -> str:
     """Write where the results of this process come from, once; returns the name that their rows carry."""
-    return written(ledger, json.dumps(code | machine(engine) | {"threads": threads}, indent=1, sort_keys=True))
-
-
-def written(ledger: Ledger, text: str) -> str:
-    name = checksum(text.encode())
+    text = json.dumps(code | machine(engine) | {"threads": threads}, indent=1, sort_keys=True).encode()
+    name = checksum(text)
     if (ledger.uri, name) not in WRITTEN:
-        ledger.put(f"provenance/{name}.json", text.encode())
+        ledger.put(f"provenance/{name}.json", text)
         WRITTEN.add((ledger.uri, name))
     return name
-
-
-WRITTEN: set[tuple[str, str]] = set()
 
 
 def kept(ledger: Ledger, text: str, kind: str) -> str:

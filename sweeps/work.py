@@ -12,13 +12,12 @@ import pandas as pd
 
 import ltm
 from ltm import cells, data
-from ltm.cells.record import record
 from ltm.data import Series
 from ltm.engine import Protocol
 from ltm.engine.base import VERSION
 from ltm.errors import UserError
 from ltm.training import Training
-from sweeps.plan import Pack, Plan
+from sweeps.plan import Pack, Plan, recorded
 
 
 def training_of(pack: Pack, engine: str = "auto", threads: int = 1, known: Mapping[str, Series] | None = None) -> Training:
@@ -26,7 +25,7 @@ def training_of(pack: Pack, engine: str = "auto", threads: int = 1, known: Mappi
     condition = pack.runs[0].condition
     series = (known or {}).get(condition.fingerprint) or data.build(condition.dataset)
     cell = cells.build(condition.model, len(series.values) - 1)
-    if record(cell).digest != condition.step:
+    if recorded(cell, series).digest != condition.step:
         raise UserError(
             f"the cell '{condition.model['cell']}' computes something else here than where the sweep was started: its file differs, or was"
             " edited since; run the same command again."

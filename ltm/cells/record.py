@@ -69,7 +69,7 @@ def record(cell: Cell) -> Record:
     Raises:
         UserError: its source is needed and cannot be read.
     """
-    initial = [f"initial {seed}: {digest_of(cell.initial(seed))}" for seed in SEEDS] if drawable(cell) else syntax(cell, "initial")
+    initial = draws(cell)
     parameters = [f"parameter {name} {list(q.shape)}" for name, q in cell.parameters().items()]
     states = [f"state {name} {q.size} lags {q.lags} from {q.initial!r}" for name, q in cell.state().items()]
     features = cell.features(series(SAMPLE_STEPS, cell.input_size))
@@ -78,12 +78,12 @@ def record(cell: Cell) -> Record:
     return Record("\n".join(lines), digest("\n".join([*parameters, *initial])))
 
 
-def drawable(cell: Cell) -> bool:
-    """Whether the recorded seeds can be drawn: an own ``initial`` may raise, which is told where that seed is trained."""
+def draws(cell: Cell) -> list[str]:
+    """The initial values of the recorded seeds. An own ``initial`` may raise, which is told where that seed is trained: here its source stands for it."""
     try:
-        return all(len(cell.initial(seed)) for seed in SEEDS)
+        return [f"initial {seed}: {digest_of(cell.initial(seed))}" for seed in SEEDS]
     except Exception:
-        return False
+        return syntax(cell, "initial")
 
 
 def step(cell: Cell, features: dict[str, np.ndarray]) -> list[str]:
