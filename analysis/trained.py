@@ -62,7 +62,7 @@ def networks(ledger: Ledger, rows: pd.DataFrame) -> list[Networks]:
 
 
 class Networks:
-    """The trained seed runs of one condition: ``rows`` of the ledger, their cell, their series, their best parameters ``(S, N)``."""
+    """The trained seed runs of one condition: ``rows`` of the ledger, their network, their series, their best parameters ``(S, N)``."""
 
     def __init__(self, rows: pd.DataFrame, parameters: np.ndarray) -> None:
         from ltm import cells, data
@@ -75,8 +75,8 @@ class Networks:
         self.series = data.build(config["dataset"])
         if self.series.fingerprint != first["fingerprint"]:
             raise UserError(f"dataset '{self.dataset}' is not the series that '{self.condition}' was trained on (fingerprints differ).")
-        self.cell = cells.build(config["model"], len(self.series.values) - 1)
-        if record(self.cell).digest != first["step"]:
+        self.network = cells.build(config["model"], len(self.series.values) - 1)
+        if record(self.network).digest != first["step"]:
             raise UserError(f"the cell of '{self.condition}' computes something else now than when it was trained; run its sweep again.")
         self.problem = self.series.problem()
         self.test = self.problem.train + self.problem.validation
@@ -86,7 +86,7 @@ class Networks:
         from ltm.engine import Protocol, choose
 
         offset, scale = self.series.offset_and_scale
-        outputs = choose("auto", self.cell, self.problem, Protocol(), 1).predict(self.parameters).outputs[:, self.test :, 0]
+        outputs = choose("auto", self.network, self.problem, Protocol(), 1).predict(self.parameters).outputs[:, self.test :, 0]
         return self.series.values[1:][self.test :] - (outputs.astype(np.float64) * scale + offset)
 
     def response(self, lags: int = 100) -> np.ndarray:
@@ -112,20 +112,20 @@ class Networks:
         steps = positions[:, None] + np.arange(lags + 1)[None, :]  # (positions, lags + 1): an impulse and what follows
         impulses = np.zeros((len(positions), *self.problem.inputs.shape))
         impulses[np.arange(len(positions)), positions] = 1.0
-        still = self.cell.features(np.zeros_like(self.problem.inputs))
-        whole = {name: tensor(value) for name, value in self.cell.features(self.problem.inputs).items()}
+        still = self.network.features(np.zeros_like(self.problem.inputs))
+        whole = {name: tensor(value) for name, value in self.network.features(self.problem.inputs).items()}
         around = {name: value[steps] for name, value in whole.items()}
         along: dict[str, list[np.ndarray]] = {name: [] for name in still}
         for impulse, at in zip(impulses, steps, strict=True):
-            for name, value in self.cell.features(impulse).items():
+            for name, value in self.network.features(impulse).items():
                 along[name].append(value[at] - still[name][at])
         tangents = {name: tensor(np.stack(values)) for name, values in along.items()}
-        variables = self.cell.state()
+        variables = self.network.state()
 
         def slope(
             flat: torch.Tensor, start: dict[str, torch.Tensor], near: dict[str, torch.Tensor], tangent: dict[str, torch.Tensor]
         ) -> torch.Tensor:
-            return torch.func.jvp(lambda features: unroll(self.cell, flat, features, start)[0], (near,), (tangent,))[1][:, 0]
+            return torch.func.jvp(lambda features: unroll(self.network, flat, features, start)[0], (near,), (tangent,))[1][:, 0]
 
         every_position = torch.vmap(slope, in_dims=(None, 0, 0, 0))
         every_seed = torch.vmap(every_position, in_dims=(0, 0, None, None))
@@ -133,7 +133,7 @@ class Networks:
         found = []
         with torch.no_grad():
             for chunk in tensor(self.parameters).split(max(1, CHUNK_BYTES // per_seed)):
-                _, states = torch.vmap(lambda flat: unroll(self.cell, flat, whole))(chunk)
+                _, states = torch.vmap(lambda flat: unroll(self.network, flat, whole))(chunk)
                 start = {}
                 for name, q in variables.items():
                     before = torch.full((len(chunk), q.lags, q.size), q.initial, dtype=chunk.dtype)

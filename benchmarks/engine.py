@@ -73,21 +73,21 @@ def measure(name: str, K: int, hidden: int, quick: bool, compile_too: bool, chec
     """Rates of every engine for one cell."""
     model = {"cell": name, "hidden_size": hidden} | ({"K": K} if hasattr(CELLS[name](), "K") else {})
     series = data.build(SERIES)
-    cell = cells.build(model, len(series.values) - 1)
+    network = cells.build(model, len(series.values) - 1)
     task = series.problem()
     forever = Protocol(max_epochs=10**6, patience=10**6)
     repeats, epochs = (3, 5) if quick else (5, 20)
     torch.set_num_threads(1)
-    engines = {threads: Fused(cell, task, forever, threads) for threads in (1, 2)}
+    engines = {threads: Fused(network, task, forever, threads) for threads in (1, 2)}
     found = {f"fused, {n} thread{'s' * (n > 1)}": rate(engine, 112, epochs, repeats) for n, engine in engines.items()}
     forward, backward = engines[1].kernel.flops
     an_epoch = forward * (task.train + task.validation) + backward * task.train
     found["GFLOP/s, 1 thread"] = (found["fused, 1 thread"][0] * an_epoch / 1e9, float("nan"))
     if not quick:
-        reference = Reference(cell, task, forever)
-        seconds = timed(lambda: reference.gradient(np.stack([cell.initial(seed) for seed in range(100)])))
+        reference = Reference(network, task, forever)
+        seconds = timed(lambda: reference.gradient(np.stack([network.initial(seed) for seed in range(100)])))
         found["reference, 100 lanes"] = (100 / seconds, float("nan"))
-        found["reference, 1 lane"] = (1 / timed(lambda: single(reference, cell)), float("nan"))
+        found["reference, 1 lane"] = (1 / timed(lambda: single(reference, network)), float("nan"))
         if compile_too:
             found["torch.compile, 100 lanes"] = (compiled(reference), float("nan"))
     if checkout:
@@ -95,13 +95,13 @@ def measure(name: str, K: int, hidden: int, quick: bool, compile_too: bool, chec
     return found
 
 
-def single(reference: Reference, cell: cells.Cell) -> None:
+def single(reference: Reference, network: cells.Network) -> None:
     """One epoch of one seed by autograd, without lanes."""
     from ltm.engine.reference import unroll
 
-    flat = torch.tensor(cell.initial(0), requires_grad=True)
+    flat = torch.tensor(network.initial(0), requires_grad=True)
     end = reference.problem.train + reference.problem.validation
-    outputs, _ = unroll(cell, flat, {name: value[:end] for name, value in reference.features.items()})
+    outputs, _ = unroll(network, flat, {name: value[:end] for name, value in reference.features.items()})
     error = (outputs - reference.targets[:end]) ** 2
     error[: reference.problem.train].mean().backward()
 
@@ -128,22 +128,22 @@ def draw(record: dict[str, object], path: Path) -> None:
 
 def compiled(reference: Reference, lanes: int = 100, steps: int = 20) -> float:
     """Seed-epochs per second of ``torch.compile`` on chunks of unrolled steps, all lanes at once (the compilation not counted)."""
-    cell, task = reference.cell, reference.problem
-    variables = cell.state()
+    network, task = reference.cell, reference.problem
+    variables = network.state()
 
     def chunk(
         flat: torch.Tensor, windows: dict[str, torch.Tensor], features: dict[str, torch.Tensor]
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        p, outputs = SimpleNamespace(**cell.unflatten(flat)), []
+        p, outputs = SimpleNamespace(**network.unflatten(flat)), []
         for t in range(steps):
             s = SimpleNamespace(**{name: w if variables[name].lags > 1 else w[0] for name, w in windows.items()})
-            new = cell.step(p, s, SimpleNamespace(**{name: value[t] for name, value in features.items()}))
-            outputs.append(cell.readout(p, SimpleNamespace(**new)))
+            new = network.step(p, s, SimpleNamespace(**{name: value[t] for name, value in features.items()}))
+            outputs.append(network.readout(p, SimpleNamespace(**new)))
             windows = {name: torch.cat([new[name].unsqueeze(0), w[:-1]]) for name, w in windows.items()}
         return torch.stack(outputs), windows
 
     fast = torch.compile(torch.vmap(chunk, in_dims=(0, 0, None)))
-    params = torch.tensor(np.stack([cell.initial(seed) for seed in range(lanes)]))
+    params = torch.tensor(np.stack([network.initial(seed) for seed in range(lanes)]))
 
     def epoch() -> None:
         leaf = params.clone().requires_grad_()

@@ -105,8 +105,8 @@ def plain(count: int) -> float:
                 "validation": 1200,
             }
         )
-        cell = cells.build({"name": "lstm", "cell": "lstm", "hidden_size": 1}, 4000)
-        training = Training(cell, series, [Lane(config["seed"])], Protocol(max_epochs=EPOCHS), "reference")
+        network = cells.build({"name": "lstm", "cell": "lstm", "hidden_size": 1}, 4000)
+        training = Training(network, series, [Lane(config["seed"])], Protocol(max_epochs=EPOCHS), "reference")
         while not training.done:
             training.advance(1)
         tune.report({"test_rmse": float(training.results()["test_rmse"][0])})

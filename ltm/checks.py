@@ -6,6 +6,7 @@ import dataclasses
 import math
 import sys
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any
 
 from ltm.errors import UserError, shown
@@ -25,6 +26,11 @@ def whole(name: str, value: Any, low: int = 1, high: int = LARGEST) -> None:
         raise UserError(f"{name} is {said(value)}; expected a whole number of at least {low}.")
     if value > high:
         raise UserError(f"{name} is {said(value)}; expected a whole number of at most {high:,}.")
+
+
+def is_size(value: Any) -> bool:
+    """Whether a value can be an array's size: a whole number of at least 1, numpy's too."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
 def number(name: str, value: Any, low: float = -math.inf, above: float | None = None, high: float = math.inf) -> None:

@@ -105,8 +105,8 @@ def ready(conditions: Iterable[Condition], config: StudyConfig) -> None:
     if config.engine == "cpu" or (config.engine == "cuda" and config.compute.where == "local"):
         for condition in {condition.shape: condition for condition in conditions}.values():
             series = data.build(condition.dataset)
-            cell = cells.build(condition.model, len(series.values) - 1)
-            choose(config.engine, cell, series.problem(), Protocol())
+            network = cells.build(condition.model, len(series.values) - 1)
+            choose(config.engine, network, series.problem(), Protocol())
     cluster.connect(config.compute, config.verbose)
 
 

@@ -25,7 +25,7 @@ pack               the file that holds the row
 =================  =====================================================================================
 
 ``curves/*.parquet`` has what is large and seldom read, under the same file names: ``run_id``, the lists ``train_loss`` and
-``validation_loss`` by epoch, and ``parameters``, those of the best epoch, flat, in the order of the cell's ``parameters()``
+``validation_loss`` by epoch, and ``parameters``, those of the best epoch, flat, in the order of the network's ``parameters()``
 (since schema 2; missing in older files).
 
 ``failures/*.parquet`` names the seed runs that could not be trained: ``run_id``, ``condition``, ``seed``, ``error``. They are not

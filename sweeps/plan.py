@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, cast
 
 from ltm import cells, checks, data
-from ltm.cells import Cell
+from ltm.cells import Cell, Network
 from ltm.cells.record import Record, record
 from ltm.engine.check import check
 from ltm.errors import UserError
@@ -108,8 +108,8 @@ class Pack:
         """About how long it trains, to an unknown unit: what a step reads (parameters, past states), times steps and seed-epochs."""
         condition = self.runs[0].condition
         steps = len(data.build(condition.dataset).values)
-        cell = cells.build(condition.model, steps - 1)
-        read = cell.size + sum(state.size * state.lags for state in cell.state().values())
+        network = cells.build(condition.model, steps - 1)
+        read = network.size + sum(state.size * state.lags for state in network.state().values())
         return float(read * steps * self.seed_epochs)
 
     def to_dict(self) -> dict[str, Any]:
@@ -178,19 +178,19 @@ def resolve(model: Mapping[str, Any], dataset: Mapping[str, Any], training: Mapp
     TrainingConfig(**sections["training"]).check()
     series = data.build(sections["dataset"])
     length = len(series.values) - 1
-    cell = cells.build(sections["model"], length)
+    network = cells.build(sections["model"], length)
     if sections["model"].get("K") == "full":
         sections["model"]["K"] = length
-    known = recorded(cell, series)
+    known = recorded(network, series)
     return Condition(sections["model"], sections["dataset"], sections["training"], series.fingerprint, known.digest, known.draws)
 
 
-def recorded(cell: Cell, series: data.Series) -> Record:
-    """The record of a cell, which is checked on a few steps when it is met first."""
-    key = type(cell), repr(cell)
+def recorded(network: Network, series: data.Series) -> Record:
+    """The record of a network, which is checked on a few steps when it is met first."""
+    key = type(network.cell), repr(network)
     if key not in RECORDS:
-        check(cell, series.problem().inputs[:CHECKED_STEPS])
-        RECORDS[key] = record(cell)
+        check(network, series.problem().inputs[:CHECKED_STEPS])
+        RECORDS[key] = record(network)
     return RECORDS[key]
 
 

@@ -24,15 +24,15 @@ def training_of(pack: Pack, engine: str = "auto", threads: int = 1, known: Mappi
     """The pack's training, at its start. ``known``: series by fingerprint, for nodes that lack the data files."""
     condition = pack.runs[0].condition
     series = (known or {}).get(condition.fingerprint) or data.build(condition.dataset)
-    cell = cells.build(condition.model, len(series.values) - 1)
-    if recorded(cell, series).digest != condition.step:
+    network = cells.build(condition.model, len(series.values) - 1)
+    if recorded(network, series).digest != condition.step:
         raise UserError(
             f"the cell '{condition.model['cell']}' computes something else here than where the sweep was started: its file differs, or was"
             " edited since; run the same command again."
         )
     protocol = Protocol(**{key: condition.training[key] for key in ("max_epochs", "patience", "min_delta")})
     lanes = [run.condition.lane(run.seed) for run in pack.runs]
-    return Training(cell, series, lanes, protocol, engine, threads)
+    return Training(network, series, lanes, protocol, engine, threads)
 
 
 def rows_of(pack: Pack, training: Training, labels: dict[str, str]) -> pd.DataFrame:

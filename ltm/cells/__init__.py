@@ -12,6 +12,7 @@ from ltm.cells.lstm import LSTM
 from ltm.cells.mist import MIST
 from ltm.cells.mlstm import MLSTM, MLSTMF
 from ltm.cells.mrnn import MRNN, MRNNF
+from ltm.cells.network import Network, Readout
 from ltm.cells.rnn import RNN, RNN2
 from ltm.cells.rwa import RWA
 from ltm.errors import UserError, reason, shown, unknown
@@ -21,7 +22,7 @@ CELLS: dict[str, type[Cell]] = {cell.__name__.lower(): cell for cell in (RNN, RN
 LARGEST = 10_000_000
 """Parameters of one seed run, and past values in its state."""
 
-__all__ = ["CELLS", "Cell", "Parameter", "State", "build", "find", "options"]
+__all__ = ["CELLS", "Cell", "Network", "Parameter", "Readout", "State", "build", "find", "options"]
 
 
 def find(name: str) -> type[Cell]:
@@ -48,11 +49,11 @@ def find(name: str) -> type[Cell]:
 
 def options(cell: type[Cell]) -> set[str]:
     """The keys a model of this cell may set."""
-    return {field.name for field in dataclasses.fields(cell)} - {"input_size", "output_size"}
+    return {field.name for field in dataclasses.fields(cell)} - {"input_size"}
 
 
-def build(model: Mapping[str, Any], length: int, input_size: int = 1, output_size: int = 1) -> Cell:
-    """The cell of a resolved model config: ``cell`` names the class, every other key is one of its fields.
+def build(model: Mapping[str, Any], length: int, input_size: int = 1, output_size: int = 1) -> Network:
+    """The network of a resolved model config: a cell, whose class ``cell`` names and whose fields are the other keys, under a linear read-out.
 
     Args:
         length: steps of the sequence, which is what ``K: full`` (the whole past) stands for.
@@ -66,7 +67,7 @@ def build(model: Mapping[str, Any], length: int, input_size: int = 1, output_siz
     if given.get("K") == "full":
         given["K"] = length
     try:
-        built = cell(input_size=input_size, output_size=output_size, **given)
+        built = Network.of(cell(input_size=input_size, **given), output_size)
         size, kept = built.size, sum(state.size * state.lags for state in built.state().values())
     except UserError:
         raise

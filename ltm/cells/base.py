@@ -1,14 +1,17 @@
 """What a cell is: its parameters, its state, and ONE step written for one lane, without a batch axis.
 
-Engines give the step its lanes and its time axis (:mod:`ltm.engine`); a cell knows nothing of either.
+Engines give the step its lanes and its time axis (:mod:`ltm.engine`), a network its outputs (:mod:`ltm.cells.network`); a cell knows nothing
+of either.
 Shape letters: S lanes, T time, K filter length, H hidden, I input, O output, P basis terms.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -60,10 +63,22 @@ def bias(out: int, fan_in: int) -> Parameter:
 
 
 class Draws:
-    """Initial values in the order in which PyTorch's modules draw them, from one generator: the numbers after ``torch.manual_seed(seed)``."""
+    """Initial values of one seed, from a generator of its own: the numbers after ``torch.manual_seed(seed)``."""
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         self.generator = torch.Generator().manual_seed(seed)
+
+    def bounded(self, parameters: Mapping[str, Parameter]) -> dict[str, torch.Tensor]:
+        """Each of these parameters uniform within its bound, in their order."""
+        return {name: self.within(parameter) for name, parameter in parameters.items()}
+
+    def within(self, parameter: Parameter) -> torch.Tensor:
+        unit = torch.rand(parameter.size, generator=self.generator, dtype=torch.float32).reshape(parameter.shape) * 2.0 - 1.0
+        if not isinstance(parameter.bound, tuple):
+            return unit * parameter.bound
+        maps = unit.split([columns for columns, _ in parameter.bound], 1)
+        return torch.cat([part * bound for part, (_, bound) in zip(maps, parameter.bound, strict=True)], 1)
 
     def uniform(self, shape: tuple[int, ...], fan_in: int) -> torch.Tensor:
         return torch.empty(shape).uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=self.generator)
@@ -84,7 +99,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class Cell:
-    """A recurrent cell with a linear read-out. A subclass gives ``parameters``, ``state`` and ``step``.
+    """A recurrent cell. A subclass gives ``parameters``, ``state`` and ``step``.
 
     The step must be pure and free of branches on values, in torch operations: the fused engines trace it.
 
@@ -94,8 +109,10 @@ class Cell:
 
     hidden_size: int = 1
     input_size: int = 1
-    output_size: int = 1
     init: str = "default"
+
+    outputs: ClassVar[tuple[str, ...]] = ("h",)
+    """The states that the read-out of a network reads."""
 
     def __post_init__(self) -> None:
         checks.fields(self, lambda key: f"model key '{key}'")
@@ -105,7 +122,7 @@ class Cell:
             raise UserError(f"model key 'init' is released, but the released code has no {type(self).__name__}; expected default.")
 
     def parameters(self) -> dict[str, Parameter]:
-        """Every parameter by name, in the order in which a seed's generator draws them (read-out included)."""
+        """Every parameter by name, in the order in which a seed's generator draws them."""
         raise NotImplementedError
 
     def state(self) -> dict[str, State]:
@@ -127,43 +144,10 @@ class Cell:
         """One time step of one lane: parameters, last state and features in, the new value of every state variable out."""
         raise NotImplementedError
 
-    def readout(self, p: Tensors, s: Tensors) -> torch.Tensor:
-        """``y_t = V h_t + c``, shape ``(O,)``, from the state after the step."""
-        return p.V @ s.h + p.c
-
-    def linear_readout(self) -> dict[str, Parameter]:
-        """The parameters V ``(O, H)`` and c ``(O,)`` of the shared read-out."""
-        return {"V": linear(self.output_size, self.hidden_size), "c": bias(self.output_size, self.hidden_size)}
-
-    @property
-    def size(self) -> int:
-        """Number of parameters N of one lane."""
-        return sum(parameter.size for parameter in self.parameters().values())
-
-    def initial(self, seed: int) -> np.ndarray:
-        """Initial parameters of one seed, flat, shape ``(N,)``, float32, from that seed's own generator."""
-        parameters = self.parameters()
-        if self.init == "released":
-            drawn = self.released(Draws(seed))
-            return torch.cat([drawn[name].reshape(-1) for name in parameters]).numpy()
-        generator = torch.Generator().manual_seed(seed)
-        return torch.cat([draw(q, generator).reshape(-1) for q in parameters.values()]).numpy()
+    def initial(self, draws: Draws) -> dict[str, torch.Tensor]:
+        """Initial values of every parameter by name, from one seed's draws."""
+        return self.released(draws) if self.init == "released" else draws.bounded(self.parameters())
 
     def released(self, draws: Draws) -> dict[str, torch.Tensor]:
         """Every parameter by name as the released code draws it: its modules' draws in the order of their construction, unused ones included."""
         raise NotImplementedError
-
-    def unflatten(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Views of flat parameters ``(..., N)`` as ``{name: (..., *shape)}``."""
-        pieces = flat.split([q.size for q in self.parameters().values()], dim=-1)
-        named = zip(pieces, self.parameters().items(), strict=True)
-        return {name: piece.unflatten(-1, q.shape) if q.shape else piece.squeeze(-1) for piece, (name, q) in named}
-
-
-def draw(parameter: Parameter, generator: torch.Generator) -> torch.Tensor:
-    """An initial draw, uniform within the parameter's bound."""
-    unit = torch.rand(parameter.size, generator=generator, dtype=torch.float32).reshape(parameter.shape) * 2.0 - 1.0
-    if not isinstance(parameter.bound, tuple):
-        return unit * parameter.bound
-    maps = unit.split([columns for columns, _ in parameter.bound], 1)
-    return torch.cat([part * bound for part, (_, bound) in zip(maps, parameter.bound, strict=True)], 1)

@@ -24,13 +24,10 @@ class LSTM(Cell):
             "W_hh": Parameter((4 * H, H), bound),
             "b_ih": Parameter((4 * H,), bound),
             "b_hh": Parameter((4 * H,), bound),
-            **self.linear_readout(),
         }
 
     def released(self, draws: Draws) -> dict[str, torch.Tensor]:
-        recurrent = draws.recurrent(self.hidden_size, self.input_size, gates=4)
-        V, c = draws.linear(self.output_size, self.hidden_size)
-        return {**recurrent, "V": V, "c": c}
+        return draws.recurrent(self.hidden_size, self.input_size, gates=4)
 
     def state(self) -> dict[str, State]:
         return {"h": State(self.hidden_size), "c": State(self.hidden_size)}

@@ -33,7 +33,6 @@ class MIST(Cell):
             "W_a": linear(D, H + I), "b_a": bias(D, H + I),
             "W_r": linear(H, H + I), "b_r": bias(H, H + I),
             "W_h": linear(H, H), "W_x": linear(H, I), "b": bias(H, H),
-            **self.linear_readout(),
         }  # fmt: skip
 
     def state(self) -> dict[str, State]:

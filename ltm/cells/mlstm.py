@@ -21,7 +21,7 @@ class MLSTM(Cell):
 
     def parameters(self) -> dict[str, Parameter]:
         H, I = self.hidden_size, self.input_size
-        return {"W_d": linear(H, I + 2 * H), "b_d": bias(H, I + 2 * H), **self.gates(), **self.linear_readout()}
+        return {"W_d": linear(H, I + 2 * H), "b_d": bias(H, I + 2 * H), **self.gates()}
 
     def gates(self) -> dict[str, Parameter]:
         H, I = self.hidden_size, self.input_size
@@ -34,8 +34,7 @@ class MLSTM(Cell):
     def released(self, draws: Draws) -> dict[str, torch.Tensor]:
         H, I = self.hidden_size, self.input_size
         gates = {gate: draws.linear(H, I + (2 if gate == "d" else 1) * H) for gate in "cido"}
-        V, c = draws.linear(self.output_size, H)
-        return {**{f"W_{g}": W for g, (W, _) in gates.items()}, **{f"b_{g}": b for g, (_, b) in gates.items()}, "V": V, "c": c}
+        return {**{f"W_{g}": W for g, (W, _) in gates.items()}, **{f"b_{g}": b for g, (_, b) in gates.items()}}
 
     def state(self) -> dict[str, State]:
         H = self.hidden_size
@@ -59,7 +58,7 @@ class MLSTMF(MLSTM):
     """MLSTM with one learned memory parameter per hidden unit, constant in time: d = 0.5 sigma(b_d), b_d = 0 at the start."""
 
     def parameters(self) -> dict[str, Parameter]:
-        return {"b_d": Parameter((self.hidden_size,), 0.0), **self.gates(), **self.linear_readout()}
+        return {"b_d": Parameter((self.hidden_size,), 0.0), **self.gates()}
 
     def released(self, draws: Draws) -> dict[str, torch.Tensor]:
         return super().released(draws) | {"b_d": torch.zeros(self.hidden_size)}

@@ -16,10 +16,12 @@ from ltm.cells.rnn import two_track_parameters, two_tracks
 class MRNN(Cell):
     """d_t = 0.5 sigma(W_d [d_{t-1}, h_{t-1}, m_{t-1}, x_t] + b_d), F_t = sum_{k=1..K} w_k(d_t) x_{t-k+1},
 
-    m_t = tanh(W_m m_{t-1} + W_f F_t + b_m), h_t = tanh(W_h h_{t-1} + W_x x_t + b_h), y_t = V_h h_t + V_m m_t + c.
+    m_t = tanh(W_m m_{t-1} + W_f F_t + b_m), h_t = tanh(W_h h_{t-1} + W_x x_t + b_h).
     """
 
     K: int = 100
+
+    outputs = ("h", "m")
 
     def parameters(self) -> dict[str, Parameter]:
         H, I = self.hidden_size, self.input_size
@@ -33,13 +35,11 @@ class MRNN(Cell):
         return {"W_d": W_d, "b_d": b_d, **self.released_tracks(draws)}
 
     def released_tracks(self, draws: Draws) -> dict[str, torch.Tensor]:
-        H, I, O = self.hidden_size, self.input_size, self.output_size
+        H, I = self.hidden_size, self.input_size
         W_m, b_m = draws.linear(H, H)
         W_f = draws.weight(H, I)
         W_h, b_h = draws.linear(H, H)
-        W_x = draws.weight(H, I)
-        V_h, c = draws.linear(O, H)
-        return {"W_m": W_m, "b_m": b_m, "W_f": W_f, "W_h": W_h, "b_h": b_h, "W_x": W_x, "V_h": V_h, "V_m": draws.weight(O, H), "c": c}
+        return {"W_m": W_m, "b_m": b_m, "W_f": W_f, "W_h": W_h, "b_h": b_h, "W_x": draws.weight(H, I)}
 
     def state(self) -> dict[str, State]:
         return {"h": State(self.hidden_size), "m": State(self.hidden_size), "d": State(self.input_size)}
@@ -50,9 +50,6 @@ class MRNN(Cell):
     def step(self, p: Tensors, s: Tensors, x: Tensors) -> dict[str, torch.Tensor]:
         d = 0.5 * torch.sigmoid(p.W_d @ torch.cat([s.d, s.h, s.m, x.now]) + p.b_d)
         return {"d": d, **two_tracks(p, s, x, filters.chebyshev(x.basis, d))}
-
-    def readout(self, p: Tensors, s: Tensors) -> torch.Tensor:
-        return p.V_h @ s.h + p.V_m @ s.m + p.c
 
 
 @dataclass(frozen=True)

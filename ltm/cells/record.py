@@ -1,4 +1,4 @@
-"""What a cell computes, written down: the torch calls of its step, its parameters' initial values, its states and features.
+"""What a network computes, written down: the torch calls of step and read-out, its parameters' initial values, its states and features.
 
 A seed run's id holds the digest of this record, so that a changed formula, constant, helper or initial value is another piece of work,
 and a comment, a renamed local variable or another engine is not. It knows nothing of engines or of the compiler.
@@ -24,7 +24,7 @@ import torch
 from torch.autograd.function import FunctionCtx
 from torch.overrides import TorchFunctionMode
 
-from ltm.cells.base import Cell
+from ltm.cells.network import Network
 from ltm.errors import UserError
 
 SAMPLE_STEPS = 256
@@ -50,7 +50,7 @@ class Unrecordable(Exception):
 
 @dataclass(frozen=True)
 class Record:
-    """What a cell computes. ``text`` is for reading, ``digest`` for ids.
+    """What a network computes. ``text`` is for reading, ``digest`` for ids.
 
     ``draws`` is the digest of the initial values alone: conditions that share it start a seed from equal parameters.
     """
@@ -63,55 +63,55 @@ class Record:
         return digest(self.text)
 
 
-def record(cell: Cell) -> Record:
-    """The record of a cell, in some milliseconds.
+def record(network: Network) -> Record:
+    """The record of a network, in some milliseconds.
 
     Raises:
-        UserError: its source is needed and cannot be read.
+        UserError: the cell's source is needed and cannot be read.
     """
-    initial = draws(cell)
-    parameters = [f"parameter {name} {list(q.shape)}" for name, q in cell.parameters().items()]
-    states = [f"state {name} {q.size} lags {q.lags} from {q.initial!r}" for name, q in cell.state().items()]
-    features = cell.features(series(SAMPLE_STEPS, cell.input_size))
+    initial = draws(network)
+    parameters = [f"parameter {name} {list(q.shape)}" for name, q in network.parameters().items()]
+    states = [f"state {name} {q.size} lags {q.lags} from {q.initial!r}" for name, q in network.state().items()]
+    features = network.features(series(SAMPLE_STEPS, network.input_size))
     read = [f"feature {name} {list(value.shape[1:])}: {digest_of(value[:: 1 + value.size // MOST])}" for name, value in features.items()]
-    lines = [*parameters, *initial, *states, *read, *step(cell, features)]
+    lines = [*parameters, *initial, *states, *read, *step(network, features)]
     return Record("\n".join(lines), digest("\n".join([*parameters, *initial])))
 
 
-def draws(cell: Cell) -> list[str]:
+def draws(network: Network) -> list[str]:
     """The initial values of the recorded seeds. An own ``initial`` may raise, which is told where that seed is trained: here its source stands for it."""
     try:
-        return [f"initial {seed}: {digest_of(cell.initial(seed))}" for seed in SEEDS]
+        return [f"initial {seed}: {digest_of(network.initial(seed))}" for seed in SEEDS]
     except Exception:
-        return syntax(cell, "initial")
+        return syntax(network, "initial")
 
 
-def step(cell: Cell, features: dict[str, np.ndarray]) -> list[str]:
+def step(network: Network, features: dict[str, np.ndarray]) -> list[str]:
     """The torch calls of step and read-out; where they do not tell everything, the syntax trees of all that these use."""
-    one, other = Recorder(cell, features, 3), Recorder(cell, features, 4)
+    one, other = Recorder(network, features, 3), Recorder(network, features, 4)
     try:
         one.run()
         other.run()
     except Unrecordable:
-        return syntax(cell, "step", "readout")
-    return one.lines if one.lines == other.lines and one.constants == other.constants else syntax(cell, "step", "readout")
+        return syntax(network, "step", "readout")
+    return one.lines if one.lines == other.lines and one.constants == other.constants else syntax(network, "step", "readout")
 
 
 class Recorder(TorchFunctionMode):
-    """Runs a cell's step and read-out once on a sample of one lane, and writes down each torch call: what, of what, and the shape that results."""
+    """Runs a network's step and read-out once on a sample of one lane, and writes down each torch call: what, of what, and the shape that results."""
 
-    def __init__(self, cell: Cell, features: dict[str, np.ndarray], seed: int) -> None:
+    def __init__(self, network: Network, features: dict[str, np.ndarray], seed: int) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.cell = cell
+        self.network = network
         self.lines: list[str] = []
         self.names: dict[int, str] = {}
         self.held: list[Any] = []
         self.constants: set[int] = set()
-        drawn = {name: torch.rand(q.shape, generator=generator) - 0.5 for name, q in cell.parameters().items()}
-        states = {name: torch.rand((q.lags, q.size), generator=generator) - 0.5 for name, q in cell.state().items()}
+        drawn = {name: torch.rand(q.shape, generator=generator) - 0.5 for name, q in network.parameters().items()}
+        states = {name: torch.rand((q.lags, q.size), generator=generator) - 0.5 for name, q in network.state().items()}
         self.p = {name: self.leaf(value, name) for name, value in drawn.items()}
-        self.s = {name: self.leaf(w if cell.state()[name].lags > 1 else w[0], f"last {name}") for name, w in states.items()}
+        self.s = {name: self.leaf(w if network.state()[name].lags > 1 else w[0], f"last {name}") for name, w in states.items()}
         self.x = {name: self.leaf(torch.rand(v.shape[1:], generator=generator), f"x.{name}") for name, v in features.items()}
 
     def leaf(self, value: torch.Tensor, name: str) -> torch.Tensor:
@@ -131,8 +131,8 @@ class Recorder(TorchFunctionMode):
         p = SimpleNamespace(**self.p)
         try:
             with torch.enable_grad(), self:
-                new = self.cell.step(p, SimpleNamespace(**self.s), SimpleNamespace(**self.x))
-                y = self.cell.readout(p, SimpleNamespace(**new))
+                new = self.network.step(p, SimpleNamespace(**self.s), SimpleNamespace(**self.x))
+                y = self.network.readout(p, SimpleNamespace(**new))
             for name, value in (*new.items(), ("y", y)):
                 if has_own_gradient(value):
                     raise Unrecordable("a gradient of its own")
@@ -224,14 +224,14 @@ def digest_of(array: np.ndarray) -> str:
     return digest(f"{list(numbers.shape)} {largest:.6e} {hashlib.sha256(whole.tobytes()).hexdigest()}")
 
 
-def syntax(cell: Cell, *methods: str) -> list[str]:
-    """The syntax trees, without docstrings, of a cell's methods and class, and of all that they use outside installed packages.
+def syntax(network: Network, *methods: str) -> list[str]:
+    """The syntax trees, without docstrings, of the classes of cell and read-out, and of all that they use outside installed packages.
 
     Raises:
         UserError: source that cannot be read.
     """
     trees: dict[str, str] = {}
-    waiting: list[tuple[str, Any]] = [(one.__qualname__, one) for one in type(cell).__mro__]
+    waiting: list[tuple[str, Any]] = [(one.__qualname__, one) for part in (network.cell, network.readout) for one in type(part).__mro__]
     while waiting:
         name, value = waiting.pop()
         value = inspect.unwrap(value) if callable(value) else value
@@ -245,7 +245,7 @@ def syntax(cell: Cell, *methods: str) -> list[str]:
             except (OSError, TypeError, SyntaxError):
                 raise UserError(
                     f"the source of {value.__module__}.{value.__qualname__} cannot be read, and the torch calls of the step of"
-                    f" {type(cell).__name__} do not tell all that it computes; expected a cell in a file that can be imported."
+                    f" {type(network.cell).__name__} do not tell all that it computes; expected a cell in a file that can be imported."
                 ) from None
             trees[name] = ast.dump(without_docstrings(tree))
             waiting += used(tree, value)
@@ -278,7 +278,7 @@ def without_docstrings(tree: ast.AST) -> ast.AST:
 def is_own(module: str) -> bool:
     """Whether a module is the user's or one of the library's cells, not an installed package."""
     if module.partition(".")[0] == "ltm":
-        return module == "ltm.filters" or (module.startswith("ltm.cells.") and module != "ltm.cells.base")
+        return module == "ltm.filters" or (module.startswith("ltm.cells.") and module not in ("ltm.cells.base", "ltm.cells.network"))
     found = importlib.util.find_spec(module) if module not in sys.modules else None
     file = getattr(sys.modules.get(module), "__file__", None) or (found.origin if found else None)
     installed = [Path(sysconfig.get_path(kind)) for kind in ("stdlib", "platstdlib", "purelib", "platlib")]

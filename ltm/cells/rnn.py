@@ -13,7 +13,7 @@ from ltm.cells.base import Cell, Draws, Parameter, State, Tensors, bias, linear
 
 @dataclass(frozen=True)
 class RNN(Cell):
-    """h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), y_t = V h_t + c (Elman 1990).
+    """h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh) (Elman 1990).
 
     Parameters and initialisation are those of ``torch.nn.RNN``: both biases are kept, since Adam treats two as two.
     """
@@ -26,13 +26,10 @@ class RNN(Cell):
             "W_hh": Parameter((H, H), bound),
             "b_ih": Parameter((H,), bound),
             "b_hh": Parameter((H,), bound),
-            **self.linear_readout(),
         }
 
     def released(self, draws: Draws) -> dict[str, torch.Tensor]:
-        recurrent = draws.recurrent(self.hidden_size, self.input_size)
-        V, c = draws.linear(self.output_size, self.hidden_size)
-        return {**recurrent, "V": V, "c": c}
+        return draws.recurrent(self.hidden_size, self.input_size)
 
     def step(self, p: Tensors, s: Tensors, x: Tensors) -> dict[str, torch.Tensor]:
         return {"h": torch.tanh(p.W_ih @ x.now + p.b_ih + p.W_hh @ s.h + p.b_hh)}
@@ -42,11 +39,13 @@ class RNN(Cell):
 class RNN2(Cell):
     """Two tracks: m_t follows the filtered input F_t = sum_{k=1..K} a_k x_{t-k+1} with K free weights per input, h_t the input.
 
-    m_t = tanh(W_m m_{t-1} + W_f F_t + b_m), h_t = tanh(W_h h_{t-1} + W_x x_t + b_h),
-    y_t = V_h h_t + V_m m_t + c (Zhao et al. 2020, Section 5: the control for MRNN without the fractional filter).
+    m_t = tanh(W_m m_{t-1} + W_f F_t + b_m), h_t = tanh(W_h h_{t-1} + W_x x_t + b_h)
+    (Zhao et al. 2020, Section 5: the control for MRNN without the fractional filter).
     """
 
     K: int = 100
+
+    outputs = ("h", "m")
 
     def parameters(self) -> dict[str, Parameter]:
         return {"a": Parameter((self.K, self.input_size), self.K**-0.5), **two_track_parameters(self)}
@@ -60,17 +59,13 @@ class RNN2(Cell):
     def step(self, p: Tensors, s: Tensors, x: Tensors) -> dict[str, torch.Tensor]:
         return two_tracks(p, s, x, filters.free(x.window, p.a))
 
-    def readout(self, p: Tensors, s: Tensors) -> torch.Tensor:
-        return p.V_h @ s.h + p.V_m @ s.m + p.c
-
 
 def two_track_parameters(cell: Cell) -> dict[str, Parameter]:
-    """Parameters of the tracks h and m and of their joint read-out. A sum of maps is drawn map by map, its bias with the first."""
-    H, I, O = cell.hidden_size, cell.input_size, cell.output_size
+    """Parameters of the tracks h and m. A sum of maps is drawn map by map, its bias with the first."""
+    H, I = cell.hidden_size, cell.input_size
     return {
         "W_h": linear(H, H), "W_x": linear(H, I), "b_h": bias(H, H),
         "W_m": linear(H, H), "W_f": linear(H, I), "b_m": bias(H, H),
-        "V_h": linear(O, H), "V_m": linear(O, H), "c": bias(O, H),
     }  # fmt: skip
 
 

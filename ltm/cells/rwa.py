@@ -25,7 +25,6 @@ class RWA(Cell):
             "W_u": linear(H, I), "b_u": bias(H, I),
             "W_g": linear(H, I + H), "b_g": bias(H, I + H),
             "W_a": linear(H, I + H),
-            **self.linear_readout(),
         }  # fmt: skip
 
     def state(self) -> dict[str, State]:

@@ -1,10 +1,10 @@
-"""Engines run a cell over a sequence for all lanes of a pack, forward and backward."""
+"""Engines run a network over a sequence for all lanes of a pack, forward and backward."""
 
 from __future__ import annotations
 
 import logging
 
-from ltm.cells import Cell
+from ltm.cells import Network
 from ltm.engine.base import Engine, PackState, Prediction, Problem, Protocol
 from ltm.engine.check import check
 from ltm.engine.cuda import FusedCuda
@@ -20,7 +20,7 @@ ENGINES = ("auto", "reference", "cpu", "cuda")
 __all__ = ["ENGINES", "Engine", "PackState", "Prediction", "Problem", "Protocol", "choose"]
 
 
-def choose(name: str, cell: Cell, problem: Problem, protocol: Protocol, threads: int = 1) -> Engine:
+def choose(name: str, network: Network, problem: Problem, protocol: Protocol, threads: int = 1) -> Engine:
     """The engine of this name; ``auto`` takes the fused CPU kernel where it covers the cell, and the log says where not and why.
 
     ``cuda`` runs only where it is named: its logic is tested, its speed has not been measured.
@@ -31,20 +31,20 @@ def choose(name: str, cell: Cell, problem: Problem, protocol: Protocol, threads:
     """
     if name not in ENGINES:
         raise unknown("engine", name, ENGINES)
-    check(cell, problem.inputs)
+    check(network, problem.inputs)
     if name == "reference":
-        return Reference(cell, problem, protocol)
-    kind = type(cell).__name__
-    if name == "auto" and cell.hidden_size > LARGEST_HIDDEN:
-        return fallback(Reference(cell, problem, protocol), f"{kind}: hidden size {cell.hidden_size} is above {LARGEST_HIDDEN}")
+        return Reference(network, problem, protocol)
+    kind = type(network.cell).__name__
+    if name == "auto" and network.hidden_size > LARGEST_HIDDEN:
+        return fallback(Reference(network, problem, protocol), f"{kind}: hidden size {network.hidden_size} is above {LARGEST_HIDDEN}")
     try:
         if name == "cuda":
-            return FusedCuda(cell, problem, protocol)
-        return Fused(cell, problem, protocol, threads)
+            return FusedCuda(network, problem, protocol)
+        return Fused(network, problem, protocol, threads)
     except Unsupported as error:
         if name != "auto":
             raise UserError(f"engine={name} does not cover {kind}: {error}; use engine=reference.") from None
-        return fallback(Reference(cell, problem, protocol), f"{kind}: the step cannot be derived, {error}")
+        return fallback(Reference(network, problem, protocol), f"{kind}: the step cannot be derived, {error}")
 
 
 def fallback(engine: Reference, why: str) -> Reference:

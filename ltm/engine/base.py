@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ltm.cells import Cell
+from ltm.cells import Network
 
 VERSION = 1
 """Raised whenever an engine gives a seed run other digits than before by rounding alone. Bits are promised within one version."""
@@ -112,14 +112,14 @@ class Prediction:
 
 
 class Engine(ABC):
-    """Runs one cell on one problem for all lanes of a pack. A lane's numbers never depend on the other lanes."""
+    """Runs one network on one problem for all lanes of a pack. A lane's numbers never depend on the other lanes."""
 
     name: str
     why: str = ""
     """Why a slower engine than the fused one was taken, for the user; empty where nothing was given up."""
 
-    def __init__(self, cell: Cell, problem: Problem, protocol: Protocol) -> None:
-        self.cell, self.problem, self.protocol = cell, problem, protocol
+    def __init__(self, network: Network, problem: Problem, protocol: Protocol) -> None:
+        self.cell, self.problem, self.protocol = network, problem, protocol
 
     @abstractmethod
     def advance(self, state: PackState, epochs: int) -> tuple[np.ndarray, np.ndarray]:

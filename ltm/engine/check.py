@@ -1,4 +1,4 @@
-"""Checks a cell on a small sample before an engine takes it, so that a mistake in it is one line and no traceback."""
+"""Checks a network on a small sample before an engine takes it, so that a mistake in its cell is one line and no traceback."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ltm.cells import Cell, Parameter, State
+from ltm import checks
+from ltm.cells import Network, Parameter, State
 from ltm.engine.trace import line_of
 from ltm.errors import UserError
 
@@ -27,7 +28,7 @@ CAUSES = {
 """What torch says of a step that cannot run for many lanes at once, and what that means to its author."""
 
 
-def check(cell: Cell, inputs: np.ndarray) -> None:
+def check(network: Network, inputs: np.ndarray) -> None:
     """Run a few steps of two lanes with their gradient, twice.
 
     Args:
@@ -37,10 +38,10 @@ def check(cell: Cell, inputs: np.ndarray) -> None:
         UserError: a parameter or a state of no or odd size; a step or read-out that fails, returns other states or shapes
             than announced, changes what it is given, or does not give the same twice.
     """
-    kind = type(cell).__name__
+    kind = type(network.cell).__name__
     try:
-        declarations(cell)
-        features = cell.features(inputs)
+        declarations(network)
+        features = network.features(inputs)
     except UserError:
         raise
     except Exception as error:
@@ -51,10 +52,10 @@ def check(cell: Cell, inputs: np.ndarray) -> None:
                 f"feature '{name}' of {kind} is {what(value)}; expected an array whose first axis is time, {len(inputs)} steps."
             )
     x = {name: torch.as_tensor(value[:STEPS].copy(), dtype=torch.float32) for name, value in features.items()}
-    flat = torch.rand((LANES, cell.size), generator=torch.Generator().manual_seed(0)) - 0.5
-    first, second = (sample(cell, flat, x) for _ in range(2))
+    flat = torch.rand((LANES, network.size), generator=torch.Generator().manual_seed(0)) - 0.5
+    first, second = (sample(network, flat, x) for _ in range(2))
     if not all(map(same, first, second)):
-        raise not_repeatable(cell)
+        raise not_repeatable(network)
 
 
 def same(a: torch.Tensor, b: torch.Tensor) -> bool:
@@ -62,52 +63,42 @@ def same(a: torch.Tensor, b: torch.Tensor) -> bool:
     return bool(np.array_equal(a.detach().numpy(), b.detach().numpy(), equal_nan=True))
 
 
-def not_repeatable(cell: Cell) -> UserError:
-    return UserError(f"the step of {type(cell).__name__} {REPEATABLE}.")
+def not_repeatable(network: Network) -> UserError:
+    return UserError(f"the step of {type(network.cell).__name__} {REPEATABLE}.")
 
 
-def declarations(cell: Cell) -> None:
-    """Parameters and states that a cell announces."""
-    kind = type(cell).__name__
-    for name, parameter in cell.parameters().items():
+def declarations(network: Network) -> None:
+    """Parameters that a network announces; its states were checked when it was made."""
+    kind = type(network.cell).__name__
+    for name, parameter in network.parameters().items():
         shape = getattr(parameter, "shape", None)
-        if not isinstance(parameter, Parameter) or not isinstance(shape, tuple) or not all(whole(n) for n in shape):
+        if not isinstance(parameter, Parameter) or not isinstance(shape, tuple) or not all(map(checks.is_size, shape)):
             given = f"shape {shape!r}" if isinstance(parameter, Parameter) else f"{parameter!r}"
             raise UserError(
                 f"parameter '{name}' of {kind} has {given}; expected a Parameter whose shape is a tuple of whole numbers of at least 1."
             )
-    states = cell.state()
-    if not states:
-        raise UserError(f"{kind} has no state variable; expected at least one State.")
-    for name, state in states.items():
-        if not isinstance(state, State) or not whole(state.size) or not whole(state.lags):
-            raise UserError(f"state '{name}' of {kind} is {state!r}; expected a State with size and lags of at least 1.")
 
 
-def whole(n: Any) -> bool:
-    return isinstance(n, int | np.integer) and not isinstance(n, bool) and int(n) >= 1
-
-
-def sample(cell: Cell, flat: torch.Tensor, x: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+def sample(network: Network, flat: torch.Tensor, x: dict[str, torch.Tensor]) -> list[torch.Tensor]:
     """All states and outputs of some steps of every lane, and the gradient of their sum."""
-    kind, variables = type(cell).__name__, cell.state()
+    kind, variables = type(network.cell).__name__, network.state()
     given = {name: value.clone() for name, value in x.items()}
 
     def lane(flat: torch.Tensor) -> tuple[tuple[torch.Tensor, ...], ...]:
         flat = flat.clone()
-        p, results, past = cell.unflatten(flat), [], []
+        p, results, past = network.unflatten(flat), [], []
         windows = {name: flat.new_full((q.lags, q.size), q.initial) for name, q in variables.items()}
         for t in range(min(STEPS, len(next(iter(x.values()))))):
             past += [(w, w.clone()) for name, w in windows.items() if variables[name].lags > 1]
             s = {name: w if variables[name].lags > 1 else w[0].clone() for name, w in windows.items()}
-            new = cell.step(
+            new = network.step(
                 SimpleNamespace(**p), SimpleNamespace(**s), SimpleNamespace(**{name: value[t] for name, value in given.items()})
             )
             returned(kind, variables, new)
-            y = cell.readout(SimpleNamespace(**p), SimpleNamespace(**new))
-            if not isinstance(y, torch.Tensor) or not (y.shape == (cell.output_size,) or (y.shape == () and cell.output_size == 1)):
-                raise UserError(f"the read-out of {kind} returns {what(y)}; expected shape ({cell.output_size},), one value an output.")
-            results += [*new.values(), y.reshape(cell.output_size)]
+            y = network.readout(SimpleNamespace(**p), SimpleNamespace(**new))
+            if not isinstance(y, torch.Tensor) or not (y.shape == (network.output_size,) or (y.shape == () and network.output_size == 1)):
+                raise UserError(f"the read-out of {kind} returns {what(y)}; expected shape ({network.output_size},), one value an output.")
+            results += [*new.values(), y.reshape(network.output_size)]
             windows = {name: torch.cat([new[name].unsqueeze(0), w[:-1]]) for name, w in windows.items()}
         return tuple(results), (flat, *(now for now, _ in past)), tuple(then for _, then in past)
 

@@ -6,7 +6,7 @@ import logging
 
 import numpy as np
 
-from ltm.cells import Cell
+from ltm.cells import Network
 from ltm.engine.base import Problem, Protocol
 from ltm.engine.fused import Fused
 from ltm.errors import UserError
@@ -20,7 +20,7 @@ class FusedCuda(Fused):
     name = "cuda"
     width = 32
 
-    def __init__(self, cell: Cell, problem: Problem, protocol: Protocol, dtype: str = "float32") -> None:
+    def __init__(self, cell: Network, problem: Problem, protocol: Protocol, dtype: str = "float32") -> None:
         from numba import cuda
 
         if not cuda.is_available():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ltm.cells import Cell
+from ltm.cells import Network
 from ltm.engine import macros
 from ltm.engine.derive import adjoints, order
 from ltm.engine.trace import COMPARISONS, TRANSCENDENTAL, Graph, Node, Traced, Unsupported, is_const
@@ -53,7 +53,7 @@ class Store:
 class Printer:
     """Lays out memory and prints the four programs of a kernel: prologue, forward, backward, epilogue."""
 
-    def __init__(self, cell: Cell, traced: Traced, features: FeatureLayout, width: int, exponential: bool) -> None:
+    def __init__(self, cell: Network, traced: Traced, features: FeatureLayout, width: int, exponential: bool) -> None:
         self.cell, self.traced, self.graph, self.features, self.W = cell, traced, traced.graph, features, width
         self.N = cell.size
         self.units = {name: q.size for name, q in cell.state().items()}

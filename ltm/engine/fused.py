@@ -17,7 +17,7 @@ from types import ModuleType
 
 import numpy as np
 
-from ltm.cells import Cell
+from ltm.cells import Network
 from ltm.engine import macros, runtime
 from ltm.engine.base import RUNNING, Engine, PackState, Prediction, Problem, Protocol
 from ltm.engine.check import not_repeatable
@@ -50,7 +50,7 @@ class Fused(Engine):
     name = "cpu"
     width = WIDTH
 
-    def __init__(self, cell: Cell, problem: Problem, protocol: Protocol, threads: int = 1, dtype: str = "float32") -> None:
+    def __init__(self, cell: Network, problem: Problem, protocol: Protocol, threads: int = 1, dtype: str = "float32") -> None:
         super().__init__(cell, problem, protocol)
         self.dtype, self.threads = np.dtype(dtype), threads
         shapes = {name: value.shape[1:] for name, value in cell.features(problem.inputs).items()}
@@ -152,7 +152,7 @@ class Fused(Engine):
         return np.ascontiguousarray(filled.reshape(-1, self.width, params.shape[1]).transpose(0, 2, 1))
 
 
-def flatten(cell: Cell, problem: Problem, dtype: np.dtype, exponential: bool) -> tuple[FeatureLayout, tuple[np.ndarray, ...]]:
+def flatten(cell: Network, problem: Problem, dtype: np.dtype, exponential: bool) -> tuple[FeatureLayout, tuple[np.ndarray, ...]]:
     """All features and targets in flat arrays; a window over past inputs is stored once, not K times."""
     rows: dict[str, int] = {}
     windows: dict[str, tuple[int, int, int]] = {}

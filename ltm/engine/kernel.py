@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ltm.cells import Cell
+from ltm.cells import Network
 from ltm.engine.emit import FeatureLayout, Printer
 from ltm.engine.trace import Traced
 
@@ -214,7 +214,7 @@ TARGETS = {
 """What differs between a CPU, where a thread loops over the lanes of block after block, and a GPU, where a thread is a lane."""
 
 
-def print_kernel(cell: Cell, traced: Traced, features: FeatureLayout, width: int, dtype: str, exponential: bool, target: str) -> Kernel:
+def print_kernel(cell: Network, traced: Traced, features: FeatureLayout, width: int, dtype: str, exponential: bool, target: str) -> Kernel:
     """Print the kernel of a traced cell.
 
     Args:

@@ -1,4 +1,4 @@
-"""The reference engine: a cell's step under ``torch.vmap`` and autograd. Short, readable, any device, any size; not fast."""
+"""The reference engine: a network's step under ``torch.vmap`` and autograd. Short, readable, any device, any size; not fast."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from ltm.cells import Cell
+from ltm.cells import Network
 from ltm.engine.base import COMPLETED, DIVERGED, RUNNING, STOPPED, Engine, PackState, Prediction, Problem, Protocol
 
 LANES = 128
@@ -16,7 +16,7 @@ in any company. The cost of a block is that of its Python calls, hardly that of 
 
 
 def unroll(
-    cell: Cell, flat: torch.Tensor, features: dict[str, torch.Tensor], start: dict[str, torch.Tensor] | None = None
+    network: Network, flat: torch.Tensor, features: dict[str, torch.Tensor], start: dict[str, torch.Tensor] | None = None
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Run one lane over a sequence.
 
@@ -28,16 +28,16 @@ def unroll(
     Returns:
         Outputs ``(T, O)`` and every state variable ``(T, n)``.
     """
-    p = SimpleNamespace(**cell.unflatten(flat))
-    variables = cell.state()
+    p = SimpleNamespace(**network.unflatten(flat))
+    variables = network.state()
     initial = {name: flat.new_full((q.lags, q.size), q.initial) for name, q in variables.items()}
     windows = initial if start is None else start
     names, columns = list(features), [feature.unbind(0) for feature in features.values()]
     outputs, states = [], []
     for values in zip(*columns, strict=True):
         s = SimpleNamespace(**{name: w if variables[name].lags > 1 else w[0].clone() for name, w in windows.items()})
-        new = cell.step(p, s, SimpleNamespace(**dict(zip(names, values, strict=True))))
-        outputs.append(cell.readout(p, SimpleNamespace(**new)).reshape(cell.output_size))
+        new = network.step(p, s, SimpleNamespace(**dict(zip(names, values, strict=True))))
+        outputs.append(network.readout(p, SimpleNamespace(**new)).reshape(network.output_size))
         states.append(new)
         windows = {name: torch.cat([new[name].unsqueeze(0), w[:-1]]) for name, w in windows.items()}
     return torch.stack(outputs), {name: torch.stack([new[name] for new in states]) for name in variables}
@@ -48,10 +48,12 @@ class Reference(Engine):
 
     name = "reference"
 
-    def __init__(self, cell: Cell, problem: Problem, protocol: Protocol, dtype: torch.dtype = torch.float32, device: str = "cpu") -> None:
-        super().__init__(cell, problem, protocol)
+    def __init__(
+        self, network: Network, problem: Problem, protocol: Protocol, dtype: torch.dtype = torch.float32, device: str = "cpu"
+    ) -> None:
+        super().__init__(network, problem, protocol)
         self.dtype, self.device = dtype, device
-        self.features = {name: self._tensor(value) for name, value in cell.features(problem.inputs).items()}
+        self.features = {name: self._tensor(value) for name, value in network.features(problem.inputs).items()}
         self.targets = self._tensor(problem.targets)
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from ltm.cells import Cell
+from ltm.cells import Network
 
 UNROLLED = 32
 """Linear maps of at most so many weights become scalar nodes; larger ones stay loops, which compile faster."""
@@ -141,7 +141,7 @@ class Symbol(torch.Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
 
-def trace(cell: Cell, features: dict[str, tuple[int, ...]]) -> Traced:
+def trace(cell: Network, features: dict[str, tuple[int, ...]]) -> Traced:
     """Run a cell's step and read-out on symbols.
 
     Args:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pandas as pd
 
-from ltm.cells import Cell
+from ltm.cells import Network
 from ltm.data.series import Series
 from ltm.engine import Engine, PackState, Protocol, choose
 from ltm.engine.base import DIVERGED, RUNNING, STATUS
@@ -32,11 +32,11 @@ class Training:
     """A pack in training: ``advance`` until ``done``, then read ``results`` and ``curves``."""
 
     def __init__(
-        self, cell: Cell, series: Series, lanes: Sequence[Lane], protocol: Protocol, engine: str = "auto", threads: int = 1
+        self, network: Network, series: Series, lanes: Sequence[Lane], protocol: Protocol, engine: str = "auto", threads: int = 1
     ) -> None:
-        self.cell, self.series, self.lanes, self.protocol = cell, series, tuple(lanes), protocol
-        self.engine: Engine = choose(engine, cell, series.problem(), protocol, threads)
-        params = np.stack([cell.initial(lane.seed) for lane in self.lanes])
+        self.network, self.series, self.lanes, self.protocol = network, series, tuple(lanes), protocol
+        self.engine: Engine = choose(engine, network, series.problem(), protocol, threads)
+        params = np.stack([network.initial(lane.seed) for lane in self.lanes])
         settings = (np.array([getattr(lane, key) for lane in self.lanes], np.float32) for key in ("lr", "weight_decay", "clip"))
         self.state = PackState.start(params, *settings)
         self._curves: list[np.ndarray] = []

@@ -67,11 +67,11 @@ def network(model: dict, parameters: dict[str, float], length: int = 700) -> tra
     """A condition of one network with given parameters (others 0) on a short ARFIMA series, without a ledger."""
     dataset = {"name": "arfima", "kind": "arfima", "length": length, "d": 0.4, "train": 300, "validation": 100}
     series = data.build(dataset)
-    cell = cells.build(model, length - 1)
-    named = {name: np.full(q.shape, parameters.get(name, 0.0), np.float32) for name, q in cell.parameters().items()}
+    built = cells.build(model, length - 1)
+    named = {name: np.full(q.shape, parameters.get(name, 0.0), np.float32) for name, q in built.parameters().items()}
     flat = np.concatenate([value.ravel() for value in named.values()])
     net = object.__new__(trained.Networks)
-    net.dataset, net.parameters, net.series, net.cell, net.problem = "arfima", flat[None], series, cell, series.problem()
+    net.dataset, net.parameters, net.series, net.network, net.problem = "arfima", flat[None], series, built, series.problem()
     net.test = net.problem.train + net.problem.validation
     return net
 
@@ -88,7 +88,7 @@ def test_definition_3_tells_an_mrnn_from_an_rnn() -> None:
 def test_the_response_is_the_derivative_of_the_outputs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = {"name": name, "cell": name, "hidden_size": 2} | ({"K": 20} if "K" in cells.find(name).__dataclass_fields__ else {})
     net = network(model, {})
-    net.parameters = net.cell.initial(3)[None]
+    net.parameters = net.network.initial(3)[None]
     monkeypatch.setattr(trained, "POSITIONS", 2)
     step, inputs, measured = 1e-5, net.problem.inputs, np.zeros(12)
     for position in (net.test, net.problem.length - 13):
@@ -96,17 +96,17 @@ def test_the_response_is_the_derivative_of_the_outputs(name: str, monkeypatch: p
         for sign in (1, -1):
             x = inputs.copy()
             x[position] += sign * step
-            features = {k: torch.as_tensor(v.copy(), dtype=torch.float64) for k, v in net.cell.features(x).items()}
+            features = {k: torch.as_tensor(v.copy(), dtype=torch.float64) for k, v in net.network.features(x).items()}
             with torch.no_grad():
-                moved.append(unroll(net.cell, torch.as_tensor(net.parameters[0], dtype=torch.float64), features)[0][:, 0].numpy())
+                moved.append(unroll(net.network, torch.as_tensor(net.parameters[0], dtype=torch.float64), features)[0][:, 0].numpy())
         measured += (moved[0] - moved[1])[position + 1 : position + 13] / (2 * step) / 2
     np.testing.assert_allclose(net.response(12)[0], measured, rtol=1e-4, atol=1e-9)
 
 
 def test_stored_parameters_give_the_errors_of_the_ledger() -> None:
     net = network({"name": "lstm", "cell": "lstm", "hidden_size": 1}, {})
-    net.parameters = net.cell.initial(0)[None]
-    outputs = choose("reference", net.cell, net.problem, Protocol(), 1).predict(net.parameters).outputs[0, net.test :, 0]
+    net.parameters = net.network.initial(0)[None]
+    outputs = choose("reference", net.network, net.problem, Protocol(), 1).predict(net.parameters).outputs[0, net.test :, 0]
     offset, scale = net.series.offset_and_scale
     np.testing.assert_allclose(net.errors()[0], net.series.values[1:][net.test :] - (outputs * scale + offset), atol=1e-4)
 
@@ -122,7 +122,7 @@ def test_three_seeds_at_once_are_the_three_alone(name: str, chunk: int, monkeypa
     net = network(model, {})
     monkeypatch.setattr(trained, "POSITIONS", 3)
     monkeypatch.setattr(trained, "CHUNK_BYTES", chunk)
-    seeds = np.stack([net.cell.initial(seed) for seed in range(3)])
+    seeds = np.stack([net.network.initial(seed) for seed in range(3)])
     alone = []
     for parameters in seeds:
         net.parameters = parameters[None]

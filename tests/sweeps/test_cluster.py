@@ -119,7 +119,7 @@ def test_another_version_on_a_node_is_refused_with_both_named() -> None:
 
 @pytest.mark.long
 def test_a_poisoned_seed_is_found_named_and_stops_nothing(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    raises = 'def initial(self, seed):\n        if seed == 5:\n            raise RuntimeError("seed 5 is poison")\n        return super().initial(seed)'
+    raises = 'def initial(self, draws):\n        if draws.seed == 5:\n            raise RuntimeError("seed 5 is poison")\n        return super().initial(draws)'
     (tmp_path / "own.py").write_text(f"from ltm.cells.rnn import RNN\nclass Poison(RNN):\n    {raises}\n")
     command = ("ltm.sweep", "model=rnn", "model.cell=own:Poison", "seeds=9", "training.max_epochs=3", "study=one", *SMALL)
     done = run(*command, status=1)

@@ -20,12 +20,12 @@ spec.loader.exec_module(transcriptions)
 WITH_K = [name for name, cell in CELLS.items() if "K" in {f.name for f in dataclasses.fields(cell)}]
 
 
-def make(name: str, hidden: int, inputs: int, K: int | None = None) -> cells.Cell:
+def make(name: str, hidden: int, inputs: int, K: int | None = None) -> cells.Network:
     return cells.build({"cell": name, "hidden_size": hidden, **({"K": K} if K and name in WITH_K else {})}, 300, inputs)
 
 
-def features(cell: cells.Cell, x: np.ndarray) -> dict[str, torch.Tensor]:
-    return {name: torch.tensor(value.copy()) for name, value in cell.features(x).items()}
+def features(network: cells.Network, x: np.ndarray) -> dict[str, torch.Tensor]:
+    return {name: torch.tensor(value.copy()) for name, value in network.features(x).items()}
 
 
 @pytest.mark.parametrize("inputs", [pytest.param(1, marks=pytest.mark.long), 2])
@@ -38,11 +38,11 @@ def features(cell: cells.Cell, x: np.ndarray) -> dict[str, torch.Tensor]:
     ],
 )
 def test_cell_equals_its_equations_over_300_steps(name: str, K: int | None, hidden: int, inputs: int) -> None:
-    cell = make(name, hidden, inputs, K)
+    network = make(name, hidden, inputs, K)
     x = np.random.default_rng(0).uniform(0, 1, (300, inputs))
-    flat = torch.tensor(cell.initial(7), dtype=torch.float64)
-    outputs, _ = unroll(cell, flat, features(cell, x))
-    p = {key: value.numpy() for key, value in cell.unflatten(flat).items()}
+    flat = torch.tensor(network.initial(7), dtype=torch.float64)
+    outputs, _ = unroll(network, flat, features(network, x))
+    p = {key: value.numpy() for key, value in network.unflatten(flat).items()}
     expected = transcriptions.run(name, p, x, K, hidden)
     assert np.abs(outputs.numpy() - expected).max() < 1e-5
 
@@ -50,9 +50,9 @@ def test_cell_equals_its_equations_over_300_steps(name: str, K: int | None, hidd
 @pytest.mark.parametrize(("name", "peer"), [("rnn", torch.nn.RNN), ("lstm", torch.nn.LSTM)])
 @pytest.mark.parametrize(("hidden", "inputs"), [(1, 1), (5, 2)])
 def test_rnn_and_lstm_equal_torch_nn(name: str, peer: type[torch.nn.RNNBase], hidden: int, inputs: int) -> None:
-    cell = make(name, hidden, inputs)
-    flat = torch.tensor(cell.initial(3))
-    p = cell.unflatten(flat)
+    network = make(name, hidden, inputs)
+    flat = torch.tensor(network.initial(3))
+    p = network.unflatten(flat)
     module = peer(inputs, hidden)
     with torch.no_grad():
         for mine, theirs in zip(
@@ -61,26 +61,26 @@ def test_rnn_and_lstm_equal_torch_nn(name: str, peer: type[torch.nn.RNNBase], hi
             getattr(module, theirs).copy_(p[mine])
         x = torch.randn(60, inputs, generator=torch.Generator().manual_seed(0))
         hidden_states, _ = module(x)
-        _, states = unroll(cell, flat, features(cell, x.numpy()))
+        _, states = unroll(network, flat, features(network, x.numpy()))
     torch.testing.assert_close(states["h"], hidden_states, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_gradients_pass_gradcheck(name: str) -> None:
-    cell = make(name, 2, 1, 4)
+    network = make(name, 2, 1, 4)
     x = np.random.default_rng(1).uniform(0, 1, (9, 1))
-    flat = torch.tensor(cell.initial(5), dtype=torch.float64, requires_grad=True)
-    seen = features(cell, x)
-    assert torch.autograd.gradcheck(lambda q: unroll(cell, q, seen)[0], (flat,))
+    flat = torch.tensor(network.initial(5), dtype=torch.float64, requires_grad=True)
+    seen = features(network, x)
+    assert torch.autograd.gradcheck(lambda q: unroll(network, q, seen)[0], (flat,))
 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_initial_parameters_depend_on_the_seed_alone_and_keep_their_bounds(name: str) -> None:
-    cell = make(name, 3, 1)
-    np.testing.assert_array_equal(cell.initial(11), cell.initial(11))
-    assert (cell.initial(11) != cell.initial(12)).mean() > 0.5
-    drawn = cell.unflatten(torch.tensor(cell.initial(11)))
-    for key, parameter in cell.parameters().items():
+    network = make(name, 3, 1)
+    np.testing.assert_array_equal(network.initial(11), network.initial(11))
+    assert (network.initial(11) != network.initial(12)).mean() > 0.5
+    drawn = network.unflatten(torch.tensor(network.initial(11)))
+    for key, parameter in network.parameters().items():
         assert tuple(drawn[key].shape) == parameter.shape
         assert drawn[key].abs().max() <= (
             max(bound for _, bound in parameter.bound) if isinstance(parameter.bound, tuple) else parameter.bound
@@ -93,8 +93,8 @@ def test_released_initial_values_are_those_of_pytorchs_modules_in_the_release_s_
     torch.manual_seed(7)
     made = transcriptions.released_modules(name, inputs, hidden)
     flat = torch.cat([value.detach().reshape(-1) for value in made.values()])
-    cell = cells.build({"cell": name, "hidden_size": hidden, "init": "released"}, 300, inputs)
-    drawn = cell.unflatten(torch.tensor(cell.initial(7)))
+    network = cells.build({"cell": name, "hidden_size": hidden, "init": "released"}, 300, inputs)
+    drawn = network.unflatten(torch.tensor(network.initial(7)))
     assert sum(value.numel() for value in drawn.values()) == len(flat)
     for key, value in made.items():
         torch.testing.assert_close(drawn[key], value.detach(), rtol=0, atol=0)
@@ -113,8 +113,8 @@ def test_released_initial_values_are_refused_for_a_cell_that_the_release_lacks()
 
 
 def test_learned_memory_starts_at_a_quarter_where_it_is_constant() -> None:
-    cell = make("mrnnf", 1, 1)
-    _, states = unroll(cell, torch.tensor(cell.initial(0), dtype=torch.float64), features(cell, np.ones((3, 1))))
+    network = make("mrnnf", 1, 1)
+    _, states = unroll(network, torch.tensor(network.initial(0), dtype=torch.float64), features(network, np.ones((3, 1))))
     torch.testing.assert_close(states["d"], torch.full((3, 1), 0.25, dtype=torch.float64))
 
 

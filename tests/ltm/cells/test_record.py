@@ -36,7 +36,7 @@ SCALE = torch.tensor([0.5])
 class Mine(Cell):
     {docstring}
     def parameters(self):
-        return {{"W": linear(1, 2), "b": bias(1, {fan_in}), **self.linear_readout()}}
+        return {{"W": linear(1, 2), "b": bias(1, {fan_in})}}
 
     {comment}
     def state(self):

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from ltm import cells
-from ltm.cells import Cell, Parameter, State
+from ltm.cells import Cell, Network, Parameter, Readout, State
 from ltm.cells.rnn import RNN
 from ltm.engine import Protocol, choose
 from ltm.engine.base import DIVERGED, PackState, Problem
@@ -20,11 +21,15 @@ PROBLEM = Problem(X[:-1], X[1:], 6, 2)
 COUNTER = itertools.count()
 
 
-def own(step=None, readout=None, parameters=None, state=None, hidden: int = 2) -> Cell:  # type: ignore[no-untyped-def]
-    """An RNN with some of its parts replaced."""
-    parts = {"step": step, "readout": readout, "parameters": parameters, "state": state}
-    body = {name: (lambda self, *args, f=f: f(*args)) for name, f in parts.items() if f is not None}
-    return type("Mine", (RNN,), body)(hidden_size=hidden)
+def own(readout=None, outputs=("h",), output_size: int = 1, **parts) -> Network:  # type: ignore[no-untyped-def]
+    """An RNN with some of its parts replaced, under a linear read-out or this one."""
+    body = {name: (lambda self, *args, f=f: f(*args)) for name, f in parts.items()}
+    network = Network.of(type("Mine", (RNN,), {**body, "outputs": outputs})(hidden_size=2), output_size)
+    return replace(network, readout=read_by(readout)(network.readout.states, output_size)) if readout else network
+
+
+def read_by(function: Callable) -> type[Readout]:
+    return type("Mine", (Readout,), {"__call__": lambda self, p, s: function(p, s)})
 
 
 def h(p, s, x):  # type: ignore[no-untyped-def]
@@ -47,59 +52,74 @@ def constant(p, s, x):  # type: ignore[no-untyped-def]
 
 
 MISTAKES = {
-    "scalar read-out of two": (replace(own(readout=lambda p, s: s.h.sum()), output_size=2), r"read-out of Mine returns shape \(\); expected shape \(2,\)"),
+    "scalar read-out of two": (own(readout=lambda p, s: s.h.sum(), output_size=2), r"read-out of Mine returns shape \(\); expected shape \(2,\)"),
     "matrix read-out": (own(readout=lambda p, s: (p.V @ s.h)[None]), r"read-out of Mine returns shape \(1, 1\); expected shape \(1,\)"),
     "read-out of a number": (own(readout=lambda p, s: 1.0), r"read-out of Mine returns a float"),
-    "wrong state shape": (own(lambda p, s, x: {"h": h(p, s, x)[:1]}), r"returns state 'h' as shape \(1,\); expected shape \(2,\)"),
-    "a state too few": (own(lambda p, s, x: {}), "returns the states none; expected h"),
-    "a state too many": (own(lambda p, s, x: {"h": s.h, "c": s.h}), "returns the states h, c; expected h"),
-    "no dictionary": (own(h), r"returns shape \(2,\); expected a dictionary of its states: h"),
-    "no lags": (own(state=lambda: {"h": State(2, lags=0)}), r"state 'h' of Mine is State\(size=2, lags=0.*at least 1"),
-    "negative size": (own(state=lambda: {"h": State(-2)}), r"state 'h' of Mine is State\(size=-2"),
-    "no state": (own(state=dict), "Mine has no state variable"),
-    "branch": (own(branch), r"Mine branches on the value of a tensor.*torch.where \(.*test_check.py:\d+"),
-    "item": (own(lambda p, s, x: {"h": s.h * h(p, s, x)[0].item()}), r"Mine takes a number out of a tensor.*test_check.py:\d+"),
-    "float": (own(lambda p, s, x: {"h": s.h * float(h(p, s, x)[0])}), r"Mine takes a number out of a tensor.*torch.where"),
+    "wrong state shape": (own(step=lambda p, s, x: {"h": h(p, s, x)[:1]}), r"returns state 'h' as shape \(1,\); expected shape \(2,\)"),
+    "a state too few": (own(step=lambda p, s, x: {}), "returns the states none; expected h"),
+    "a state too many": (own(step=lambda p, s, x: {"h": s.h, "c": s.h}), "returns the states h, c; expected h"),
+    "no dictionary": (own(step=h), r"returns shape \(2,\); expected a dictionary of its states: h"),
+    "branch": (own(step=branch), r"Mine branches on the value of a tensor.*torch.where \(.*test_check.py:\d+"),
+    "item": (own(step=lambda p, s, x: {"h": s.h * h(p, s, x)[0].item()}), r"Mine takes a number out of a tensor.*test_check.py:\d+"),
+    "float": (own(step=lambda p, s, x: {"h": s.h * float(h(p, s, x)[0])}), r"Mine takes a number out of a tensor.*torch.where"),
     "empty parameter": (own(parameters=lambda: {"W": Parameter((0, 2), 0.1)}), r"parameter 'W' of Mine has shape \(0, 2\)"),
     "odd parameter": (own(parameters=lambda: {"W": Parameter(3, 0.1)}), "parameter 'W' of Mine has shape 3; expected .* tuple"),  # type: ignore[arg-type]
     "parameter of a float": (own(parameters=lambda: {"W": Parameter((2.0,), 0.1)}), "parameter 'W'"),  # type: ignore[arg-type]
     "bare tuple": (own(parameters=lambda: {"W": (2, 2)}), r"parameter 'W' of Mine has \(2, 2\); expected a Parameter"),
-    "raises": (own(raising), r"step of Mine fails: RuntimeError: two lines \(.*test_check.py:\d+: raise"),
-    "shapes do not fit": (own(lambda p, s, x: {"h": p.W_hh @ x.now}), "step of Mine fails: RuntimeError: size mismatch"),
+    "parameter of the read-out": (own(parameters=lambda: {"V": Parameter((1,), 0.1)}), r"'V' of Mine has the name of one of the read-out \(V, c\)"),
+    "raises": (own(step=raising), r"step of Mine fails: RuntimeError: two lines \(.*test_check.py:\d+: raise"),
+    "shapes do not fit": (own(step=lambda p, s, x: {"h": p.W_hh @ x.now}), "step of Mine fails: RuntimeError: size mismatch"),
     "announces by raising": (own(parameters=lambda: {}["W"]), "what Mine announces .* fails: KeyError"),
-    "parameter in place": (own(lambda p, s, x: {"h": h(p, s, x) * p.b_ih.mul_(2)}), "changes a parameter, a feature or a past state in place"),
-    "feature in place": (own(lambda p, s, x: {"h": h(p, s, x) * x.now.mul_(2)}), "writes in place to a tensor that its gradient needs"),
-    "feature in place without gradient": (own(lambda p, s, x: {"h": torch.tanh(p.b_ih + s.h) + x.now.mul_(2)}), "changes a parameter, a feature or a past state in place"),
-    "constant in place": (own(constant), "into a constant in place.*zeros_like"),
-    "torch draws": (own(lambda p, s, x: {"h": h(p, s, x) + torch.rand(2)}), "Mine is not repeatable: it draws random numbers or depends"),
-    "dropout": (own(lambda p, s, x: {"h": torch.nn.functional.dropout(h(p, s, x))}), "Mine is not repeatable"),
-    "numpy draws": (own(lambda p, s, x: {"h": h(p, s, x) * np.random.rand()}), "Mine is not repeatable"),  # noqa: NPY002
-    "python draws": (own(lambda p, s, x: {"h": h(p, s, x) * random.random()}), "Mine is not repeatable"),
-    "counts": (own(lambda p, s, x: {"h": h(p, s, x) * next(COUNTER)}), "Mine is not repeatable"),
+    "parameter in place": (own(step=lambda p, s, x: {"h": h(p, s, x) * p.b_ih.mul_(2)}), "changes a parameter, a feature or a past state in place"),
+    "feature in place": (own(step=lambda p, s, x: {"h": h(p, s, x) * x.now.mul_(2)}), "writes in place to a tensor that its gradient needs"),
+    "feature in place without gradient": (own(step=lambda p, s, x: {"h": torch.tanh(p.b_ih + s.h) + x.now.mul_(2)}), "changes a parameter, a feature or a past state in place"),
+    "constant in place": (own(step=constant), "into a constant in place.*zeros_like"),
+    "torch draws": (own(step=lambda p, s, x: {"h": h(p, s, x) + torch.rand(2)}), "Mine is not repeatable: it draws random numbers or depends"),
+    "dropout": (own(step=lambda p, s, x: {"h": torch.nn.functional.dropout(h(p, s, x))}), "Mine is not repeatable"),
+    "numpy draws": (own(step=lambda p, s, x: {"h": h(p, s, x) * np.random.rand()}), "Mine is not repeatable"),  # noqa: NPY002
+    "python draws": (own(step=lambda p, s, x: {"h": h(p, s, x) * random.random()}), "Mine is not repeatable"),
+    "counts": (own(step=lambda p, s, x: {"h": h(p, s, x) * next(COUNTER)}), "Mine is not repeatable"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_one_line_on_every_engine(mistake: str) -> None:
-    cell, message = MISTAKES[mistake]
+    network, message = MISTAKES[mistake]
     for engine in ("auto", "reference", "cpu"):
         with pytest.raises(UserError, match=message) as error:
-            choose(engine, cell, replace(PROBLEM, targets=np.repeat(PROBLEM.targets, cell.output_size, 1)), Protocol())
+            choose(engine, network, replace(PROBLEM, targets=np.repeat(PROBLEM.targets, network.output_size, 1)), Protocol())
         assert len(str(error.value).splitlines()) == 1
         assert "Mine" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"state": lambda: {"h": State(2, lags=0)}}, r"state 'h' of Mine is State\(size=2, lags=0.*at least 1"),
+        ({"state": lambda: {"h": State(-2)}}, r"state 'h' of Mine is State\(size=-2"),
+        ({"state": lambda: {"h": 2}}, "state 'h' of Mine is 2; expected a State"),
+        ({"state": dict}, "Mine has no state variable"),
+        ({"outputs": ("h", "m")}, r"the outputs of Mine are \('h', 'm'\); expected one of its states or more, as a tuple: h\."),
+        ({"outputs": ()}, r"the outputs of Mine are \(\); expected one"),
+        ({"outputs": "h"}, "the outputs of Mine are 'h'; expected one"),
+    ],
+)
+def test_a_mistake_in_states_and_outputs_is_found_where_the_network_is_made(parts: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        own(**parts)
+
+
 def test_a_draw_that_the_sample_does_not_show_is_found_in_the_trace() -> None:
-    cell = own(lambda p, s, x: {"h": h(p, s, x) + torch.relu(x.now - 10.0 - random.random())})
+    network = own(step=lambda p, s, x: {"h": h(p, s, x) + torch.relu(x.now - 10.0 - random.random())})
     for engine in ("auto", "cpu"):
         with pytest.raises(UserError, match="Mine is not repeatable"):
-            choose(engine, cell, PROBLEM, Protocol())
+            choose(engine, network, PROBLEM, Protocol())
 
 
 def test_a_scalar_read_out_of_one_output_is_taken() -> None:
-    cell = own(readout=lambda p, s: s.h @ p.V[0] + p.c[0])
-    params = np.stack([cell.initial(seed) for seed in range(3)])
-    fast, slow = (choose(engine, cell, PROBLEM, Protocol()) for engine in ("cpu", "reference"))
+    network = own(readout=lambda p, s: s.h @ p.V[0] + p.c[0])
+    params = np.stack([network.initial(seed) for seed in range(3)])
+    fast, slow = (choose(engine, network, PROBLEM, Protocol()) for engine in ("cpu", "reference"))
     for mine, true in zip(fast.gradient(params), slow.gradient(params), strict=True):  # type: ignore[attr-defined]
         np.testing.assert_allclose(mine, true, rtol=1e-4, atol=1e-6)
     assert fast.predict(params).outputs.shape == slow.predict(params).outputs.shape == (3, 8, 1)
@@ -107,16 +127,23 @@ def test_a_scalar_read_out_of_one_output_is_taken() -> None:
 
 @dataclass(frozen=True)
 class Clamped(Cell):
-    """Its output hides an infinite parameter, and everything but NaN that the state does."""
+    """Its state hides an infinite parameter, but no NaN."""
 
     def parameters(self):
-        return {"a": Parameter((1,), 1.0), "b": Parameter((1,), 1.0)}
+        return {"a": Parameter((1,), 1.0)}
 
     def step(self, p, s, x):
         diverging = torch.exp(p.a * 100.0) * (1.0 + s.h) - torch.exp(p.a * 100.0) * s.h
         return {"h": torch.minimum(torch.maximum(torch.clamp(diverging, -1.0, 1.0), x.now - 9.0), x.now + 9.0)}
 
-    def readout(self, p, s):
+
+class Squashed(Readout):
+    """Its output hides an infinite parameter, and everything but NaN that the state does."""
+
+    def parameters(self):
+        return {"b": Parameter((1,), 1.0)}
+
+    def __call__(self, p, s):
         return torch.tanh(p.b) * torch.relu(s.h)
 
 
@@ -125,7 +152,7 @@ def test_a_lane_that_is_no_longer_finite_diverges(engine: str) -> None:
     """Lane 0 stays finite, lane 1 has a NaN state behind clamps, lane 2 an infinite parameter behind tanh; lane 3 gets one in training."""
     params = np.array([[0.0, 0.5], [5.0, 0.5], [0.0, np.inf], [0.0, 0.5]], np.float32)
     state = PackState.start(params, np.array([0.01, 0.01, 0.01, 3e38]), np.zeros(4), np.zeros(4))
-    run = choose(engine, Clamped(), PROBLEM, Protocol(max_epochs=6))
+    run = choose(engine, Network(Clamped(), Squashed((("h", 1),))), PROBLEM, Protocol(max_epochs=6))
     run.advance(state, 6)
     assert [status == DIVERGED for status in state.status] == [False, True, True, True]
     assert state.epoch[1] == state.epoch[2] == 1
@@ -134,9 +161,9 @@ def test_a_lane_that_is_no_longer_finite_diverges(engine: str) -> None:
 @pytest.mark.parametrize("engine", ["cpu", "reference"])
 def test_a_large_gradient_is_no_divergence(engine: str) -> None:
     """Its square is not finite in float32."""
-    cell = own(readout=lambda p, s: 1e15 * (p.V @ s.h))
-    state = PackState.start(cell.initial(0)[None], *(np.array([v]) for v in (1e-6, 0.0, 1.0)))
-    run = choose(engine, cell, PROBLEM, Protocol(max_epochs=3))
+    network = own(readout=lambda p, s: 1e15 * (p.V @ s.h))
+    state = PackState.start(network.initial(0)[None], *(np.array([v]) for v in (1e-6, 0.0, 1.0)))
+    run = choose(engine, network, PROBLEM, Protocol(max_epochs=3))
     run.advance(state, 3)
     assert state.status[0] != DIVERGED
 

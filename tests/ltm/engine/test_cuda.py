@@ -22,9 +22,9 @@ x = np.random.default_rng(0).uniform(0, 1, (16, 1))
 task = Problem(x[:-1], x[1:], 12, 2)
 has_K = hasattr(cells.CELLS[name](), "K")
 for K in (1, 25, 100) if has_K and hidden == 1 else (25,):
-    cell = cells.build({"cell": name, "hidden_size": hidden} | ({"K": K} if has_K else {}), 15)
-    fast, reference = FusedCuda(cell, task, Protocol(max_epochs=2)), Reference(cell, task, Protocol(max_epochs=2), dtype=torch.float64)
-    params = np.stack([cell.initial(seed) for seed in range(7)])
+    network = cells.build({"cell": name, "hidden_size": hidden} | ({"K": K} if has_K else {}), 15)
+    fast, reference = FusedCuda(network, task, Protocol(max_epochs=2)), Reference(network, task, Protocol(max_epochs=2), dtype=torch.float64)
+    params = np.stack([network.initial(seed) for seed in range(7)])
     mine, true = fast.gradient(params), reference.gradient(params)
     for a, b in zip(mine[:2], true[:2]):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ltm import cells, filters
-from ltm.cells import CELLS, Cell
+from ltm.cells import CELLS, Cell, Network
 from ltm.cells.rnn import RNN
 from ltm.engine import Problem, Protocol, choose, fused, macros
 from ltm.engine.fused import Fused
@@ -106,14 +106,14 @@ class Odd(RNN):
 
 def test_an_unknown_operation_is_named_with_its_line_and_runs_on_the_reference(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        engine = choose("auto", Odd(), problem(10), Protocol())
+        engine = choose("auto", Network.of(Odd()), problem(10), Protocol())
     assert engine.name == "reference"
     assert "'erf'" in caplog.text
     assert "test_fused.py" in caplog.text
     with pytest.raises(UserError, match="finds no NVIDIA GPU"):
-        choose("cuda", RNN(), problem(10), Protocol())
+        choose("cuda", Network.of(RNN()), problem(10), Protocol())
     with pytest.raises(UserError, match="engine=cpu does not cover Odd"):
-        choose("cpu", Odd(), problem(10), Protocol())
+        choose("cpu", Network.of(Odd()), problem(10), Protocol())
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Everything(Cell):
     """Uses every pointwise operation that the derivation knows."""
 
     def parameters(self):
-        return {"W": cells.Parameter((3, 2), 0.7), "b": cells.Parameter((3,), 0.5), **self.linear_readout()}
+        return {"W": cells.Parameter((3, 2), 0.7), "b": cells.Parameter((3,), 0.5)}
 
     def step(self, p, s, x):
         u = p.W @ torch.cat([x.now, s.h]) + p.b
@@ -139,7 +139,7 @@ class TwoFilters(Cell):
         return {"h": cells.State(self.hidden_size, lags=90)}
 
     def parameters(self):
-        return {"W": cells.Parameter((self.hidden_size, 1), 0.7), "b": cells.Parameter((self.hidden_size,), 0.5), **self.linear_readout()}
+        return {"W": cells.Parameter((self.hidden_size, 1), 0.7), "b": cells.Parameter((self.hidden_size,), 0.5)}
 
     def step(self, p, s, x):
         d = 0.5 * torch.sigmoid(p.b)
@@ -149,7 +149,7 @@ class TwoFilters(Cell):
 
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.long)])
 def test_filters_of_several_lengths_keep_to_their_own(dtype: str) -> None:
-    cell, task = TwoFilters(hidden_size=2), problem(150)
+    cell, task = Network.of(TwoFilters(hidden_size=2)), problem(150)
     params = np.stack([cell.initial(seed) for seed in range(5)]).astype(dtype)
     true = Reference(cell, task, Protocol(), dtype=torch.float64).gradient(params)
     for mine, theirs in zip(Fused(cell, task, Protocol(), dtype=dtype).gradient(params), true, strict=True):
@@ -157,7 +157,7 @@ def test_filters_of_several_lengths_keep_to_their_own(dtype: str) -> None:
 
 
 def test_every_operation_is_differentiated_rightly() -> None:
-    cell, task = Everything(), problem(40)
+    cell, task = Network.of(Everything()), problem(40)
     fast = Fused(cell, task, Protocol(), dtype="float64")
     params = np.stack([cell.initial(seed) for seed in range(20)]).astype(np.float64)
     true = Reference(cell, task, Protocol(), dtype=torch.float64).gradient(params)
@@ -167,11 +167,11 @@ def test_every_operation_is_differentiated_rightly() -> None:
 
 def test_a_corrupt_kernel_cache_is_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LTM_CACHE_DIR", str(tmp_path))
-    params = RNN().initial(0)[None]
+    params = Network.of(RNN()).initial(0)[None]
 
     def gradient() -> np.ndarray:
         fused.load.cache_clear()
-        return Fused(RNN(), problem(20), Protocol()).gradient(params)[2]
+        return Fused(Network.of(RNN()), problem(20), Protocol()).gradient(params)[2]
 
     expected = gradient()
     for path in tmp_path.rglob("*"):

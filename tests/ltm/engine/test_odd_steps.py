@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ltm.cells import Cell, Parameter, State
+from ltm.cells import Cell, Network, Parameter, State
 from ltm.engine import Protocol, choose
 from ltm.engine.base import Problem
 from ltm.engine.fused import Fused
@@ -30,16 +30,16 @@ class Odd(Cell):
     input_size: int = I
 
     def parameters(self):
-        shapes = {"U": (H, I), "W": (H, H), "b": (H,), "g": (), "k": (2, H), "V": (1, H), "c": (1,)}
+        shapes = {"U": (H, I), "W": (H, H), "b": (H,), "g": (), "k": (2, H)}
         return {name: Parameter(shape, 0.8) for name, shape in shapes.items()}
 
     def features(self, x):
         return {"now": x, "grid": np.stack([x, x**2, -x], 1)}
 
 
-def odd(step: Callable, states: dict[str, State] | None = None) -> Cell:
+def odd(step: Callable, states: dict[str, State] | None = None) -> Network:
     body = {"step": lambda self, p, s, x: step(p, s, x)}
-    return type("Odd_" + step.__name__, (Odd,), body | ({"state": lambda self: states} if states else {}))()
+    return Network.of(type("Odd_" + step.__name__, (Odd,), body | ({"state": lambda self: states} if states else {}))())
 
 
 def rnn(p, s, x):
@@ -239,7 +239,7 @@ def task(T: int = 7) -> Problem:
     return Problem(x[:-1], x[1:, :1], T - 2, 1)
 
 
-def agree(cell: Cell, dtype: str, close: float) -> None:
+def agree(cell: Network, dtype: str, close: float) -> None:
     fast, reference = Fused(cell, task(), Protocol(), dtype=dtype), Reference(cell, task(), Protocol(), dtype=torch.float64)
     params = np.stack([cell.initial(seed) for seed in range(17)]).astype(dtype)
     true = *reference.gradient(params), reference.predict(params).outputs

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ltm.cells import Cell, Parameter
+from ltm.cells import Cell, Network, Parameter, Readout
 from ltm.engine import Problem, Protocol
 from ltm.engine.fused import Fused
 from ltm.engine.reference import Reference
@@ -75,11 +75,15 @@ class Applies(Cell):
     def parameters(self):
         return {name: Parameter((len(GROUPS[self.group]),), 1.0) for name in ("a", "b", "c", "d")}
 
-    def step(self, p, s, x):
-        return {"h": s.h}
 
-    def readout(self, p, s):
-        return torch.zeros(1)
+class Unchanged(Readout):
+    """The state itself."""
+
+    def parameters(self):
+        return {}
+
+    def __call__(self, p, s):
+        return s.h
 
 
 class Looped(Applies):
@@ -89,9 +93,6 @@ class Looped(Applies):
         a, b = p.a * x.now, p.b * x.now  # the input is 1
         return {"h": torch.cat([f(a[i : i + 1], b[i : i + 1]) for i, f in enumerate(GROUPS[self.group].values())])}
 
-    def readout(self, p, s):
-        return s.h
-
 
 class Invariant(Applies):
     """The results where they are finite: an infinite one meets an adjoint of 0."""
@@ -100,14 +101,11 @@ class Invariant(Applies):
         h = torch.cat([f(p.a[i : i + 1], p.b[i : i + 1]) for i, f in enumerate(GROUPS[self.group].values())])
         return {"h": torch.where(torch.abs(h) < inf, h, 0.5) * x.now}
 
-    def readout(self, p, s):
-        return s.h
-
 
 @cache
 def pair(kind: type[Applies], group: str, dtype: str) -> tuple[Fused, Reference]:
     n = len(GROUPS[group])
-    cell = kind(hidden_size=n, output_size=n, group=group)
+    cell = Network(kind(hidden_size=n, group=group), Unchanged((("h", n),), n))
     problem = Problem(np.ones((1, 1)), np.full((1, n), 0.3), 1, 0)
     return Fused(cell, problem, Protocol(), dtype=dtype), Reference(cell, problem, Protocol(), dtype=torch.float64)
 

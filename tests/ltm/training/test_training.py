@@ -13,9 +13,9 @@ SERIES = {"kind": "arfima", "name": "short", "length": 301, "train": 150, "valid
 
 
 def training(name: str, seeds: list[int], engine: str = "auto", threads: int = 1, **protocol: float) -> Training:
-    cell = cells.build({"cell": name}, 300)
+    network = cells.build({"cell": name}, 300)
     lanes = [Lane(seed, lr=0.01) for seed in seeds]
-    return Training(cell, data.build(SERIES), lanes, Protocol(**{"max_epochs": 6, **protocol}), engine, threads)
+    return Training(network, data.build(SERIES), lanes, Protocol(**{"max_epochs": 6, **protocol}), engine, threads)
 
 
 def finished(t: Training, chunk: int = 50) -> pd.DataFrame:
