@@ -35,7 +35,7 @@ SERIES = {"kind": "arfima", "name": "arfima", "train": 2000, "validation": 1200}
 
 def rate(engine: Engine, lanes: int, epochs: int, repeats: int) -> tuple[float, float]:
     """Median seed-epochs per second, and the spread (half the range, in per cent of the median)."""
-    params = np.stack([engine.cell.initial(seed) for seed in range(lanes)])
+    params = np.stack([engine.network.initial(seed) for seed in range(lanes)])
     state = PackState.start(params, *(np.full(lanes, value, np.float32) for value in (1e-3, 0.0, 0.0)))
     engine.advance(state, 1)
     rates = []
@@ -128,7 +128,7 @@ def draw(record: dict[str, object], path: Path) -> None:
 
 def compiled(reference: Reference, lanes: int = 100, steps: int = 20) -> float:
     """Seed-epochs per second of ``torch.compile`` on chunks of unrolled steps, all lanes at once (the compilation not counted)."""
-    network, task = reference.cell, reference.problem
+    network, task = reference.network, reference.problem
     variables = network.state()
 
     def chunk(

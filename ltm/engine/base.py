@@ -119,7 +119,7 @@ class Engine(ABC):
     """Why a slower engine than the fused one was taken, for the user; empty where nothing was given up."""
 
     def __init__(self, network: Network, problem: Problem, protocol: Protocol) -> None:
-        self.cell, self.problem, self.protocol = network, problem, protocol
+        self.network, self.problem, self.protocol = network, problem, protocol
 
     @abstractmethod
     def advance(self, state: PackState, epochs: int) -> tuple[np.ndarray, np.ndarray]:

@@ -130,7 +130,7 @@ class Fused(Engine):
         end = self.problem.train + self.problem.validation
         self._call("gradients", (packed, gradient, losses), end, self.problem.train, end)
         flat = losses.transpose(1, 0, 2).reshape(2, -1)[:, :S]
-        return flat[0], flat[1], gradient.transpose(0, 2, 1).reshape(-1, self.cell.size)[:S]
+        return flat[0], flat[1], gradient.transpose(0, 2, 1).reshape(-1, self.network.size)[:S]
 
     def predict(self, params: np.ndarray) -> Prediction:
         S, k = len(params), self.kernel

@@ -61,7 +61,7 @@ class Reference(Engine):
 
     def _run(self, params: torch.Tensor, steps: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         features = {name: value[:steps] for name, value in self.features.items()}
-        return torch.vmap(lambda flat: unroll(self.cell, flat, features))(params)
+        return torch.vmap(lambda flat: unroll(self.network, flat, features))(params)
 
     def losses(self, params: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Training and validation MSE of every lane, each ``(S,)``; only the first carries a gradient worth taking."""
@@ -99,7 +99,7 @@ class Reference(Engine):
         with torch.no_grad():
             runs = [self._run(self._tensor(block), self.problem.length) for block in blocks(params)]
         outputs = torch.cat([outputs for outputs, _ in runs]).cpu().numpy()[: len(params)]
-        if "d" not in self.cell.state():
+        if "d" not in self.network.state():
             return Prediction(outputs, None)
         return Prediction(outputs, torch.cat([states["d"] for _, states in runs]).cpu().numpy()[: len(params)])
 

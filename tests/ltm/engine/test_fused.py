@@ -33,7 +33,7 @@ def engines(name: str, hidden: int, K: int, T: int, dtype: str) -> tuple[Fused, 
 def agree(name: str, hidden: int, K: int, T: int, dtype: str, close: float, relative: float) -> None:
     """Losses and outputs within ``close``, every gradient within ``relative`` of the lane's largest; alone, of 7 and of 100 lanes."""
     fast, reference = engines(name, hidden, K, T, dtype)
-    params = np.stack([fast.cell.initial(seed) for seed in range(100)]).astype(dtype)
+    params = np.stack([fast.network.initial(seed) for seed in range(100)]).astype(dtype)
     true_loss, true_validation, true_gradient = reference.gradient(params)
     scale = np.abs(true_gradient).max(1, keepdims=True)
     for lanes in (1, 7, 100):
@@ -86,7 +86,7 @@ def test_training_follows_the_reference() -> None:
     fast.protocol = reference.protocol = Protocol(max_epochs=30)
     from ltm.engine import PackState
 
-    start = np.stack([fast.cell.initial(seed) for seed in range(5)]).astype(np.float64)
+    start = np.stack([fast.network.initial(seed) for seed in range(5)]).astype(np.float64)
     settings = np.full(5, 0.01), np.full(5, 1e-4), np.array([0.0, 0.0, 0.05, 0.0, 0.0])
     mine, theirs = (PackState.start(start, *settings) for _ in range(2))
     a, b = fast.advance(mine, 40), reference.advance(theirs, 40)

@@ -310,4 +310,4 @@ def test_the_log_says_why_a_step_is_not_fused_and_where(step: Callable, caplog: 
     assert REFUSED[step] in caplog.text
     assert "test_odd_steps.py:" in caplog.text
     assert engine.why.count("\n") == 0
-    assert np.isfinite(engine.predict(np.stack([engine.cell.initial(0)])).outputs).all()
+    assert np.isfinite(engine.predict(np.stack([engine.network.initial(0)])).outputs).all()
