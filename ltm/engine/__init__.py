@@ -7,10 +7,10 @@ import logging
 from ltm.cells import Network
 from ltm.engine.base import Engine, PackState, Prediction, Problem, Protocol
 from ltm.engine.check import check
+from ltm.engine.compiler import Unsupported
 from ltm.engine.cuda import FusedCuda
-from ltm.engine.fused import LARGEST_HIDDEN, Fused
-from ltm.engine.reference import Reference
-from ltm.engine.trace import Unsupported
+from ltm.engine.fused import Fused
+from ltm.engine.reference import Reference, lanes_of
 from ltm.errors import UserError, unknown
 
 log = logging.getLogger(__name__)
@@ -35,8 +35,6 @@ def choose(name: str, network: Network, problem: Problem, protocol: Protocol, th
     if name == "reference":
         return Reference(network, problem, protocol)
     kind = type(network.cell).__name__
-    if name == "auto" and network.hidden_size > LARGEST_HIDDEN:
-        return fallback(Reference(network, problem, protocol), f"{kind}: hidden size {network.hidden_size} is above {LARGEST_HIDDEN}")
     try:
         if name == "cuda":
             return FusedCuda(network, problem, protocol)
@@ -48,7 +46,7 @@ def choose(name: str, network: Network, problem: Problem, protocol: Protocol, th
 
 
 def fallback(engine: Reference, why: str) -> Reference:
-    """The reference engine, with the reason that stands for it in the log."""
-    engine.why = why
-    log.warning("Using the slow reference engine: %s", why)
+    """The reference engine, with the reason that stands for it in the log, and how long it will take."""
+    engine.why = f"{why}; about {engine.seconds():.2g} s an epoch of up to {lanes_of(engine.network)} seeds"
+    log.warning("Using the slow reference engine: %s", engine.why)
     return engine

@@ -9,7 +9,7 @@ import numpy as np
 
 from ltm.cells import Network
 
-VERSION = 1
+VERSION = 2
 """Raised whenever an engine gives a seed run other digits than before by rounding alone. Bits are promised within one version."""
 
 RUNNING, STOPPED, COMPLETED, DIVERGED = range(4)
@@ -117,6 +117,8 @@ class Engine(ABC):
     name: str
     why: str = ""
     """Why a slower engine than the fused one was taken, for the user; empty where nothing was given up."""
+    vectors: str = ""
+    """What a vector is, seeds or units, by the cell alone; empty where there are none."""
 
     def __init__(self, network: Network, problem: Problem, protocol: Protocol) -> None:
         self.network, self.problem, self.protocol = network, problem, protocol

@@ -1,67 +1,67 @@
-"""The fused engine on a GPU: the same derived kernel, one thread a lane, the time loop inside; a block of threads is a block of lanes."""
+"""The fused engine on a GPU: the same derived kernel, one thread a lane, the time loop inside; a block of threads is a group of lanes."""
 
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import numpy as np
 
 from ltm.cells import Network
 from ltm.engine.base import Problem, Protocol
-from ltm.engine.fused import Fused
+from ltm.engine.compiler.vector import Processor
+from ltm.engine.fused import Compiled, Fused
 from ltm.errors import UserError
 
 log = logging.getLogger(__name__)
 
+WARP = 32
+"""Threads of a block. Lanes are consecutive in memory, so that a warp reads and writes whole lines."""
+
 
 class FusedCuda(Fused):
-    """Lanes are consecutive in memory, so the 32 threads of a warp read and write whole lines."""
+    """Thousands of lanes at once: a GPU hides the latency of one by the others, so its packs must be large."""
 
     name = "cuda"
-    width = 32
 
-    def __init__(self, cell: Network, problem: Problem, protocol: Protocol, dtype: str = "float32") -> None:
-        from numba import cuda
-
+    def __init__(self, network: Network, problem: Problem, protocol: Protocol, dtype: str = "float32") -> None:
+        try:
+            from numba import cuda
+        except ImportError as error:
+            raise UserError(f"engine=cuda needs numba.cuda ({error}): pip install 'ltm[gpu]', or use engine=auto.") from None
         if not cuda.is_available():
-            raise UserError("engine=cuda finds no NVIDIA GPU in this process; use engine=auto.")
-        super().__init__(cell, problem, protocol, dtype=dtype)
+            raise UserError("engine=cuda finds no NVIDIA GPU in this process, or no CUDA toolkit; use engine=auto.")
+        super().__init__(network, problem, protocol, dtype=dtype, layout="seeds", width=WARP)
 
-    def _advance(self, epochs: int, arrays: tuple[np.ndarray, ...], protocol: tuple[float, ...], end: int, curves: np.ndarray) -> None:
+    def _processor(self) -> Processor:
+        """Eight sums at a time: with more, ``ptxas`` runs out of registers. The same text on every machine."""
+        return Processor("cuda", WARP, 16)
+
+    def _call(self, compiled: Compiled, entry: str, arrays: tuple[np.ndarray, ...], steps: int, *rest: Any) -> None:
         from numba import cuda
 
-        most = self._most_blocks(end)
-        if len(curves) > most:
-            log.info(
-                "%d lanes in turns of %d: all at once would not fit into the GPU's memory", len(curves) * self.width, most * self.width
-            )
-            for first in range(0, len(curves), most):
-                share = slice(first, first + most)
-                self._advance(epochs, tuple(x[share] for x in arrays), protocol, end, curves[share])
-            return
-        host = (*arrays, curves)
-        *device, device_curves = (cuda.to_device(x) for x in host)
-        memory = (cuda.to_device(x) for x in self._memory(end, len(curves)))
-        inputs = (cuda.to_device(x) for x in self.inputs)
-        run = self.module.advance[len(curves), self.width]
-        run(epochs, *device, protocol, *memory, *inputs, self.problem.train, end, device_curves)
-        for mine, theirs in zip(host, (*device, device_curves), strict=True):
-            theirs.copy_to_host(mine)
+        most = self._most_groups(compiled, steps)
+        memory = tuple(cuda.device_array((min(most, len(arrays[0])), n), self.dtype) for n in compiled.sizes(steps, self.lead))
+        inputs = tuple(cuda.to_device(a) for a in self.inputs)
+        numbers = [cuda.to_device(x) if isinstance(x, np.ndarray) else x for x in rest]
+        before = cuda.to_device(np.tile(np.repeat(np.array(compiled.kernel.initial, self.dtype), WARP), self.lead))
+        for first in range(0, len(arrays[0]), most):
+            host = [np.ascontiguousarray(a[first : first + most]) for a in arrays]
+            groups = len(host[0])
+            device = [cuda.to_device(a) for a in host]
+            compiled.module.start[groups, WARP](memory, before)
+            getattr(compiled.module, entry)[groups, WARP](*device, memory, inputs, *numbers)
+            for mine, theirs, whole in zip(host, device, arrays, strict=True):
+                theirs.copy_to_host(mine)
+                whole[first : first + most] = mine
 
-    def _most_blocks(self, steps: int) -> int:
-        """How many blocks of lanes fit into half of the GPU's free memory, by the size of their trajectories."""
+    def _most_groups(self, compiled: Compiled, steps: int) -> int:
+        """How many groups fit into half of the GPU's free memory, by the memory of their kernels."""
         from numba import cuda
 
         free = cuda.current_context().get_memory_info()[0]
-        a_block = ((steps + self.lead) * self.kernel.row + self.kernel.work) * self.width * self.dtype.itemsize
-        return max(int(min(free, 2**40) / 2 // a_block), 1)  # the simulator has no end of memory
-
-    def _call(self, entry: str, arrays: tuple[np.ndarray, ...], steps: int, *numbers: int) -> None:
-        from numba import cuda
-
-        device = [cuda.to_device(x) for x in arrays]
-        memory = (cuda.to_device(x) for x in self._memory(steps, len(arrays[0])))
-        inputs = (cuda.to_device(x) for x in self.inputs)
-        getattr(self.module, entry)[len(arrays[0]), self.width](*device, *memory, *inputs, *numbers)
-        for mine, theirs in zip(arrays, device, strict=True):
-            theirs.copy_to_host(mine)
+        one = sum(compiled.sizes(steps, self.lead)) * self.dtype.itemsize
+        most = max(int(min(free, 2**40) / 2 // one), 1)  # the simulator has no end of memory
+        if self.problem.length and most < 32:
+            log.info("%d lanes at a time: more would not fit into the GPU's memory", most * WARP)
+        return most

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,9 +11,13 @@ import torch
 from ltm.cells import Network
 from ltm.engine.base import COMPLETED, DIVERGED, RUNNING, STOPPED, Engine, PackState, Prediction, Problem, Protocol
 
-LANES = 128
-"""Lanes are run in blocks of exactly this many: tensors of one shape, so that every lane meets the same instructions
-in any company. The cost of a block is that of its Python calls, hardly that of its lanes."""
+
+def lanes_of(network: Network) -> int:
+    """Lanes are run in blocks of exactly so many: tensors of one shape, so that every lane meets the same instructions in any company.
+
+    The cost of a block is that of its Python calls, but for wide networks, whose lanes count.
+    """
+    return 128 if network.hidden_size <= 16 else 16
 
 
 def unroll(
@@ -73,7 +78,7 @@ class Reference(Engine):
     def gradient(self, params: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Training loss ``(S,)``, validation loss ``(S,)`` and the gradient of the first ``(S, N)``."""
         results = []
-        for block in blocks(params):
+        for block in self._blocks(params):
             leaf = self._tensor(block).requires_grad_()
             train, validation = self.losses(leaf)
             (gradient,) = torch.autograd.grad(train.sum(), leaf)
@@ -97,17 +102,29 @@ class Reference(Engine):
 
     def predict(self, params: np.ndarray) -> Prediction:
         with torch.no_grad():
-            runs = [self._run(self._tensor(block), self.problem.length) for block in blocks(params)]
+            runs = [self._run(self._tensor(block), self.problem.length) for block in self._blocks(params)]
         outputs = torch.cat([outputs for outputs, _ in runs]).cpu().numpy()[: len(params)]
         if "d" not in self.network.state():
             return Prediction(outputs, None)
         return Prediction(outputs, torch.cat([states["d"] for _, states in runs]).cpu().numpy()[: len(params)])
 
+    def _blocks(self, params: np.ndarray) -> list[np.ndarray]:
+        """Parameters ``(S, N)`` in blocks of equal size, the last one filled up with copies of the last lane."""
+        lanes = lanes_of(self.network)
+        padded = np.concatenate([params, np.repeat(params[-1:], -len(params) % lanes, axis=0)])
+        return np.split(padded, len(padded) // lanes)
 
-def blocks(params: np.ndarray) -> list[np.ndarray]:
-    """Parameters ``(S, N)`` in blocks of exactly ``LANES`` lanes, the last one filled up with copies of the last lane."""
-    padded = np.concatenate([params, np.repeat(params[-1:], -len(params) % LANES, axis=0)])
-    return np.split(padded, len(padded) // LANES)
+    def seconds(self, steps: int = 40) -> float:
+        """About how long an epoch of one block of lanes takes, from that of a short sequence."""
+        first = min(steps, self.problem.train)
+        short = Problem(self.problem.inputs[:first], self.problem.targets[:first], first, 0)
+        engine = Reference(self.network, short, self.protocol, self.dtype, self.device)
+        params = np.stack([self.network.initial(0)])
+        engine.gradient(params)
+        started = time.perf_counter()
+        engine.gradient(params)
+        whole = self.problem.train + 0.4 * self.problem.validation  # validation has no backward pass
+        return (time.perf_counter() - started) * whole / first
 
 
 def one_epoch(s: PackState, protocol: Protocol, train: np.ndarray, validation: np.ndarray, gradient: np.ndarray) -> None:

@@ -160,7 +160,7 @@ def test_a_gpu_that_is_not_there_is_told_before_anything_is_written(refused) -> 
 
 
 def test_an_engine_that_does_not_cover_the_cell_is_told_before_anything_is_written(refused, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    step = 'def step(self, p, s, x):\n        return {"h": torch.erf(p.W_ih @ x.now + p.W_hh @ s.h)}'
+    step = 'def step(self, p, s, x):\n        return {"h": torch.lgamma(p.W_ih @ x.now + p.W_hh @ s.h)}'
     (tmp_path / "erf_cell.py").write_text(f"import torch\nfrom ltm.cells.rnn import RNN\nclass Erf(RNN):\n    {step}\n")
     assert "engine=cpu does not cover Erf" in refused("engine=cpu", "model=rnn", "model.cell=erf_cell:Erf")
 

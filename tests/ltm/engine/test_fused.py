@@ -12,7 +12,8 @@ import torch
 from ltm import cells, filters
 from ltm.cells import CELLS, Cell, Network
 from ltm.cells.rnn import RNN
-from ltm.engine import Problem, Protocol, choose, fused, macros
+from ltm.engine import Problem, Protocol, choose, fused
+from ltm.engine.compiler import blocks
 from ltm.engine.fused import Fused
 from ltm.engine.reference import Reference
 from ltm.errors import UserError
@@ -30,13 +31,13 @@ def engines(name: str, hidden: int, K: int, T: int, dtype: str) -> tuple[Fused, 
     return Fused(cell, task, Protocol(), dtype=dtype), Reference(cell, task, Protocol(), dtype=torch.float64)
 
 
-def agree(name: str, hidden: int, K: int, T: int, dtype: str, close: float, relative: float) -> None:
-    """Losses and outputs within ``close``, every gradient within ``relative`` of the lane's largest; alone, of 7 and of 100 lanes."""
+def agree(name: str, hidden: int, K: int, T: int, dtype: str, close: float, relative: float, most: int = 100) -> None:
+    """Losses and outputs within ``close``, every gradient within ``relative`` of the lane's largest; alone, of 7 and of ``most`` lanes."""
     fast, reference = engines(name, hidden, K, T, dtype)
-    params = np.stack([fast.network.initial(seed) for seed in range(100)]).astype(dtype)
+    params = np.stack([fast.network.initial(seed) for seed in range(most)]).astype(dtype)
     true_loss, true_validation, true_gradient = reference.gradient(params)
     scale = np.abs(true_gradient).max(1, keepdims=True)
-    for lanes in (1, 7, 100):
+    for lanes in (1, 7, most):
         loss, validation, gradient = fast.gradient(params[:lanes])
         np.testing.assert_allclose(loss, true_loss[:lanes], rtol=close, atol=close)
         np.testing.assert_allclose(validation, true_validation[:lanes], rtol=close, atol=close)
@@ -46,7 +47,7 @@ def agree(name: str, hidden: int, K: int, T: int, dtype: str, close: float, rela
 
 @pytest.mark.parametrize("name", CELLS)
 def test_fused_equals_reference_at_an_odd_size(name: str) -> None:
-    agree(name, 3, 25, 63, "float32", 1e-5, 1e-4)
+    agree(name, 3, 25, 63, "float32", 1e-5, 1e-4, most=16)  # one kernel each
 
 
 @pytest.mark.long
@@ -74,7 +75,7 @@ def test_long_filters_on_states_run_as_exponentials_with_exact_truncation(name: 
 
 @pytest.mark.parametrize("K", [32, 100, 1000, 4000])
 def test_exponentials_equal_the_weights(K: int) -> None:
-    rates, coefficients = macros.exponentials(K)
+    rates, coefficients = blocks.exponentials(K)
     for d in np.linspace(0.001, 0.499, 40):
         amplitudes = np.polynomial.chebyshev.chebvander(4 * d - 1, len(coefficients) - 1)[0] @ coefficients
         assert np.abs(rates ** np.arange(K)[:, None] @ amplitudes - filters.weights(d, K)).max() < 1e-6
@@ -101,14 +102,14 @@ class Odd(RNN):
     """A cell with an operation that the derivation does not know."""
 
     def step(self, p, s, x):
-        return {"h": torch.erf(p.W_ih @ x.now + p.W_hh @ s.h)}
+        return {"h": torch.lgamma(p.W_ih @ x.now + p.W_hh @ s.h)}
 
 
 def test_an_unknown_operation_is_named_with_its_line_and_runs_on_the_reference(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         engine = choose("auto", Network.of(Odd()), problem(10), Protocol())
     assert engine.name == "reference"
-    assert "'erf'" in caplog.text
+    assert "'lgamma'" in caplog.text
     assert "test_fused.py" in caplog.text
     with pytest.raises(UserError, match="finds no NVIDIA GPU"):
         choose("cuda", Network.of(RNN()), problem(10), Protocol())
@@ -178,3 +179,19 @@ def test_a_corrupt_kernel_cache_is_rebuilt(tmp_path: Path, monkeypatch: pytest.M
         if path.is_file():
             path.write_bytes(b"broken")
     np.testing.assert_array_equal(gradient(), expected)
+
+
+def test_threads_and_groups_are_cut_to_the_memory_that_is_free(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    network, task = Network.of(RNN()), problem(1000)
+    roomy = Fused(network, task, Protocol(), threads=8)
+    need = sum(roomy.compiled(16).sizes(task.length, roomy.lead)) * 4
+    monkeypatch.setattr(fused, "memory_available", lambda: 2.5 * need)
+    with caplog.at_level(logging.WARNING):
+        tight = Fused(network, task, Protocol(), threads=8)
+    assert (tight.threads, tight.widths) == (1, [16, 32])
+    assert "memory is short: groups of 32 seeds on 1 threads" in caplog.text
+    params = np.stack([network.initial(seed) for seed in range(40)])
+    np.testing.assert_array_equal(tight.gradient(params)[2], roomy.gradient(params)[2])
+    monkeypatch.setattr(fused, "memory_available", lambda: 0.5 * need)
+    with pytest.raises(UserError, match="trajectory of 16 seeds over 1,001 steps takes .* GiB"):
+        Fused(network, task, Protocol())
