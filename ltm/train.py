@@ -53,7 +53,7 @@ def train(overrides: list[str], console: Console) -> None:
     with Progress(console=console, transient=True) as bars:
         bar = bars.add_task("epochs", total=study.config.training.max_epochs)
         while not training.done:
-            training.advance(10)
+            training.advance_for(1.0, study.config.training.max_epochs)
             best = float(training.state.best_validation.min())
             bars.update(bar, completed=int(training.state.epoch.max()), description=f"best validation loss {best:.3g}")
     rows = training.results()

@@ -99,12 +99,8 @@ class PackTrainable(tune.Trainable):
 
     def advance(self) -> None:
         """Advance for about a second, at most to the next checkpoint; write the results of a pack that is done."""
-        end = time.monotonic() + STEP_SECONDS
-        while not self.training.done and time.monotonic() < end:
-            left = self.saved_epoch + self.work["checkpoint_epochs"] - int(self.training.state.epoch.max())
-            if left <= 0:
-                break
-            self.training.advance(epochs=min(10, left))
+        left = self.saved_epoch + self.work["checkpoint_epochs"] - int(self.training.state.epoch.max())
+        self.training.advance_for(STEP_SECONDS, left)
         if self.training.done:
             self.write(rows_of(self.pack, self.training, self.work["labels"]).assign(code=self.work["code"]))
 
@@ -113,7 +109,8 @@ class PackTrainable(tune.Trainable):
         ledger, training = Ledger(self.work["folder"]), self.training
         for wait in (*WRITE_RETRIES, None):
             try:
-                source = provenance.write(ledger, self.work["sources"], self.work["threads"], training.engine.name)
+                engine = training.engine
+                source = provenance.write(ledger, self.work["sources"], self.work["threads"], engine.name, engine.vectors)
                 self.name = ledger.write(rows.assign(provenance=source), training.curves(), training.state.best_params)
                 return
             except StorageError:

@@ -41,6 +41,7 @@ class Training:
         self.state = PackState.start(params, *settings)
         self._curves: list[np.ndarray] = []
         self.seconds = 0.0
+        self._pace = 1
 
     @property
     def done(self) -> bool:
@@ -56,6 +57,16 @@ class Training:
         started = time.perf_counter()
         self._curves.append(np.stack(self.engine.advance(self.state, epochs)))
         self.seconds += time.perf_counter() - started
+
+    def advance_for(self, seconds: float, most: int) -> None:
+        """Advance for about so long, by ``most`` epochs at most; one call of the engine takes a quarter of it."""
+        started = time.monotonic()
+        while not self.done and most > 0 and (left := started + seconds - time.monotonic()) > 0:
+            epochs, before = min(self._pace, most), time.monotonic()
+            self.advance(epochs)
+            most -= epochs
+            took = max(time.monotonic() - before, 1e-4)
+            self._pace = max(1, min(int(epochs * min(seconds / 4, left) / took), 8 * self._pace))
 
     def curves(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Per lane: training and validation loss (MSE, scaled series) by epoch, each ``(epochs,)``, float32."""
