@@ -54,9 +54,10 @@ WRITTEN: set[tuple[str, str]] = set()
 """What this process has written, by study and name."""
 
 
-def write(ledger: Ledger, code: dict[str, Any], threads: int, engine: str) -> str:
+def write(ledger: Ledger, code: dict[str, Any], threads: int, engine: str, vectors: str = "") -> str:
     """Write where the results of this process come from, once; returns the name that their rows carry."""
-    text = json.dumps(code | machine(engine) | {"threads": threads}, indent=1, sort_keys=True).encode()
+    how = {"threads": threads, "engine": engine, "vectors": vectors}
+    text = json.dumps(code | machine(engine) | how, indent=1, sort_keys=True).encode()
     name = checksum(text)
     if (ledger.uri, name) not in WRITTEN:
         ledger.put(f"provenance/{name}.json", text)

@@ -51,6 +51,8 @@ def test_code_its_changes_and_own_cells_are_kept_once_and_without_secrets(own: P
         assert "abcdef0123456789" not in path.read_text()
         assert "in-the-environment" not in path.read_text()
     assert provenance.write(ledger, code, threads=2, engine="cpu") != name
+    units = provenance.write(ledger, code, threads=1, engine="cpu", vectors="units")
+    assert json.loads(ledger.text(f"provenance/{units}.json") or "")["vectors"] == "units"
 
 
 @pytest.mark.parametrize("line", ["WANDB_API_KEY=" + "0123abcd" * 5, "key: AKIAABCDEFGHIJKLMNOP", "aws_secret_access_key: wJalrXUtn/K7MDENG", "my_token = 'hf_abc'",
