@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import json
 import os
 import platform
@@ -17,7 +18,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -69,41 +69,28 @@ def timed(function: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def measure(name: str, K: int, hidden: int, quick: bool, compile_too: bool, checkout: Path | None) -> dict[str, tuple[float, float]]:
-    """Rates of every engine for one cell."""
+def measure(name: str, K: int, hidden: int, quick: bool, highest: float, checkout: Path | None) -> dict[str, float]:
+    """Rates of every engine for one cell, and the fused engine's share of the ``highest`` FLOP/s of a core."""
     model = {"cell": name, "hidden_size": hidden} | ({"K": K} if hasattr(CELLS[name](), "K") else {})
     series = data.build(SERIES)
     network = cells.build(model, len(series.values) - 1)
     task = series.problem()
     forever = Protocol(max_epochs=10**6, patience=10**6)
-    repeats, epochs = (3, 5) if quick else (5, 20)
+    repeats, epochs = (3, 2 if hidden > 1 else 5) if quick else (5, 2 if hidden > 1 else 20)
     torch.set_num_threads(1)
-    engines = {threads: Fused(network, task, forever, threads) for threads in (1, 2)}
-    found = {f"fused, {n} thread{'s' * (n > 1)}": rate(engine, 112, epochs, repeats) for n, engine in engines.items()}
-    forward, backward = engines[1].kernel.flops
+    one, two = (Fused(network, task, forever, threads) for threads in (1, 2))
+    found = {f"fused, {S} seeds": rate(one, S, epochs, repeats)[0] for S in (100, 1000)}
+    found["2 threads, 1000 seeds"] = rate(two, 1000, epochs, repeats)[0]
+    forward, backward = one.flops
     an_epoch = forward * (task.train + task.validation) + backward * task.train
-    found["GFLOP/s, 1 thread"] = (found["fused, 1 thread"][0] * an_epoch / 1e9, float("nan"))
+    found["% of peak"] = 100 * found["fused, 1000 seeds"] * an_epoch / highest
     if not quick:
         reference = Reference(network, task, forever)
         seconds = timed(lambda: reference.gradient(np.stack([network.initial(seed) for seed in range(100)])))
-        found["reference, 100 lanes"] = (100 / seconds, float("nan"))
-        found["reference, 1 lane"] = (1 / timed(lambda: single(reference, network)), float("nan"))
-        if compile_too:
-            found["torch.compile, 100 lanes"] = (compiled(reference), float("nan"))
+        found["reference, 100 seeds"] = 100 / seconds
     if checkout:
-        found["released, 1 seed"] = (released(checkout, name, K, task) if name in RELEASED and hidden == 1 else float("nan"), float("nan"))
+        found["released, 1 seed"] = released(checkout, name, K, task) if name in RELEASED and hidden == 1 else float("nan")
     return found
-
-
-def single(reference: Reference, network: cells.Network) -> None:
-    """One epoch of one seed by autograd, without lanes."""
-    from ltm.engine.reference import unroll
-
-    flat = torch.tensor(network.initial(0), requires_grad=True)
-    end = reference.problem.train + reference.problem.validation
-    outputs, _ = unroll(network, flat, {name: value[:end] for name, value in reference.features.items()})
-    error = (outputs - reference.targets[:end]) ** 2
-    error[: reference.problem.train].mean().backward()
 
 
 def draw(record: dict[str, object], path: Path) -> None:
@@ -113,7 +100,7 @@ def draw(record: dict[str, object], path: Path) -> None:
 
     from analysis.plots import PALETTE, STYLE
 
-    rows = {label: {k: r for k, r in rates.items() if "FLOP" not in k} for label, rates in record.items() if isinstance(rates, dict)}
+    rows = {label: {k: r for k, r in rates.items() if "peak" not in k} for label, rates in record.items() if isinstance(rates, dict)}
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7, 0.33 * len(rows) + 1.1), layout="constrained")
         axis = figure.subplots()
@@ -124,41 +111,6 @@ def draw(record: dict[str, object], path: Path) -> None:
         axis.grid(axis="x", color="#ddd", linewidth=0.6)
         figure.legend(loc="outside lower center", ncols=2, fontsize=8)
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
-
-
-def compiled(reference: Reference, lanes: int = 100, steps: int = 20) -> float:
-    """Seed-epochs per second of ``torch.compile`` on chunks of unrolled steps, all lanes at once (the compilation not counted)."""
-    network, task = reference.network, reference.problem
-    variables = network.state()
-
-    def chunk(
-        flat: torch.Tensor, windows: dict[str, torch.Tensor], features: dict[str, torch.Tensor]
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        p, outputs = SimpleNamespace(**network.unflatten(flat)), []
-        for t in range(steps):
-            s = SimpleNamespace(**{name: w if variables[name].lags > 1 else w[0] for name, w in windows.items()})
-            new = network.step(p, s, SimpleNamespace(**{name: value[t] for name, value in features.items()}))
-            outputs.append(network.readout(p, SimpleNamespace(**new)))
-            windows = {name: torch.cat([new[name].unsqueeze(0), w[:-1]]) for name, w in windows.items()}
-        return torch.stack(outputs), windows
-
-    fast = torch.compile(torch.vmap(chunk, in_dims=(0, 0, None)))
-    params = torch.tensor(np.stack([network.initial(seed) for seed in range(lanes)]))
-
-    def epoch() -> None:
-        leaf = params.clone().requires_grad_()
-        windows = {name: torch.full((lanes, q.lags, q.size), q.initial) for name, q in variables.items()}
-        loss: torch.Tensor | float = 0.0
-        for t in range(0, task.train + task.validation - steps + 1, steps):
-            features = {name: value[t : t + steps] for name, value in reference.features.items()}
-            with torch.set_grad_enabled(t < task.train):
-                outputs, windows = fast(leaf, windows, features)
-            if t < task.train:
-                loss = loss + ((outputs - reference.targets[t : t + steps]) ** 2).sum()
-        loss.backward()  # type: ignore[union-attr]
-
-    epoch()
-    return lanes / min(timed(epoch) for _ in range(2))
 
 
 RELEASED = {"rnn": "RNN", "lstm": "LSTM", "mrnnf": "MRNNFixD", "mrnn": "MRNN", "mlstmf": "MLSTMFixD", "mlstm": "MLSTM"}
@@ -199,35 +151,71 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores; {versions}"
 
 
+def peak_of_a_core(console: Console) -> float:
+    """The highest FLOP/s of one core, told on the console."""
+    from benchmarks import peers
+
+    in_c = peers.peak_in_c()
+    highest = in_c or peak()
+    by = "in C" if in_c else "by numba, for want of a C compiler"
+    console.print(f"peak of one core, measured {by}: {highest / 1e9:.0f} GFLOP/s (multiply-adds on float32)", highlight=False)
+    return highest
+
+
+def against_peers(given: argparse.Namespace, console: Console) -> None:
+    """``--peers``: ltm and what a user would take instead, in turns on one core."""
+    from benchmarks import peers
+
+    peers.one_core()
+    torch.set_num_threads(1)
+    highest = peak_of_a_core(console)
+    problem = data.build(SERIES).problem()
+    if given.hidden == [1]:
+        names = [name for name in given.cells if name in peers.MODELS]
+        rows = peers.many_seeds(names, problem, given.seeds or [100, 1000], peers.programs(given.jax_python), given.rounds)
+    else:
+        rows = peers.sizes(given.hidden, problem, given.seeds or [1], given.rounds)
+    with console.status("comparing") as status:
+        results = peers.collected(rows, status.update)
+    console.print(peers.table(results, highest))
+    if given.json:
+        record = {"machine": machine(), "peak GFLOP/s": round(highest / 1e9), "peers": peers.plain(results)}
+        given.json.write_text(json.dumps(record, indent=1) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description=__doc__)
     parser.add_argument("--cells", nargs="+", default=list(CELLS), choices=list(CELLS))
     parser.add_argument("--K", nargs="+", type=int, default=[100])
-    parser.add_argument("--hidden", type=int, default=1)
+    parser.add_argument(
+        "--hidden", nargs="+", type=int, default=[1], help="with --peers and not 1 alone: torch.nn's LSTM and GRU at these sizes"
+    )
+    parser.add_argument("--peers", action="store_true", help="ltm against JAX and torch, in turns (rnn, lstm and mrnn K=100 by default)")
+    parser.add_argument("--jax-python", nargs="+", default=[sys.executable], metavar="PATH", help="Pythons with jax and optax, for --peers")
+    parser.add_argument("--seeds", nargs="+", type=int, help="seeds of ltm with --peers: 100 and 1000, or 1 at the sizes of --hidden")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each pair of --peers")
     parser.add_argument("--quick", action="store_true", help="the fused engine only, fewer repeats")
-    parser.add_argument("--compile", action="store_true", help="torch.compile too, on chunks of 20 steps (a minute or more a cell)")
     parser.add_argument("--released", type=Path, metavar="PATH", help="the released code too, from a checkout of its folder mRNN-mLSTM")
     parser.add_argument("--plot", type=Path, help="draw the figures into this file (svg, pdf or png)")
     parser.add_argument("--json", type=Path, help="write the figures, with machine and versions, to this file")
     given = parser.parse_args()
     console = Console(width=140)
     console.print(machine(), highlight=False, soft_wrap=True)
-    highest = peak()
-    console.print(f"peak of one core, measured: {highest / 1e9:.0f} GFLOP/s (multiply-adds on float32)", highlight=False)
+    if given.peers:
+        against_peers(given, console)
+        return
+    highest = peak_of_a_core(console)
     record: dict[str, object] = {"machine": machine(), "peak GFLOP/s": round(highest / 1e9)}
     table: Table | None = None
-    for name in given.cells:
+    for name, hidden in itertools.product(given.cells, given.hidden):
         for K in given.K if hasattr(CELLS[name](), "K") else [0]:
-            found = measure(name, K, given.hidden, given.quick, given.compile, given.released)
-            against = ["fused / packed", "fused / one lane", *(["fused / released"] if given.released else [])]
-            table = table or Table("cell", *found, *against, title="seed-epochs per second (± spread); ratios of one thread")
-            label = f"{name} K={K}" if K else name
-            fused = found["fused, 1 thread"][0]
-            ratios = [f"{fused / found[key][0]:,.0f}" if key in found else "–" for key in ("reference, 100 lanes", "reference, 1 lane")]
-            if given.released:
-                ratios.append(f"{fused / found['released, 1 seed'][0]:,.0f}")
-            table.add_row(label, *(f"{r:,.3g} ± {s:.0f} %" if s == s else f"{r:,.3g}" for r, s in found.values()), *ratios)
-            record[label] = {key: r for key, (r, _) in found.items()}
+            found = measure(name, K, hidden, given.quick, highest, given.released)
+            table = table or Table(
+                "cell", *found, title="seed-epochs per second; the share of the peak is that of 1000 seeds on one thread"
+            )
+            label = (f"{name} K={K}" if K else name) + (f" hidden {hidden}" if hidden > 1 else "")
+            table.add_row(label, *(f"{r:,.0f}" if r >= 10 else f"{r:,.2g}" for r in found.values()))
+            record[label] = found
     console.print(table)
     if given.plot:
         draw(record, given.plot)
