@@ -135,6 +135,7 @@ OPERATIONS = {
     "sqrt": Operation("sqrt({0})", lambda b, y, a: (b * (0.5 / y),), keep=True),
     "sin": Operation("sin({0})", lambda b, y, a: (b * b.graph("cos", a),), 20, keep=True),
     "cos": Operation("cos({0})", lambda b, y, a: (-(b * b.graph("sin", a)),), 20, keep=True),
+    "softsign": Operation("div({0}, add(ONE, absolute({0})))", lambda b, y, a: (b / (1.0 + abs(a)) * (1.0 - y * b.graph("sign", a)),), 3, keep=True),
     "erf": Operation("erf({0})", lambda b, y, a: (b * (2 / math.sqrt(math.pi) * b.graph("exp", -(a * a))),), 20, keep=True),
     "abs": Operation("absolute({0})", lambda b, y, a: (b * b.graph("sign", a),)),
     "floor": Operation("floor({0})"),

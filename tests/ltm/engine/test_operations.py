@@ -30,7 +30,7 @@ SMOOTH = {
     "times inf": lambda a, b: a * inf, "plus nan": lambda a, b: a + nan, "twice": lambda a, b: a * a + a,
     "detach": lambda a, b: a.detach() * a, "lerp": lambda a, b: torch.lerp(a, torch.ones(1, dtype=a.dtype), 0.25),
     "softplus": lambda a, b: F.softplus(a), "softplus of beta": lambda a, b: F.softplus(a, beta=2.0, threshold=5.0),
-    "silu": lambda a, b: F.silu(a), "logsigmoid": lambda a, b: F.logsigmoid(a),
+    "silu": lambda a, b: F.silu(a), "logsigmoid": lambda a, b: F.logsigmoid(a), "softsign": lambda a, b: F.softsign(a),
     "erf": lambda a, b: torch.erf(a), "cumsum": lambda a, b: torch.cumsum(torch.stack([a, b]), 0)[1], "dot": lambda a, b: torch.dot(a, b)[None],
     "outer": lambda a, b: torch.outer(a, b)[0], "length": lambda a, b: a * len(b), "gelu": lambda a, b: F.gelu(a),
     "gelu by tanh": lambda a, b: F.gelu(a, approximate="tanh"),
