@@ -102,20 +102,18 @@ for K in (25, 100) if hasattr(cells.CELLS[name](), "K") else (25,):
 
 @pytest.mark.parametrize(
     ("name", "hidden"),
-    [pytest.param(name, H, marks=[] if (name, H) in (("mrnn", 3), ("rwa", 3)) else pytest.mark.long) for name in CELLS for H in (1, 3, 8)],
+    [pytest.param(name, H, marks=[] if (name, H) in (("mrnn", 3), ("rwa", 3)) else pytest.mark.long) for name in CELLS for H in (1, 3)],
 )
 def test_gpu_kernel_equals_reference_under_the_simulator(name: str, hidden: int) -> None:
     done = python(COMPARE, name, str(hidden), NUMBA_ENABLE_CUDASIM="1")
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+PTX = [(name, "float32") for name in CELLS] + [("mrnn", "float64")]
+
+
 @pytest.mark.parametrize(
-    ("name", "dtype"),
-    [
-        pytest.param(name, d, marks=[] if (name, d) == ("mrnn", "float32") else pytest.mark.long)
-        for name in CELLS
-        for d in ("float32", "float64")
-    ],
+    ("name", "dtype"), [pytest.param(*one, marks=[] if one == ("mrnn", "float32") else pytest.mark.long) for one in PTX]
 )
 def test_gpu_kernel_compiles_to_ptx_of_its_own_precision(name: str, dtype: str) -> None:
     toolkit = max(Path("/usr/local").glob("cuda*"), default=None)  # numba looks where CUDA_HOME points
