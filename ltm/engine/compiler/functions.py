@@ -297,7 +297,7 @@ def reduced(tracer: Tracer, name: str, x: Any, dim: Any = None, keepdim: bool = 
     if not rows.numel():
         raise Unsupported(f"a reduction of no elements ({line_of()})")
     if name == "amin" and len(rows) > FOLDED and rows.shape[1] == 1:
-        return -reduced(tracer, "amax", tracer.point(lambda a: -a, x), dim, keepdim)  # type: ignore[return-value]
+        return tracer.point(lambda a: -a, reduced(tracer, "amax", tracer.point(lambda a: -a, x), dim, keepdim))
     made = None
     if len(rows) > FOLDED and rows.shape[1] < len(rows):
         columns = [of_units(g, name, tracer.pieces(column.contiguous().as_subclass(Symbol))) for column in rows.T]

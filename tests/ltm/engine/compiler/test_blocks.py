@@ -74,13 +74,13 @@ class Filtered(Cell):
     K: int = 40
 
     def state(self):
-        return {"h": State(self.hidden_size, lags=self.K)}
+        return {"h": State(self.hidden_size, lags=max(self.K, 2))}
 
     def parameters(self):
         return {"W": Parameter((self.hidden_size, self.input_size), 0.7), "b": Parameter((self.hidden_size,), 1.0)}
 
     def step(self, p, s, x):
-        return {"h": p.W @ x.now - filters.direct(s.h, 0.5 * torch.sigmoid(p.b))}
+        return {"h": p.W @ x.now - filters.direct(s.h[: self.K], 0.5 * torch.sigmoid(p.b))}
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Moving(Filtered):
     def step(self, p, s, x):
         H = self.hidden_size
         d = 0.5 * torch.sigmoid(torch.cat([p.b[: H // 2] + s.h[0][1 : H // 2 + 1], (p.W @ x.now)[H // 2 :] * p.b[0]]))
-        return {"h": torch.tanh(p.W @ x.now - filters.direct(s.h, d) * s.h[0])}
+        return {"h": torch.tanh(p.W @ x.now - filters.direct(s.h[: self.K], d) * s.h[0])}
 
 
 @dataclass(frozen=True)
