@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 
@@ -61,6 +62,11 @@ class Node:
 
     def __repr__(self) -> str:
         return f"{self.op}{self.index}[{self.n}]"
+
+    @cached_property
+    def fixed(self) -> bool:
+        """Whether this is a function of parameters alone."""
+        return self.op in ("param", "const") or (self.op in OPERATIONS and all(arg.fixed for arg in self.args))
 
     @property
     def leaf(self) -> bool:

@@ -80,12 +80,9 @@ class Printer:
     def _invariants(self) -> None:
         """Functions of parameters alone are computed once before the time loop, and their adjoints summed over it."""
         everything = below(self.traced.roots)
-        fixed: dict[Node, bool] = {}
-        for node in everything:
-            fixed[node] = node.op in ("const", "param") or (node.op in OPERATIONS and all(fixed[a] for a in node.args))
-        used = {a for node in everything if not fixed[node] for a in node.args} | set(self.traced.roots)
+        used = {a for node in everything if not node.fixed for a in node.args} | set(self.traced.roots)
         strided = {n for n in everything if self.layout.kind == "units" and n.op == "param" and n.data[1] > 1}
-        self.invariants = [n for n in everything if n in strided or (fixed[n] and n in used and n.op not in ("const", "param"))]
+        self.invariants = [n for n in everything if n in strided or (n.fixed and n in used and n.op not in ("const", "param"))]
         self.invariant = {n: self.work(n.n) for n in self.invariants}
         self.invariant_bar = {n: self.work(n.n) for n in self.invariants}
         self.sums = {n: self.invariant_bar[n] for n in strided}
@@ -125,7 +122,7 @@ class Printer:
         """Adjoints that the gradients of matrices read from the trajectory."""
         for e in self.outers:
             for node in e.args[1 : 1 + e.data.rows]:
-                if node not in self.bars and not self.fixed(node):
+                if node not in self.bars and not self._lies_still(node):
                     self.bars[node] = Slot("tr", self.slot("tr", node.n), "q")
         seeds = [(n, g.make("seed", data=("bar", i), n=n.n)) for i, n in enumerate(self.invariants) if n.op != "param"]
         self.epilogue = adjoints(seeds)
@@ -136,8 +133,9 @@ class Printer:
                 self.kept.setdefault(node, Slot("tr", first, "q"))
             first += n
 
-    def fixed(self, node: Node) -> bool:
-        return node.op in ("param", "const") or node in self.invariant or (node.op == "spread" and self.fixed(node.args[0]))
+    def _lies_still(self, node: Node) -> bool:
+        """Whether an adjoint is in memory before the time loop already."""
+        return node.op in ("param", "const") or node in self.invariant or (node.op == "spread" and self._lies_still(node.args[0]))
 
     def where(self, node: Node) -> Slot | None:
         """Where a leaf, or a function of parameters alone, lies in memory."""

@@ -23,7 +23,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from ltm.cells import Network
-from ltm.engine.compiler.ir import OPERATIONS, Graph, Node
+from ltm.engine.compiler.ir import Graph, Node
 from ltm.engine.compiler.layout import Layout
 
 MOST_NODES = 3000
@@ -234,7 +234,7 @@ class Tracer(TorchFunctionMode):
         owner = bisect_right(self._starts, first) - 1
         start = self._starts[owner]
         whole = next((node for node, number in self._first.items() if number == start), None)
-        if whole is None or not fixed(whole) or int(A[-1, -1]) >= start + whole.n:
+        if whole is None or not whole.fixed or int(A[-1, -1]) >= start + whole.n:
             return None
         return whole, first - start, sr, sc
 
@@ -265,11 +265,6 @@ class Tracer(TorchFunctionMode):
         from ltm.engine.compiler import functions  # which needs this class
 
         return functions.call(self, function, args, kwargs)
-
-
-def fixed(node: Node) -> bool:
-    """Whether a node is a function of parameters alone."""
-    return node.op in ("param", "const") or (node.op in OPERATIONS and all(map(fixed, node.args)))
 
 
 def leaves(value: Any) -> Iterator[Any]:
