@@ -85,7 +85,7 @@ class Printer:
         self.invariants = [n for n in everything if n in strided or (n.fixed and n in used and n.op not in ("const", "param"))]
         self.invariant = {n: self.work(n.n) for n in self.invariants}
         self.invariant_bar = {n: self.work(n.n) for n in self.invariants}
-        self.sums = {n: self.invariant_bar[n] for n in strided}
+        self.sums = {n: self.invariant_bar[n] for n in self.invariants if n in strided}
 
     def _derive(self) -> None:
         """The backward step, and with it the results that the forward step must keep."""

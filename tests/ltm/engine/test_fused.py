@@ -2,6 +2,8 @@
 
 import itertools
 import logging
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -187,3 +189,20 @@ def test_threads_and_groups_are_cut_to_the_memory_that_is_free(monkeypatch: pyte
     monkeypatch.setattr(fused, "memory_available", lambda: 0.5 * need)
     with pytest.raises(UserError, match="trajectory of 16 seeds over 1,001 steps takes .* GiB"):
         Fused(network, task, Protocol())
+
+
+SOURCE = """
+import numpy as np
+from ltm import cells
+from ltm.engine import Problem, Protocol
+from ltm.engine.fused import Fused
+x = np.ones((9, 2))
+print(Fused(cells.build({"cell": "lstm", "hidden_size": 17}, 8, 2), Problem(x[:-1], x[1:, :1], 6, 1), Protocol()).compiled(16).kernel.source)
+"""
+
+
+def test_every_process_prints_the_same_kernel() -> None:
+    """Else none would find in the cache what another has compiled."""
+    first, second = (subprocess.run([sys.executable, "-c", SOURCE], capture_output=True, text=True, check=True).stdout for _ in range(2))
+    assert "store_head" in first
+    assert first == second
