@@ -1,20 +1,15 @@
-"""Per condition: how many seed runs finished, and where their errors lie. Pure functions of one sample, and one table."""
+"""One sample: its centre with an interval, the best of n seeds, and how errors over seeds become one figure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 from scipy.special import gammaln
 
-from analysis.sample import finite, judged, values
+from analysis.statistics.outcome import errors, finite
 from ltm.errors import UserError, unknown
-
-KEYS = ["dataset", "model", "K", "condition"]
-QUANTILES = (0.05, 0.25, 0.75, 0.95)
-RESAMPLES = 2000
 
 Interval = tuple[float, float]
 
@@ -78,39 +73,6 @@ def aggregate(name: str) -> Callable[[np.ndarray], float]:
     raise unknown("aggregate", name, [*known, "q1 to q99"])
 
 
-def bca(
-    a: np.ndarray, statistic: Callable[..., np.ndarray], rng: np.random.Generator, confidence: float = 0.95, resamples: int = RESAMPLES
-) -> Interval:
-    """Bias-corrected and accelerated bootstrap interval (Efron 1987), by :func:`scipy.stats.bootstrap`.
-
-    Args:
-        a: shape ``(n,)``.
-        statistic: takes an array and ``axis``.
-
-    Returns:
-        Lower and upper end; NaN for fewer than two values, the value itself where all are equal.
-    """
-    a = finite(a, 0)
-    if len(a) < 2:
-        return np.nan, np.nan
-    if np.ptp(a) == 0:
-        return float(a[0]), float(a[0])
-    interval = stats.bootstrap(
-        (a,), statistic, vectorized=True, n_resamples=resamples, confidence_level=confidence, method="BCa", rng=rng
-    ).confidence_interval
-    return float(interval.low), float(interval.high)
-
-
-def iqm_interval(a: np.ndarray, rng: np.random.Generator, confidence: float = 0.95) -> Interval:
-    """BCa bootstrap interval of the interquartile mean."""
-    return bca(a, trimmed, rng, confidence)
-
-
-def trimmed(a: np.ndarray, axis: int) -> np.ndarray:
-    """Interquartile means along an axis."""
-    return stats.trim_mean(a, 0.25, axis=axis)
-
-
 def median_interval(a: np.ndarray, confidence: float = 0.95) -> Interval:
     """Distribution-free interval of the median between two order statistics, interpolated (Hettmansperger and Sheather 1986)."""
     a = np.sort(finite(a, 0))
@@ -133,57 +95,20 @@ def best_of(a: np.ndarray, counts: np.ndarray) -> np.ndarray:
     A study that reports minima (Zhao et al. 2020, Table 3) reports this curve at n = its number of seeds.
 
     Args:
-        a: errors, shape ``(N,)``.
+        a: errors, shape ``(N,)``; a diverged seed is +inf.
         counts: whole numbers within 1..N, shape ``(m,)``.
 
     Returns:
-        shape ``(m,)``: sum_i a_(i) C(N - i, n - 1) / C(N, n).
+        shape ``(m,)``: sum_i a_(i) C(N - i, n - 1) / C(N, n); infinite where a subset of n may have no finished seed.
     """
-    ordered, n = np.sort(finite(a)), np.asarray(counts, int)[:, None]
+    ordered, n = np.sort(errors(a)), np.asarray(counts, int)[:, None]
     N = len(ordered)
     if n.size and (n.min() < 1 or n.max() > N):
         raise UserError(f"best of {n.min()} to {n.max()} seeds was asked of {N}; expected numbers within 1 to {N}.")
     after = N - np.arange(1, N + 1)[None, :]
     with np.errstate(invalid="ignore"):
         log = gammaln(after + 1) - gammaln(n) - gammaln(after - n + 2) - (gammaln(N + 1) - gammaln(n + 1) - gammaln(N - n + 1))
-    return np.where(after >= n - 1, np.exp(np.where(after >= n - 1, log, -np.inf)), 0.0) @ ordered
-
-
-def summarise(runs: pd.DataFrame, metric: str = "test_rmse", rule: str = "worst", rng: np.random.Generator | None = None) -> pd.DataFrame:
-    """One row a condition, in the order in which they appear.
-
-    Args:
-        runs: rows of a ledger.
-        rule: how diverged seeds enter (:data:`analysis.sample.RULES`); they are counted beside every figure in any case.
-        rng: for the bootstrap intervals; a fixed seed where none is given, so that the same ledger gives the same table.
-
-    Returns:
-        ``dataset, model, K, condition``; ``runs`` and how many ``diverged`` or ``finished``; ``mean`` with its 95 % interval
-        (``low``, ``high``), ``sd``, ``median`` and ``iqm`` with theirs, ``min``, the quantiles ``q05`` to ``q95``, ``best_of_10``.
-    """
-    rng, rows = rng or np.random.default_rng(0), []
-    for key, group in judged(runs, metric, rule).groupby(KEYS, sort=False, dropna=False):
-        rows.append({**dict(zip(KEYS, key, strict=True)), **counts(group), **figures(values(group), rng)})
-    return pd.DataFrame(rows, columns=[*KEYS, "runs", "diverged", "finished", *figures(np.zeros(0), rng)])
-
-
-def counts(group: pd.DataFrame) -> dict[str, int]:
-    """How the seed runs of a group ended."""
-    return {"runs": len(group), "diverged": int((group["status"] == "diverged").sum()), "finished": int(group["finished"].sum())}
-
-
-def figures(a: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
-    """Every summary figure of one sample; NaN where it has too few values."""
-    some = len(a) > 0
-    intervals = {"": mean_interval(a), "median_": median_interval(a), "iqm_": iqm_interval(a, rng)}
-    ends = {name: dict(zip((f"{name}low", f"{name}high"), pair, strict=True)) for name, pair in intervals.items()}
-    quantiles = np.quantile(a, QUANTILES) if some else np.full(len(QUANTILES), np.nan)
-    return {
-        "mean": float(a.mean()) if some else np.nan, **ends[""],
-        "sd": float(a.std(ddof=1)) if len(a) > 1 else np.nan,
-        "median": float(np.median(a)) if some else np.nan, **ends["median_"],
-        "iqm": iqm(a) if some else np.nan, **ends["iqm_"],
-        "min": float(a.min()) if some else np.nan,
-        **{f"q{round(100 * q):02d}": float(value) for q, value in zip(QUANTILES, quantiles, strict=True)},
-        "best_of_10": float(best_of(a, np.array([10]))[0]) if len(a) >= 10 else np.nan,
-    }  # fmt: skip
+    weights = np.where(after >= n - 1, np.exp(np.where(after >= n - 1, log, -np.inf)), 0.0)
+    finished = np.isfinite(ordered)
+    means = weights[:, finished] @ ordered[finished]
+    return np.where((weights[:, ~finished] > 0).any(1), np.inf, means)

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
-from statsmodels.tsa.stattools import acf as sample_acf
 
-from analysis.sample import finite
-from analysis.two_samples import Outcome
+from analysis.statistics.outcome import Outcome, finite
 from ltm.errors import UserError
 
 BANDWIDTH = 0.65
@@ -18,6 +16,8 @@ BANDWIDTH = 0.65
 
 def acf(x: np.ndarray, lags: int = 100) -> np.ndarray:
     """Sample autocorrelations of lags 0 to ``lags``, by statsmodels."""
+    from statsmodels.tsa.stattools import acf as sample_acf
+
     x = finite(x, 3, "series")
     return np.asarray(sample_acf(x, nlags=min(lags, len(x) - 1), fft=True))
 
@@ -92,12 +92,21 @@ def gph_each(x: np.ndarray, m: int | None = None) -> tuple[np.ndarray, float]:
 
 
 def ljung_box_each(x: np.ndarray, lags: int) -> np.ndarray:
-    """p of Ljung and Box's test (1978) of many residual series at once, ``(S, n)`` to ``(S,)``; :func:`analysis.forecast.ljung_box` of one."""
+    """p of Ljung and Box's test (1978) of many residual series at once, ``(S, n)`` to ``(S,)``; :func:`ljung_box` of one."""
     n = x.shape[1]
     spectrum = np.abs(np.fft.rfft(x - x.mean(1, keepdims=True), 2 * n)) ** 2
     covariance = np.fft.irfft(spectrum)[:, : lags + 1]
     rho = covariance[:, 1:] / covariance[:, :1]
     return np.asarray(stats.chi2.sf(n * (n + 2) * (rho**2) @ (1 / (n - np.arange(1, lags + 1))), lags))
+
+
+def ljung_box(residuals: np.ndarray, lags: int = 20) -> Outcome:
+    """Ljung and Box's test (1978), by statsmodels. Null hypothesis: the residuals are uncorrelated up to this lag."""
+    from statsmodels.stats.diagnostic import acorr_ljungbox
+
+    residuals = finite(residuals, lags + 2, "residuals")
+    found = acorr_ljungbox(residuals, lags=[lags])
+    return Outcome(np.nan, statistic=float(found["lb_stat"].iloc[0]), dof=lags, p=float(found["lb_pvalue"].iloc[0]))
 
 
 def by_normal(d: float, error: float, confidence: float) -> Outcome:

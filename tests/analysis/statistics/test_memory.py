@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy import optimize
 
-from analysis import memory, trained
+from analysis.statistics import memory
+from analysis.studies import trained
 from ltm import cells, data
 from ltm.data import arfima
 from ltm.engine import Protocol, choose

@@ -1,0 +1,261 @@
+"""Permutation laws: what statistics of ranks do when seeds are handed out to the samples at random. Compiled by numba.
+
+Errors enter by their order alone: pooled and sorted, equal ones form a group (the diverged seeds are one, the last). A law depends on the
+sizes of samples and groups only, so it is computed once and kept. Without ties that is once for every pair of sizes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numba
+import numpy as np
+
+RESAMPLES = (19_999, 199_999, 999_999)
+"""Random relabellings of the first law, and of the finer ones that are asked where the one before counts fewer than ``ENOUGH``."""
+
+ENOUGH = 100
+"""Relabellings at least as extreme as the seeds, from which on a share of them is precise enough: within a tenth."""
+
+ALL_WAYS = 20_000
+"""Up to so many relabellings every one is taken, and the share is exact."""
+
+TAIL = 0.05
+"""The share of a finer law that is kept: its largest values, the only ones that it is asked for."""
+
+CLOSE = 1e-9
+BLOCK = 1_000
+
+Grid = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Law:
+    """Statistics under random relabelling: ``count`` of them, each kept in ascending order from its largest ``kept`` down.
+
+    ``exact`` where every relabelling was taken.
+    """
+
+    count: int
+    exact: bool
+    kept: tuple[np.ndarray, ...]
+
+    def p(self, which: int, observed: np.ndarray) -> np.ndarray:
+        """Share of relabellings at least as extreme as ``observed``; the seeds' own labels are counted where not all were taken."""
+        values = self.kept[which]
+        extreme = len(values) - np.searchsorted(values, observed - CLOSE, "left")
+        return extreme / self.count if self.exact else (1 + extreme) / (1 + self.count)
+
+    def critical(self, which: int, level: float = 0.05) -> float:
+        """The largest value whose share is not below ``level``."""
+        values = self.kept[which]
+        least = math.ceil(level * self.count - CLOSE) if self.exact else math.ceil(level * (1 + self.count) - CLOSE) - 1
+        return float(values[len(values) - max(least, 1)] + CLOSE)
+
+    def quantile(self, which: int, share: float) -> float:
+        """The value that ``share`` of all relabellings do not exceed."""
+        values = self.kept[which]
+        return float(values[max(len(values) - 1 - int((1 - share) * self.count), 0)])
+
+
+def groups_of(ordered: np.ndarray) -> Grid:
+    """Where each group of equal values ends in an ascending array: ``(1, 2, ..., n)`` without ties."""
+    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) + 1
+    return tuple(ends.tolist())
+
+
+def has_finite_ties(ends: Grid) -> bool:
+    """Whether values are equal other than in the last group, that of the diverged seeds."""
+    return ends[:-1] != tuple(range(1, len(ends)))
+
+
+@lru_cache(maxsize=256)
+def two_samples(n: int, m: int, ends: Grid, stage: int = 0) -> Law:
+    """The law of C and D (:func:`placed`) for samples of n and m whose pooled values form these groups.
+
+    Args:
+        stage: which of :data:`RESAMPLES`; every law is drawn anew, from its own fixed seed, so that one does not know the other.
+    """
+    bounds = np.array(ends, np.int64)
+    if stage == 0 and math.comb(n + m, n) <= ALL_WAYS:
+        labels = np.zeros((math.comb(n + m, n), n + m), np.bool_)
+        for row, chosen in zip(labels, itertools.combinations(range(n + m), n), strict=True):
+            row[list(chosen)] = True
+        c, d = of_labels(labels, bounds, n, m)
+        return Law(len(labels), True, (np.sort(c), np.sort(d)))
+
+    def block(rng: np.random.Generator, count: int) -> tuple[np.ndarray, ...]:
+        return random_labels(rng, count, bounds, n, m)
+
+    return drawn(block, RESAMPLES[stage], stage)
+
+
+def drawn(block: Callable[[np.random.Generator, int], tuple[np.ndarray, ...]], count: int, stage: int) -> Law:
+    """A law from blocks of random relabellings, drawn side by side on all cores; the same for every number of cores."""
+    sizes = [BLOCK] * (count // BLOCK) + [count % BLOCK] * (count % BLOCK > 0)
+    streams = np.random.default_rng(20_241 + stage).spawn(len(sizes))
+    least = 0 if stage == 0 else max(1, int(TAIL * BLOCK))
+
+    def tail(at: int) -> tuple[np.ndarray, ...]:
+        values = block(streams[at], sizes[at])
+        return (
+            tuple(values)
+            if not least
+            else tuple(np.partition(one, -min(4 * least, len(one)))[-min(4 * least, len(one)) :] for one in values)
+        )
+
+    if len(sizes) == 1:
+        parts = [tail(0)]
+    else:
+        with ThreadPoolExecutor(min(len(sizes), os.cpu_count() or 1)) as pool:
+            parts = list(pool.map(tail, range(len(sizes))))
+    keep = count if not least else int(TAIL * count)
+    return Law(count, False, tuple(np.sort(np.concatenate(one))[-keep:] for one in zip(*parts, strict=True)))
+
+
+@numba.njit(cache=True, nogil=True)
+def placed(labels, ends, n, m):  # type: ignore[no-untyped-def]
+    """Brunner and Munzel's placements of two samples in one walk along their sorted pool.
+
+    Args:
+        labels: ``(n + m,)``, True where a value is of the first sample; in ascending order of values.
+        ends: where each group of equal values ends.
+
+    Returns:
+        theta = P(first < second) + half the ties; v, its variance (Brunner and Munzel 2000); C and D of the recipe R1.
+    """
+    below_x = below_y = start = 0
+    sum_x = sum_y = squares_x = squares_y = 0  # of placements in halves, so that they are whole numbers
+    for end in ends:
+        x = 0
+        for i in range(start, end):
+            x += labels[i]
+        y = end - start - x
+        place_x, place_y = 2 * below_y + y, 2 * below_x + x
+        sum_x += x * place_x
+        squares_x += x * place_x * place_x
+        sum_y += y * place_y
+        squares_y += y * place_y * place_y
+        below_x += x
+        below_y += y
+        start = end
+    theta = sum_y / (2 * n * m)
+    if n < 2 or m < 2:
+        return theta, np.nan, 0.0, 0.0
+    v_x = max((squares_x - sum_x * (sum_x / n)) / (n - 1) / (4 * m * m), 0.0)
+    v_y = max((squares_y - sum_y * (sum_y / m)) / (m - 1) / (4 * n * n), 0.0)
+    v = v_x / n + v_y / m
+    gap = abs(theta - 0.5)
+    if sum_y == 0 or sum_y == 2 * n * m:
+        return theta, v, np.inf, np.inf
+    if gap == 0:
+        return theta, v, 0.0, 0.0
+    c = 2 * gap * np.sqrt(theta * (1 - theta) / v) if v > 1e-300 else np.inf
+    return theta, v, c, gap / np.sqrt(v + 1 / (n * (n - 1)) + 1 / (m * (m - 1)))
+
+
+@numba.njit(cache=True, nogil=True)
+def of_rows(ordered, labels, n, m):  # type: ignore[no-untyped-def]
+    """:func:`placed` of many pairs of samples: sorted pools ``(S, n + m)`` and their labels; returns four arrays ``(S,)``."""
+    count, size = ordered.shape
+    out = np.empty((4, count))
+    ends = np.empty(size, np.int64)
+    for row in range(count):
+        groups = 0
+        for i in range(size):
+            if i + 1 == size or ordered[row, i] != ordered[row, i + 1]:
+                ends[groups] = i + 1
+                groups += 1
+        out[0, row], out[1, row], out[2, row], out[3, row] = placed(labels[row], ends[:groups], n, m)
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def of_labels(labels, ends, n, m):  # type: ignore[no-untyped-def]
+    """C and D of given relabellings ``(R, n + m)``."""
+    c, d = np.empty(len(labels)), np.empty(len(labels))
+    for row in range(len(labels)):
+        _, _, c[row], d[row] = placed(labels[row], ends, n, m)
+    return c, d
+
+
+@numba.njit(cache=True, nogil=True)
+def random_labels(rng, count, ends, n, m):  # type: ignore[no-untyped-def]
+    """C and D of so many random relabellings."""
+    size, few = n + m, min(n, m)
+    first = n <= m  # whose places are drawn: those of the smaller sample
+    places = np.arange(size)
+    labels = np.empty(size, np.bool_)
+    c, d = np.empty(count), np.empty(count)
+    for row in range(count):
+        labels[:] = not first
+        for i in range(few):
+            j = i + int(rng.random() * (size - i))
+            places[i], places[j] = places[j], places[i]
+            labels[places[i]] = first
+        _, _, c[row], d[row] = placed(labels, ends, n, m)
+    return c, d
+
+
+@numba.njit(cache=True, nogil=True)
+def shifts_kept(x, y, shifts, middle, c_most, d_most, level):  # type: ignore[no-untyped-def]
+    """The farthest shifts, downwards and upwards from ``middle``, at which x - shift and y are not told apart; by halving.
+
+    Args:
+        x, y: ascending samples.
+        shifts: ascending, none of which makes a value of x equal one of y.
+        c_most, d_most: critical values of C and D.
+    """
+    n, m, found = len(x), len(y), np.empty(2, np.int64)
+    labels, ends = np.empty(n + m, np.bool_), np.empty(n + m, np.int64)
+    for side in range(2):
+        inside, outside = middle, side * (len(shifts) - 1)
+        at = outside
+        while True:
+            shift = shifts[at]
+            i = j = groups = 0
+            last = -np.inf
+            for place in range(n + m):  # merge
+                first = j == m or (i < n and x[i] - shift <= y[j])
+                value = x[i] - shift if first else y[j]
+                if place and value != last:
+                    ends[groups] = place
+                    groups += 1
+                labels[place] = first
+                last = value
+                i += first
+                j += not first
+            ends[groups] = n + m
+            theta, _, c, d = placed(labels, ends[: groups + 1], n, m)
+            kept = c <= c_most or d <= d_most
+            if not kept:
+                ahead, behind, lower = (n, m, True) if theta >= 0.5 else (m, n, False)
+                best = worst = 0.0  # how many the best seed ahead beats, and how many beat the worst behind
+                low = x[0] - shift if lower else y[0]
+                high = y[m - 1] if lower else x[n - 1] - shift
+                for k in range(behind):
+                    other = y[k] if lower else x[k] - shift
+                    best += 1.0 if other > low else 0.5 * (other == low)
+                for k in range(ahead):
+                    own = x[k] - shift if lower else y[k]
+                    worst += 1.0 if own < high else 0.5 * (own == high)
+                coin = max((0.5 / max(best / behind, 0.5)) ** ahead, (0.5 / max(worst / ahead, 0.5)) ** behind)
+                kept = 2 * coin >= level
+            if kept and at == outside:
+                inside = outside
+                break
+            if kept:
+                inside = at
+            else:
+                outside = at
+            if abs(inside - outside) <= 1:
+                break
+            at = (inside + outside) // 2
+        found[side] = inside
+    return found
