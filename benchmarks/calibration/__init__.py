@@ -1,0 +1,1 @@
+"""Do the verdicts hold? Simulations in worlds whose truth is known."""
