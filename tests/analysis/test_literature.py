@@ -1,0 +1,98 @@
+"""Published figures: papers and their tables by name, own CSVs, and what is wrong with a row."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis import literature
+from ltm.errors import UserError
+from sweeps import config, launch
+
+HEADER = "dataset,model,K,metric,statistic,mean,sd,n"
+
+
+def own(folder: Path, *rows: str, header: str = HEADER) -> Path:
+    path = folder / "own.csv"
+    path.write_text("\n".join([header, *rows, ""]))
+    return path
+
+
+def test_a_paper_is_all_its_tables_and_a_table_has_a_name_of_its_own() -> None:
+    known = literature.tables()
+    assert len(known["zhao2020"]) == sum(name.startswith("zhao2020_") for name in known)
+    paper, table2 = literature.read("zhao2020"), literature.read("zhao2020_table2")
+    pd.testing.assert_frame_equal(paper[paper["table"] == "table2"].reset_index(drop=True), table2)
+    assert set(table2["statistic"]) == {"mean"}
+
+
+def test_every_published_file_is_read_and_prints_no_figure_twice() -> None:
+    for name, paths in literature.tables().items():
+        figures = pd.concat([literature.read_file(path) for path in paths])
+        assert not figures.duplicated(["dataset", "model", "K", "metric", "statistic"]).any(), name
+
+
+def test_table_2_has_nine_models_on_four_series() -> None:
+    table = literature.read("zhao2020_table2")
+    assert len(table) == 36
+    assert set(table["dataset"]) == {"arfima_paper", "dji", "traffic", "tree"}
+    assert set(table.loc[table["K"] == 100, "model"]) == {"rnn2", "mrnn", "mrnnf", "mlstm", "mlstmf"}
+    row = table.set_index(["dataset", "model"]).loc[("arfima_paper", "mrnn")]
+    assert (row["mean"], row["sd"], row["n"]) == (1.088, 0.114, 100)
+
+
+def test_a_file_without_a_statistic_holds_means(tmp_path: Path) -> None:
+    path = own(tmp_path, "tree,rnn,,test_rmse,1,0.1,10", header=HEADER.replace("statistic,", ""))
+    assert literature.read(path)["statistic"].tolist() == ["mean"]
+    with pytest.raises(UserError, match=r"own\.csv has no figure whose statistic is min"):
+        literature.read(path, "min")
+
+
+def test_a_minimum_needs_no_sd_and_is_never_taken_for_a_mean(tmp_path: Path) -> None:
+    path = own(tmp_path, "tree,rnn,,test_rmse,mean,1,0.1,10", "tree,rnn,,test_rmse,min,0.8,,10")
+    assert literature.read(path)["mean"].tolist() == [1.0]
+    smallest = literature.read(str(path), "min")
+    assert smallest["mean"].tolist() == [0.8]
+    assert smallest["sd"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("tree,rnn,,test_rmse,mean,1,0,10", r"line 3 \(rnn on tree\): sd is 0"),
+        ("tree,rnn,,test_rmse,mean,1,,10", "sd is empty; only K may be"),
+        ("tree,rnn,,test_rmse,mean,1,0.1,1", "n is 1; Welch's test needs at least 2"),
+        ("tree,rnn,,test_rmse,mean,1,0.1,2.5", "n is 2.5"),
+        ("tree,rnn,,test_rmse,min,,,10", "mean is empty"),
+        ("tree,rnn,,test_rmse,min,1,0,10", "sd is 0"),
+        ("tree,rnn,,test_rmse,,1,0.1,10", "statistic is empty"),
+        ("tree,rnn,,test_rmse,median,1,0.1,10", "statistic is 'median'; expected one of mean, min"),
+        ("tree,rnn,2.5,test_rmse,mean,1,0.1,10", "K is '2.5'; expected a whole number, or nothing"),
+        ("tree,rnn,0,test_rmse,mean,1,0.1,10", "K is '0"),
+        ("tree,rnn,inf,test_rmse,mean,1,0.1,10", "K is 'inf'"),
+    ],
+)
+def test_a_row_that_no_test_can_use_is_one_line(tmp_path: Path, row: str, message: str) -> None:
+    path = own(tmp_path, "tree,lstm,,test_rmse,mean,1,0.1,10", row)
+    with pytest.raises(UserError, match=message) as raised:
+        literature.read(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_unknown_name_lists_papers_and_tables() -> None:
+    with pytest.raises(
+        UserError, match=r"unknown published table 'zhao2020_table9'\. Did you mean 'zhao2020_table2'\? There are: zhao2020, "
+    ):
+        literature.read("zhao2020_table9")
+    with pytest.raises(UserError, match="unknown statistic 'median'"):
+        literature.read("zhao2020", "median")
+
+
+def test_the_paper_experiment_holds_every_published_condition(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTM_DATA_DIR", str(real_data))
+    study = config.compose(["+experiment=paper", "seeds=2"])
+    conditions = launch.prepare(study).conditions
+    assert len(conditions) == 5 * (4 + 5 * 4)  # five series; four models without K, five with four K each
+    planned = {(c.dataset["name"], c.model["name"], c.model.get("K")) for c in conditions}
+    for row in literature.read(study.config.published).to_dict("records"):
+        assert (row["dataset"], row["model"], None if pd.isna(row["K"]) else int(row["K"])) in planned
