@@ -11,12 +11,20 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from analysis import folder, forgetting, plots, power, report, sample, search, tables, trained, verdict
-from analysis.compare import compare, every_test, published
-from analysis.families import CORRECTIONS
-from analysis.forecast import diebold_mariano
-from analysis.report import Options
+from analysis.report import build, folder, plots, sentences, tables
+from analysis.report.build import Options
+from analysis.report.page import rendered
+from analysis.report.section import Section
+from analysis.statistics import power, sequential
+from analysis.statistics.families import CORRECTIONS
+from analysis.statistics.two_samples import diebold_mariano
+from analysis.studies import forgetting, search, trained
+from analysis.studies.compare import MARGIN, Pair, every_test, pairs_of
+from analysis.studies.published import published
+from analysis.studies.verdicts import judge
+from analysis.study import METRICS, Condition, Study
 from ltm.errors import UserError
+from sweeps.ledger import Ledger
 from sweeps.progress import say, terminal
 
 
@@ -29,20 +37,22 @@ def parser() -> argparse.ArgumentParser:
     def command(name: str, words: str) -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=words, description=words)
         one.add_argument("study", help="the study's folder, such as results/k_sweep")
-        one.add_argument("--metric", default="test_rmse", choices=sample.METRICS)
-        one.add_argument("--diverged", default="worst", choices=sample.RULES, help="; ".join(f"{k}: {v}" for k, v in sample.RULES.items()))
+        one.add_argument("--metric", default="test_rmse", choices=METRICS)
         return one
 
     def corrected(one: argparse.ArgumentParser) -> None:
-        one.add_argument("--correction", default="holm", choices=CORRECTIONS, help="over all tests of a table (default holm)")
-        one.add_argument("--margin", type=float, default=report.MARGIN, help="of equivalence, per cent of the baseline's mean (default 2)")
+        one.add_argument("--correction", default="holm", choices=CORRECTIONS, help="over all tests of a family (default holm)")
+        one.add_argument("--margin", type=float, default=MARGIN, help="of no worse and equivalent, per cent of an error (default 2)")
 
     def pair(one: argparse.ArgumentParser, required: bool) -> None:
         one.add_argument("--a", required=required, help="model (mrnn) or condition ('mrnn K=100 / tree')")
         one.add_argument("--b", required=required, help="what to compare it with")
 
     corrected(command("report", "one HTML page with verdicts, tables and figures; tables and figures as files beside it"))
-    two = command("compare", "two models or conditions, series by series: verdict, tests, effect sizes, forecasts of the median seeds")
+    two = command(
+        "compare",
+        "two models or conditions, series by series: the verdict, then every test and effect size, and forecasts of the median seeds",
+    )
     pair(two, required=False)
     two.add_argument("--published", help="instead of --a and --b: a published table by name (zhao2020_table2) or a CSV's path")
     corrected(two)
@@ -72,26 +82,26 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def options_of(given: argparse.Namespace) -> Options:
-    return Options(given.metric, given.diverged, given.correction, given.margin)
+    return Options(given.metric, given.correction, given.margin)
 
 
-def load(given: argparse.Namespace, console: Console) -> tuple[report.Ledger, pd.DataFrame, dict[str, Any]]:
+def load(given: argparse.Namespace, console: Console) -> tuple[Ledger, pd.DataFrame, dict[str, Any]]:
     """The study, and a line on what of it is damaged."""
-    ledger, runs, record = report.load(given.study)
+    ledger, runs, record = build.load(given.study)
     if line := ledger.left_out():
         say(console, line)
     return ledger, runs, record
 
 
 def on_report(given: argparse.Namespace, console: Console) -> None:
-    console.print(f"report: {report.write(given.study, console, options_of(given))}", highlight=False, soft_wrap=True)
+    console.print(f"report: {build.write(given.study, console, options_of(given))}", highlight=False, soft_wrap=True)
 
 
 def on_export(given: argparse.Namespace, console: Console) -> None:
     ledger, runs, record = load(given, console)
-    parts = report.sections(ledger, runs, record, options_of(given))
-    files = {"runs.csv": runs.to_csv(index=False).encode(), **report.whole(ledger, record, parts)}
-    to = report.Ledger(given.to or f"{ledger.uri}/report")
+    parts = build.sections(ledger, runs, record, options_of(given))
+    files = {"runs.csv": runs.to_csv(index=False).encode(), **build.whole(ledger, record, parts)}
+    to = Ledger(given.to or f"{ledger.uri}/report")
     folder.replace(to, files, folder.kept(parts), folder="")
     console.print(f"{len(files)} files in {to.uri}", highlight=False, soft_wrap=True)
 
@@ -100,35 +110,32 @@ def on_compare(given: argparse.Namespace, console: Console) -> None:
     ledger, runs, record = load(given, console)
     runs = search.fresh(runs, record)
     if given.published:
-        found = published(runs, given.published, given.diverged, given.correction)
+        found = published(runs, given.published, given.correction)
         columns = ["condition", "n", "mean", "sd", "published_mean", "published_sd", "percent", "p_adjusted"]
         console.print(
             tables.for_terminal(
-                found[columns], f"Welch's test against {given.published}; p corrected over this table ({given.correction}); population sds"
+                found[columns],
+                f"Welch's test of finished seeds against {given.published}; p: {CORRECTIONS[given.correction]} over this table; population sds",
             )
         )
         return
     if not (given.a and given.b):
         raise UserError("compare needs --a and --b (models or conditions), or --published.")
-    found = compare(runs, given.a, given.b, given.metric, given.diverged, given.correction, given.margin)
-    tests = int(found["p"].notna().sum())
-    for _, row in found.iterrows():
-        console.print(
-            f"[b]{row['dataset']}[/b]: {verdict.claim(row, given.margin, given.correction, tests)}", highlight=False, soft_wrap=True
-        )
-        if min(row["n_a"], row["n_b"]) < 2:
-            continue
-        every = every_test(runs, row["a"], row["b"], np.random.default_rng(0), given.metric, given.diverged)
-        console.print(tables.for_terminal(every, "a - b and a against b; p not corrected"))
-    forecasts(found, trained.typical(runs, given.metric), ledger, console)
+    study = Study.of(runs, given.metric)
+    pairs = pairs_of(study, given.a, given.b)
+    verdicts = judge(study, pairs=pairs, correction=given.correction, margin=given.margin, whole=False)
+    for (a, b), (_, row) in zip(pairs, verdicts.comparisons.iterrows(), strict=True):
+        console.print(f"[b]{row['dataset']}[/b]: {sentences.claim(row, verdicts)}", highlight=False, soft_wrap=True)
+        every = every_test(a, b, np.random.default_rng(0))
+        console.print(tables.for_terminal(every, "a - b and a against b; p not corrected; the verdict is the sentence above"))
+    forecasts(pairs, trained.typical(runs, given.metric), ledger, console)
 
 
-def forecasts(found: pd.DataFrame, typical: pd.DataFrame, ledger: report.Ledger, console: Console) -> None:
+def forecasts(pairs: list[Pair], typical: pd.DataFrame, ledger: Ledger, console: Console) -> None:
     """Diebold and Mariano's test of the median seeds of every pair, where their parameters and data are at hand."""
     rows = []
     by_label = typical.set_index("condition", drop=False)
-    for row in found.to_dict("records"):
-        a, b = row["a"], row["b"]
+    for a, b in ((one.label, other.label) for one, other in pairs):
         if a not in by_label.index or b not in by_label.index:
             continue
         try:
@@ -140,7 +147,7 @@ def forecasts(found: pd.DataFrame, typical: pd.DataFrame, ledger: report.Ledger,
             out = diebold_mariano(errors[0], errors[1])
             rows.append(
                 {
-                    "series": row["dataset"],
+                    "series": by_label.loc[a, "dataset"],
                     "a": a,
                     "b": b,
                     "squared loss a - b": out.estimate,
@@ -158,31 +165,49 @@ def on_power(given: argparse.Namespace, console: Console) -> None:
     if not 0 < given.power < 1 or not 0 < given.alpha < 1:
         raise UserError(f"--power {given.power:g} and --alpha {given.alpha:g}: expected numbers between 0 and 1.")
     _, runs, record = load(given, console)
-    runs = search.fresh(runs, record)
-    found = compare(runs, given.a, given.b, given.metric, given.diverged)
-    groups = sample.samples(sample.judged(runs, given.metric, given.diverged))
+    study = Study.of(search.fresh(runs, record), given.metric)
     rng, rows = np.random.default_rng(0), []
-    for _, row in found.iterrows():
-        a, b = groups[row["a"]], groups[row["b"]]
-        if min(len(a), len(b)) < 2:
-            raise UserError(
-                f"'{row['a']}' and '{row['b']}' have {len(a)} and {len(b)} seeds; the power of a test needs at least 2 of each."
-            )
-        least = power.smallest_difference(a.std(ddof=1), len(a), b.std(ddof=1), len(b), given.power, given.alpha)
-        low, high, p = (float(row[name]) for name in ("anytime_low", "anytime_high", "p_anytime"))
+    for a, b in pairs_of(study, given.a, given.b):
+        n, m = len(a.errors), len(b.errors)
+        if min(n, m) < 2:
+            raise UserError(f"'{a.label}' and '{b.label}' have {n} and {m} seeds; the power of a test needs at least 2 of each.")
+        least = power.smallest_theta(n, m, given.power, given.alpha)
+        could = f"a probability of {least:.2f} or more would have been found" if least < 1 else "no probability would have been found"
         console.print(
-            f"[b]{row['dataset']}[/b]: {row['a']} - {row['b']} = {tables.shown(row['difference'])} over {len(a)} and {len(b)} seeds; a difference of"
-            f" {tables.shown(least)} would have been found with probability {given.power:g}; read at any time, the difference lies within"
-            f" {tables.shown(low)} to {tables.shown(high)} (95 %, {tables.p_value(p)})",
+            f"[b]{a.dataset}[/b]: {a.name} against {b.name}, {n} and {m} seeds: {could} with probability {given.power:g}; {read_at_any_time(a, b)}",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
-        for test, name in zip(power.TESTS, ("Welch", "Mann-Whitney"), strict=True):
-            now = power.power(a, b, min(len(a), len(b)), rng, test, given.alpha)
-            needed = power.seeds_needed(a, b, rng, given.power, test, given.alpha)
+        for test, name in (("wins", "wins (the default)"), ("welch", "Welch t, finished seeds")):
+            x, y = (a.errors, b.errors) if test == "wins" else (a.finished, b.finished)
+            if min(len(x), len(y)) < 2:
+                continue
+            now = power.power(x, y, min(len(x), len(y)), rng, test, given.alpha)
+            needed = power.seeds_needed(x, y, rng, given.power, test, given.alpha)
             words = str(needed) if needed else f"over {power.MOST:,}"
-            rows.append({"series": row["dataset"], "test": name, "power with these seeds": now, f"seeds for power {given.power:g}": words})
+            rows.append(
+                {
+                    "series": a.dataset,
+                    "a": a.name,
+                    "b": b.name,
+                    "test": name,
+                    "power with these seeds": now,
+                    f"seeds for power {given.power:g}": words,
+                }
+            )
     title = f"seeds a condition at alpha = {given.alpha:g}, simulated from the observed errors as if they were all there is"
     console.print(tables.for_terminal(pd.DataFrame(rows), title))
+
+
+def read_at_any_time(a: Condition, b: Condition) -> str:
+    """The verdict that may be read after every pack, in words."""
+    found = sequential.anytime(*sequential.packs(a.seeds, a.errors, b.seeds, b.errors), pairs=a.pairs_with(b))
+    if not found.packs:
+        return f"no pack of {sequential.PACK} seeds, of the same numbers, is complete in both, so nothing can be read yet"
+    verdict = f"{a.name} {'beats' if found.theta > 0.5 else 'is beaten by'} {b.name}" if found.p < 0.05 else "nothing decided"
+    return (
+        f"after {sequential.PACK * found.packs} seeds each, read after every {sequential.PACK}: {verdict}, probability {found.theta:.2f}"
+        f" ({found.low:.2f} to {found.high:.2f} at every reading at once), anytime {tables.p_value(found.p)}"
+    )
 
 
 def on_memory(given: argparse.Namespace, console: Console) -> None:
@@ -194,7 +219,7 @@ def on_memory(given: argparse.Namespace, console: Console) -> None:
     if left := len(runs) - len(finished):
         console.print(f"{left} of {len(runs)} seed runs diverged and are left out", highlight=False)
     groups = trained.networks(ledger, finished)
-    table, _series = forgetting.memory_table(groups)
+    table = forgetting.memory_table(groups).table
     rows, found = [], {}
     for group in track(groups, description="responses of all seeds, condition by condition", console=console, transient=True):
         found[group.condition] = group.response(given.lags)
@@ -203,15 +228,15 @@ def on_memory(given: argparse.Namespace, console: Console) -> None:
     by_condition = forgetting.law_table(laws)
     figure = plots.responses(found)
     shown = forgetting.laws_for_page(by_condition)
-    part = report.Section("Responses", shown={"responses": shown}, figures={"responses": figure}, kept={"responses": laws})
-    folder.add(ledger, report.rendered([part]))
+    part = Section("Responses", shown={"responses": shown}, figures={"responses": figure}, kept={"responses": laws})
+    folder.add(ledger, rendered([part]))
     residuals = forgetting.for_page(table)[
         ["condition", "seeds", "series d", "residual d: mean (median)", "95 % over seeds", "d not 0", "learned d"]
     ]
     console.print(
         tables.for_terminal(residuals, "memory parameter d by local Whittle, of the series and of the test residuals of every seed")
     )
-    title = f"the law by which |A_k|, k = 1 to {given.lags}, decays (smaller AIC), in how many seeds; means over seeds"
+    title = f"the law by which |A_k|, k = 1 to {given.lags}, decays (smaller AIC; up to K and beyond it apart), in how many seeds; means over seeds"
     console.print(tables.for_terminal(shown, title))
     console.print(f"figure: {ledger.uri}/report/figures/responses.svg; the next report includes the laws", highlight=False, soft_wrap=True)
 

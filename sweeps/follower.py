@@ -170,7 +170,7 @@ class Follower:
 
 def condition_row(rows: pd.DataFrame) -> dict[str, Any]:
     """A condition's row in the table of the study: seeds, mean test RMSE with its 95 % interval, median validation loss (one that diverged counts as infinite), cost."""
-    from analysis.summary import mean_interval  # takes a second to import, in which the server is being asked
+    from analysis.statistics.intervals import mean_interval  # takes a second to import, in which the server is being asked
 
     rmse = rows["test_rmse"].dropna().to_numpy(float)
     low, high = (None if np.isnan(end) else end for end in mean_interval(rmse))

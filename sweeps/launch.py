@@ -357,7 +357,7 @@ def in_words(failures: pd.DataFrame) -> str:
 
 def report(job: Job) -> None:
     """Print the table, write the report; its path is the last line. Nothing where no seed run has finished."""
-    from analysis.report import write
+    from analysis.report.build import write
 
     job.tracker.trained()
     with ThreadPoolExecutor(1) as aside:

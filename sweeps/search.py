@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 import yaml
 
-from analysis.summary import aggregate
+from analysis.statistics.intervals import aggregate
 from ltm.errors import UserError, unknown
 from sweeps import damage, grid, launch
 from sweeps.config import Composed, parse_seeds

@@ -14,7 +14,7 @@ import statsmodels.stats.multitest
 import torch
 import wandb
 
-import analysis.report
+import analysis.report.build
 import ltm.data
 import ltm.engine.fused
 import sweeps.search

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import provenance as told
+from analysis.report import provenance as told
 from ltm.engine.base import VERSION
 from sweeps import provenance
 from sweeps.ledger import Ledger

@@ -137,7 +137,7 @@ def test_a_folder_of_another_study_is_refused(run, tmp_path: Path) -> None:  # t
 @pytest.mark.parametrize("experiment", [name for name in config.options("experiment") if name != "k_sweep"])  # that one runs above
 def test_every_experiment_runs_at_its_smallest(run, tmp_path: Path, experiment: str, request: pytest.FixtureRequest) -> None:  # type: ignore[no-untyped-def]
     small = (*QUICK, "search.trials=2", "search.seeds=1") if experiment == "hpo" else QUICK
-    if experiment == "paper_table2":
+    if experiment in ("paper", "paper_table2"):
         folder = request.getfixturevalue("real_data")
         run("ltm.sweep", f"+experiment={experiment}", *small, LTM_DATA_DIR=str(folder))
     else:
@@ -145,4 +145,4 @@ def test_every_experiment_runs_at_its_smallest(run, tmp_path: Path, experiment: 
     (study,) = (tmp_path / "results").iterdir()
     assert (study / "report" / "index.html").is_file()
     rows = Ledger(study).runs()
-    assert len(rows) == {"hpo": 10, "k_full": 20, "paper_table2": 36, "smoke": 3}[experiment]
+    assert len(rows) == {"hpo": 10, "k_full": 20, "paper": 120, "paper_table2": 36, "smoke": 3}[experiment]

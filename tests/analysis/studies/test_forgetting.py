@@ -2,14 +2,17 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from statsmodels.stats.diagnostic import acorr_ljungbox
 
-from analysis import folder, forgetting, memory, trained
-from analysis.summary import mean_interval
+from analysis.report import folder
+from analysis.statistics import memory
+from analysis.statistics.intervals import mean_interval
+from analysis.studies import forgetting, trained
 from ltm import cells, data
 from ltm.cells.record import record
 from sweeps import tables
@@ -43,11 +46,13 @@ def test_a_condition_of_three_seeds_is_the_mean_of_the_three_alone(tmp_path: Pat
     book = study(tmp_path, 4, diverged=(2,))
     rows = trained.seeds(by_seed(book))
     assert list(rows["seed"]) == [0, 1, 3]
-    table, series = forgetting.memory_table(trained.networks(book, rows))
-    alone = [forgetting.memory_table(trained.networks(book, rows.iloc[[i]]))[0].iloc[0] for i in range(3)]
+    found = forgetting.memory_table(trained.networks(book, rows))
+    table, series = found.table, found.series
+    alone = [forgetting.memory_table(trained.networks(book, rows.iloc[[i]])).table.iloc[0] for i in range(3)]
     (row,) = table.to_dict("records")
     d = np.array([one["residual_d"] for one in alone])
     assert row["seeds"] == 3
+    assert found.residuals["rnn / arfima"] == pytest.approx(d)
     assert row["residual_d"] == pytest.approx(d.mean())
     assert row["residual_median"] == pytest.approx(np.median(d))
     assert (row["residual_low"], row["residual_high"]) == pytest.approx(mean_interval(d))
@@ -86,12 +91,35 @@ def test_responses_of_other_seeds_are_not_read_as_current(tmp_path: Path) -> Non
 def test_laws_are_counted_over_seeds_with_their_intervals() -> None:
     k = np.arange(1, 41)
     decays = [memory.decay(1.0 * k**-a) for a in (1.2, 1.4, 1.6)] + [memory.decay(np.exp(-0.3 * k)), memory.decay(np.ones(40))]
-    rows = pd.DataFrame([{"condition": "c", "law": one.law, "power": one.power, "rate": one.rate} for one in decays])
+    rows = pd.DataFrame(
+        [
+            {"condition": "c", "to_lag": 40, "law": one.law, "power": one.power, "rate": one.rate, "law_beyond": None, "rate_beyond": None}
+            for one in decays
+        ]
+    )
     (row,) = forgetting.law_table(rows).to_dict("records")
     assert (row["power_law"], row["exponential"], row["no_decay"], row["measured"]) == (0.6, 0.2, 0.2, 5)
     assert (row["power_low"], row["power_high"]) == pytest.approx(mean_interval(rows["power"].to_numpy()))
     shown = forgetting.laws_for_page(forgetting.law_table(rows)).iloc[0]
     assert shown["law of decay"] == "3 power law, 1 exponential, 1 no decay of 5"
+    assert shown["law beyond K"] == "–"
+
+
+def test_the_law_up_to_the_filter_length_and_beyond_it_are_told_apart() -> None:
+    k = np.arange(1, 101)
+    response = np.where(k <= 25, 0.3 * k**-1.3, 0.3 * 25**-1.3 * np.exp(-0.4 * (k - 25)))[None]
+
+    def of(K: int | None) -> pd.Series:
+        rows = pd.DataFrame({"run_id": ["r"], "seed": [0], "K": pd.array([K], dtype="Int64")})
+        return forgetting.law_rows(SimpleNamespace(rows=rows, condition="c"), response).iloc[0]  # type: ignore[arg-type]
+
+    assert of(None)["law"] == "exponential"  # the cut at 25, which is no law of the filter
+    assert (of(25)["to_lag"], of(25)["law"], of(25)["law_beyond"]) == (25, "power law", "exponential")
+    assert of(25)["power"] == pytest.approx(1.3)
+    assert of(25)["rate_beyond"] == pytest.approx(0.4)
+    assert (of(95)["to_lag"], of(95)["law_beyond"]) == (95, None)  # five lags carry no law
+    assert (of(5)["law"], of(5)["law_beyond"]) == (None, "exponential")
+    assert forgetting.law_table(pd.DataFrame([of(25), of(25)]))["beyond_exponential"][0] == 1.0
 
 
 def test_ljung_box_of_many_is_that_of_statsmodels() -> None:

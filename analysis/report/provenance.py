@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from analysis.section import Section
+from analysis.report.section import Section
 from sweeps.ledger import Ledger
 
 VARIABILITY = (

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from rich.table import Column, Table
+
+from analysis.study import name_of
 
 LATEX = str.maketrans({c: rf"\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"})
 
@@ -16,6 +19,8 @@ def shown(value: object) -> str:
     """A cell as text: four significant digits; a dash where there is nothing."""
     if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return "–"
+    if isinstance(value, float) and np.isinf(value):
+        return "∞" if value > 0 else "-∞"
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
@@ -28,13 +33,17 @@ def p_value(p: float) -> str:
     return "p < 1e-12" if p < 1e-12 else f"p = {p:.2g}"
 
 
+LONG = 60
+"""Characters from which a cell of the page is a sentence, and wraps."""
+
+
 def as_html(table: pd.DataFrame) -> str:
     """A table for the page: words left, numbers right; scrolls where it is too wide."""
     words = [not pd.api.types.is_numeric_dtype(table[name]) for name in table]
 
     def row(tag: str, cells: list[str]) -> str:
-        marked = zip(words, cells, strict=True)
-        return "<tr>" + "".join(f"<{tag}{' class=text' if text else ''}>{html.escape(cell)}</{tag}>" for text, cell in marked) + "</tr>"
+        looks = [" class=long" if len(cell) > LONG else " class=text" if text else "" for text, cell in zip(words, cells, strict=True)]
+        return "<tr>" + "".join(f"<{tag}{look}>{html.escape(cell)}</{tag}>" for look, cell in zip(looks, cells, strict=True)) + "</tr>"
 
     body = "\n".join(row("td", cells) for cells in cells_of(table))
     return f'<div class="scroll"><table><thead>{row("th", heads(table))}</thead><tbody>{body}</tbody></table></div>'
@@ -106,7 +115,7 @@ def beside_lengths(table: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
     others = summary[summary["K"].isna()]
     rows = pd.DataFrame(
         {
-            "series": others["dataset"], "model": [str(label).rsplit(" / ", 1)[0] for label in others["condition"]],
+            "series": others["dataset"], "model": [name_of(row["condition"], row["dataset"]) for row in others.to_dict("records")],
             "no K": [shown(mean) + ("" if pd.isna(n) else f" ({n})") for mean, n in zip(others["mean"], others["finished"], strict=True)],
         }
     )  # fmt: skip
@@ -133,7 +142,7 @@ def conditions(summary: pd.DataFrame) -> pd.DataFrame:
             "condition": summary["condition"],
             "finished": ["–" if pd.isna(N) else f"{n} of {N}" for n, N in zip(summary["finished"], summary["runs"], strict=True)],
             "mean": summary["mean"], "95 % interval": intervals(summary, "low", "high"), "sd": summary["sd"],
-            "median": summary["median"], "IQM": summary["iqm"], "IQM interval": intervals(summary, "iqm_low", "iqm_high"),
+            "median": summary["median"], "IQM": summary["iqm"],
             "min": summary["min"], "best of 10": summary["best_of_10"], **beside,
         }
     )  # fmt: skip
@@ -141,13 +150,41 @@ def conditions(summary: pd.DataFrame) -> pd.DataFrame:
 
 def comparisons(tests: pd.DataFrame) -> pd.DataFrame:
     """A table of comparisons as the page shows it."""
-    seeds = [f"{r['n_a'] - r['diverged_a']} of {r['n_a']}, {r['n_b'] - r['diverged_b']} of {r['n_b']}" for r in tests.to_dict("records")]
+    rows = tests.to_dict("records")
     return pd.DataFrame(
         {
-            "a": tests["a"], "b": [str(b).rsplit(" / ", 1)[0] for b in tests["b"]], "verdict": tests["verdict"], "finished": seeds,
-            "difference": tests["difference"], "95 % interval": intervals(tests, "low", "high"), "%": tests["percent"],
-            "p": tests["p_adjusted"], "P(a beats b)": tests["improvement"], "p (rank)": tests["p_rank_adjusted"], "g": tests["hedges_g"],
-            "p equivalent": tests["p_equivalent"], "could have seen": tests["smallest_difference"],
+            "a": tests["a"], "b": [name_of(row["b"], row["dataset"]) for row in rows], "verdict": tests["verdict"],
+            "seeds (diverged)": [f"{counted(row, 'a')}, {counted(row, 'b')}" for row in rows],
+            "P(a beats b)": tests["theta"], "95 % interval": intervals(tests, "theta_low", "theta_high"), "p": tests["p_adjusted"],
+            "typical difference": tests["difference"], "its 95 % interval": intervals(tests, "low", "high"), "%": tests["percent"],
+            "p no worse": tests["p_no_worse_adjusted"], "difference of means": intervals(tests, "mean_low", "mean_high"),
+            "p any time": tests["p_anytime"],
+        }
+    )  # fmt: skip
+
+
+def counted(row: Mapping[Hashable, Any], side: str) -> str:
+    """``100 (2)``: seeds, and how many of them diverged, if any."""
+    return f"{row[f'n_{side}']}" + (f" ({row[f'diverged_{side}']})" if row[f"diverged_{side}"] else "")
+
+
+def best(rows: pd.DataFrame) -> pd.DataFrame:
+    """Who may be the best, as the page shows it."""
+    beaten = [name_of(row["beaten_by"], row["dataset"]) if not row["may_be_best"] else None for row in rows.to_dict("records")]
+    return pd.DataFrame(
+        {
+            "condition": rows["condition"], "median": rows["median"], "may be best": rows["may_be_best"], "beaten by": beaten, "with P": rows["theta"],
+            "p": rows["p_adjusted"], "among": rows["among"],
+        }
+    )  # fmt: skip
+
+
+def trends(rows: pd.DataFrame) -> pd.DataFrame:
+    """Trends over K as the page shows them."""
+    return pd.DataFrame(
+        {
+            "series": rows["dataset"], "model": rows["model"], "K": rows["lengths"], "seeds": rows["seeds"], "diverged": rows["diverged"],
+            "P(longer wins)": 0.5 + rows["J"], "p trend": rows["p_adjusted"], "recommended": rows["recommended"], "p recommended": rows["p_recommended"],
         }
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from analysis.section import Section
+from analysis.report.section import Section
 from sweeps.ledger import Ledger
 
 WRITTEN = "written.json"

@@ -12,10 +12,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import plots
-from analysis.sample import judged, values
-from analysis.section import Section
-from analysis.summary import aggregate, mean_interval
+from analysis.report import plots
+from analysis.report.section import Section
+from analysis.statistics.intervals import aggregate, mean_interval
+from analysis.study import Study
 
 
 def fresh(runs: pd.DataFrame, record: dict[str, Any]) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def selected(trials: pd.DataFrame, fresh: pd.DataFrame, config: dict[str, Any]) 
     reduce, metric, rows, rng = aggregate(config["aggregate"]), config["metric"], [], np.random.default_rng(0)
     scores = trials.set_index("condition_id")["score"]
     for (condition, label), group in fresh.groupby(["condition_id", "condition"], sort=False):
-        validation, test = values(judged(group, metric)), values(judged(group, "test_rmse"))
+        validation, test = (Study.of(group, name).conditions[0].finished for name in (metric, "test_rmse"))
         drawn = [reduce(a) for a in rng.choice(validation, (1000, len(validation)))] if len(validation) > 1 else [np.nan]
         low, high = np.quantile(drawn, [0.025, 0.975])
         test_low, test_high = mean_interval(test)

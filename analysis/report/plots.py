@@ -15,8 +15,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import memory
-from analysis.sample import judged, samples, values
+from analysis.statistics import memory
+from analysis.statistics.intervals import best_of as expected_best
+from analysis.study import Condition, Study
 
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255", "#999933"]
 """Okabe and Ito's colours, told apart by colour-blind readers too."""
@@ -47,11 +48,11 @@ def panels(
     return figure
 
 
-def best_conditions(group: pd.DataFrame, most: int = SHOWN) -> list[str]:
-    """The conditions of a series in their order, the best by mean where there are more than fit."""
-    means = group.groupby("condition", sort=False)["value"].mean()
-    kept = set(means.nsmallest(most).index)
-    return [str(label) for label in means.index if label in kept]
+def best_conditions(conditions: Sequence[Condition], most: int = SHOWN) -> list[Condition]:
+    """The conditions of a series in their order, the best by median (diverged seeds last) where there are more than fit."""
+    medians = np.array([one.median for one in conditions])
+    kept = set(np.argsort(medians, kind="stable")[:most].tolist())
+    return [one for i, one in enumerate(conditions) if i in kept]
 
 
 def short(label: str) -> str:
@@ -59,28 +60,22 @@ def short(label: str) -> str:
     return label.rsplit(" / ", 1)[0]
 
 
-def spread(
-    runs: pd.DataFrame, metric: str = "test_rmse", rule: str = "worst", lines: Mapping[str, tuple[str, float]] | None = None
-) -> Figure:
-    """Box over violin of a metric over seeds, a panel a series; under each box how many seeds of how many finished.
+def spread(study: Study, lines: Mapping[str, tuple[str, float]] | None = None) -> Figure:
+    """Box over violin of the errors of finished seeds, a panel a series; under each box how many seeds of how many finished.
 
     Args:
         lines: the best baseline of a series, its name and error: a dashed line.
     """
-    rows = judged(runs, metric, rule)
-    models = list(rows["model"].unique())
-    datasets = list(rows["dataset"].unique())
-    most = min(SHOWN, max(rows[rows["dataset"] == name]["condition"].nunique() for name in datasets))
+    models = list(dict.fromkeys(one.model for one in study))
+    most = min(SHOWN, max(map(len, study.series.values())))
 
     def draw(axis: Axes, dataset: str, _: int) -> None:
-        group = rows[rows["dataset"] == dataset]
-        labels = best_conditions(group)
-        parts = [group[group["condition"] == label] for label in labels]
-        for i, part in enumerate(parts, start=1):
-            a = values(part)
+        shown = best_conditions(study.series[dataset])
+        for i, one in enumerate(shown, start=1):
+            a = one.finished
             if not len(a):
                 continue
-            colour = PALETTE[models.index(part["model"].iloc[0]) % len(PALETTE)]
+            colour = PALETTE[models.index(one.model) % len(PALETTE)]
             if len(a) > 4 and np.ptp(a) > 0:
                 for body in axis.violinplot([a], [i], widths=0.85, showextrema=False)["bodies"]:  # type: ignore[attr-defined]
                     body.set(facecolor=colour, alpha=0.25, linewidth=0)
@@ -89,20 +84,20 @@ def spread(
                 flierprops={"markersize": 2, "markeredgecolor": colour}, medianprops={"color": "black"}, whiskerprops={"linewidth": 0.6},
                 capprops={"linewidth": 0.6},
             )  # fmt: skip
-        under = [f"{short(label)}\n{int(part['finished'].sum())} of {len(part)}" for label, part in zip(labels, parts, strict=True)]
-        axis.set_xticks(range(1, len(labels) + 1), under, rotation=35, ha="right", rotation_mode="anchor", fontsize=7)
-        axis.set_xlim(0.4, len(labels) + 0.6)
-        axis.set_ylabel(axis_label(metric))
+        under = [f"{one.name}\n{len(one.finished)} of {len(one.errors)}" for one in shown]
+        axis.set_xticks(range(1, len(shown) + 1), under, rotation=35, ha="right", rotation_mode="anchor", fontsize=7)
+        axis.set_xlim(0.4, len(shown) + 0.6)
+        axis.set_ylabel(axis_label(study.metric))
         if lines and dataset in lines:
             name, error = lines[dataset]
             axis.axhline(error, color="black", linestyle="--", linewidth=0.8)
             axis.annotate(name, (0.99, error), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=7)
 
-    return panels(datasets, draw, columns=1 if most > 12 else 2, size=(min(max(1.2 + 0.45 * most, 4.2), 11), 3.2))
+    return panels(list(study.series), draw, columns=1 if most > 12 else 2, size=(min(max(1.2 + 0.45 * most, 4.2), 11), 3.2))
 
 
 def filter_length(table: pd.DataFrame, metric: str = "test_rmse") -> Figure:
-    """Mean error against K with simultaneous 95 % intervals, a panel a series and a line a model (:func:`analysis.by_filter_length`)."""
+    """Mean error against K with simultaneous 95 % intervals, a panel a series and a line a model (:func:`analysis.studies.filter_length.by_filter_length`)."""
     models = list(table["model"].unique())
 
     def draw(axis: Axes, dataset: str, position: int) -> None:
@@ -122,8 +117,8 @@ def filter_length(table: pd.DataFrame, metric: str = "test_rmse") -> Figure:
     return panels(list(table["dataset"].unique()), draw)
 
 
-def improvement(matrices: Mapping[str, pd.DataFrame]) -> Figure:
-    """Probability that a seed of the row's condition beats one of the column's, a panel a series (:func:`analysis.improvement_matrix`)."""
+def win_shares(matrices: Mapping[str, pd.DataFrame]) -> Figure:
+    """Probability that a seed of the row's condition beats one of the column's, a panel a series (:func:`analysis.studies.best.wins_matrix`)."""
     most = max(map(len, matrices.values()))
 
     def draw(axis: Axes, dataset: str, _: int) -> None:
@@ -211,7 +206,7 @@ def autocorrelation(series: Mapping[str, np.ndarray], lags: int = 60) -> Figure:
 
 
 def memory_left(table: pd.DataFrame) -> Figure:
-    """Local Whittle d of every model's residuals, mean over seeds with its interval, against that of the series (:func:`analysis.forgetting.memory_table`)."""
+    """Local Whittle d of every model's residuals, mean over seeds with its interval, against that of the series (:func:`analysis.studies.forgetting.memory_table`)."""
 
     def draw(axis: Axes, dataset: str, _: int) -> None:
         group = table[table["dataset"] == dataset]
@@ -251,24 +246,24 @@ def responses(found: Mapping[str, np.ndarray]) -> Figure:
     return panels(datasets, draw, size=(4.8, 3.4))
 
 
-def best_of(runs: pd.DataFrame, metric: str = "test_rmse", rule: str = "worst") -> Figure:
-    """Expected smallest error of n seeds against n: what a study that reports minima would have reported."""
-    from analysis.summary import best_of as curve
+def best_of(study: Study) -> Figure:
+    """Expected smallest error of n seeds against n: what a study that reports minima would have reported.
 
-    rows = judged(runs, metric, rule)
+    Where seeds diverged a line begins at the n of which every subset has a finished one.
+    """
 
     def draw(axis: Axes, dataset: str, position: int) -> None:
-        group = rows[rows["dataset"] == dataset]
-        chosen = best_conditions(group, len(PALETTE))
-        for i, (label, a) in enumerate(samples(group[group["condition"].isin(chosen)]).items()):
-            if len(a):
-                n = np.unique(np.geomspace(1, len(a), 40).astype(int))
-                axis.plot(n, curve(a, n), color=PALETTE[i % len(PALETTE)], label=short(label), linewidth=1.2)
-        axis.set(xscale="log", xlabel="seeds n", ylabel=f"expected best {axis_label(metric)}")
+        for i, one in enumerate(best_conditions(study.series[dataset], len(PALETTE))):
+            if len(one.finished):
+                n = np.unique(np.geomspace(1, len(one.errors), 40).astype(int))
+                curve = expected_best(one.errors, n)
+                there = np.isfinite(curve)
+                axis.plot(n[there], curve[there], color=PALETTE[i % len(PALETTE)], label=one.name, linewidth=1.2)
+        axis.set(xscale="log", xlabel="seeds n", ylabel=f"expected best {axis_label(study.metric)}")
         if position == 0:
             axis.legend(fontsize=6.5, ncols=2)
 
-    return panels(list(rows["dataset"].unique()), draw)
+    return panels(list(study.series), draw)
 
 
 def axis_label(metric: str) -> str:

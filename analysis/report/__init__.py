@@ -1,0 +1,1 @@
+"""The report of a study: words, tables and figures, and one page of them."""

@@ -1,0 +1,53 @@
+"""Is a reproduction the paper's? A study against published means, which is all that papers print. A check of the reproduction, not a verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis import literature
+from analysis.statistics import families, two_samples
+from analysis.study import Study
+from ltm.errors import UserError
+
+
+def published(runs: pd.DataFrame, source: str | Path, correction: str = "holm") -> pd.DataFrame:
+    """Welch's test of every condition's finished seeds against its published mean, sd and n. Null hypothesis: equal means; corrected over the table.
+
+    Args:
+        source: a published table by name (``zhao2020_table2``) or the path of a CSV (:func:`analysis.literature.read`).
+
+    Returns:
+        ``dataset, condition, n, mean, sd`` (population sd, ddof = 0, as papers print it; the test takes ddof = 1), the published
+        ``published_n, published_mean, published_sd``, ``difference, low, high, percent, p, p_adjusted``.
+
+    Raises:
+        UserError: no such source, a row of it that is no figure, or none of its rows is of this study.
+    """
+    table = literature.read(source)
+    rows = []
+    for row in table.to_dict("records"):
+        of_model = runs[(runs["dataset"] == row["dataset"]) & (runs["model"] == row["model"])]
+        if not pd.isna(row["K"]):
+            of_model = of_model[of_model["K"].isna() | (of_model["K"] == row["K"])]
+        for one in Study.of(of_model, row["metric"]):
+            a = one.finished
+            if len(a) < 2:
+                continue
+            theirs = (float(row["mean"]), float(row["sd"]), int(row["n"]))
+            found = two_samples.welch_from_summary(a.mean(), a.std(ddof=1), len(a), *theirs)
+            rows.append(
+                {
+                    "dataset": row["dataset"], "condition": one.label, "n": len(a), "mean": a.mean(), "sd": a.std(), "published_n": theirs[2],
+                    "published_mean": theirs[0], "published_sd": theirs[1], "difference": found.estimate, "low": found.low,
+                    "high": found.high, "percent": 100 * found.estimate / abs(theirs[0]) if theirs[0] else np.nan, "p": found.p,
+                }
+            )  # fmt: skip
+    if not rows:
+        raise UserError(
+            f"{Path(source).name} has no model and series of this study; it has {', '.join(map(str, table['model'].unique()))}."
+        )
+    out = pd.DataFrame(rows)
+    return out.assign(p_adjusted=families.adjust(out["p"].to_numpy(float), correction))

@@ -1,0 +1,46 @@
+"""Made-up rows of a ledger for the tests of the analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+
+def rows(dataset: str = "tree", **models: Sequence[float]) -> pd.DataFrame:
+    """Rows with these test errors by model (``mrnn_5`` is an MRNN with K = 5), seeds from 0 on; NaN is a diverged seed."""
+    parts = []
+    for model, values in models.items():
+        name, _, K = model.partition("_")
+        parts.append(
+            pd.DataFrame(
+                {
+                    "dataset": dataset, "fingerprint": f"data of {dataset}", "model": name, "K": int(K) if K else None,
+                    "condition": f"{name} K={K} / {dataset}" if K else f"{name} / {dataset}", "seed": range(len(values)),
+                    "status": ["diverged" if np.isnan(v) else "completed" for v in values], "test_rmse": np.array(values, float),
+                }
+            )
+        )  # fmt: skip
+    return pd.concat([part.astype({"K": "Int64"}) for part in parts], ignore_index=True)
+
+
+def held(dataset: str = "tree", **errors: float) -> pd.DataFrame:
+    """Baselines of one series with these test errors, by kind."""
+    names = {"last": "last value", "AR": "AR", "mean": "mean", "constant": "constant"}
+    return pd.DataFrame(
+        [
+            {
+                "fingerprint": f"data of {dataset}",
+                "version": 1,
+                "dataset": dataset,
+                "baseline": names[k],
+                "label": f"{names[k]}(1)",
+                "test_rmse": v,
+            }
+            for k, v in errors.items()
+        ]
+    )
+
+
+ALL = held(mean=2.0, last=1.5, AR=1.0, constant=1.9)
