@@ -229,6 +229,6 @@ def matrix(verdicts: Verdicts) -> pd.DataFrame:
         return pd.DataFrame()
     table = cells.pivot_table(index="row", columns="column", values="cell", aggfunc="first", sort=False)
     order = list(dict.fromkeys([*tests["dataset"], *shares["dataset"]]))
-    series = cells.drop_duplicates("column").set_index("column")["dataset"]
-    table = table[sorted(table.columns, key=lambda column: order.index(series[column]))]
+    series = dict(zip(cells["column"], cells["dataset"], strict=True))
+    table = table[sorted(table.columns, key=lambda column: order.index(series[str(column)]))]
     return table.reset_index().rename(columns={"row": "against"}).rename_axis(columns=None)
