@@ -16,7 +16,8 @@ h1 {{ margin-bottom: 0 }} h2 {{ margin-top: 2.4rem; border-bottom: 1px solid #dd
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 12.5px; margin: .6rem 0 }}
 th, td {{ padding: .18rem .6rem; text-align: right; border-bottom: 1px solid #eee; white-space: nowrap }}
 th {{ border-bottom: 1px solid #888 }} td.text, th.text {{ text-align: left }}
-td.long {{ text-align: left; white-space: normal; min-width: 14rem }}
+td.long {{ text-align: left; white-space: normal; min-width: 9rem }} td.words {{ text-align: left; white-space: normal; min-width: 24rem }}
+td {{ vertical-align: top }}
 figure {{ margin: 1rem 0 }} .scroll {{ overflow-x: auto }} svg {{ max-width: 100%; height: auto }}
 pre {{ background: #f6f6f6; padding: .7rem; overflow-x: auto; font-size: 12px }}
 @media print {{ body {{ max-width: none; margin: 0; font-size: 10pt }} h2, h3 {{ break-after: avoid }} figure, tr {{ break-inside: avoid }}

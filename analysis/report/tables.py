@@ -34,18 +34,23 @@ def p_value(p: float) -> str:
 
 
 LONG = 60
-"""Characters from which a cell of the page is a sentence, and wraps."""
+"""Characters from which a cell of the page is a sentence, and wraps; beside paragraphs of twice that, shorter cells do, too."""
 
 
 def as_html(table: pd.DataFrame) -> str:
     """A table for the page: words left, numbers right; scrolls where it is too wide."""
     words = [not pd.api.types.is_numeric_dtype(table[name]) for name in table]
+    rows = cells_of(table)
+    long = LONG / 3 if any(len(cell) > 2 * LONG for cells in rows for cell in cells) else LONG
+
+    def look(cell: str, text: bool) -> str:
+        return " class=words" if len(cell) > 2 * LONG else " class=long" if text and len(cell) > long else " class=text" if text else ""
 
     def row(tag: str, cells: list[str]) -> str:
-        looks = [" class=long" if len(cell) > LONG else " class=text" if text else "" for text, cell in zip(words, cells, strict=True)]
-        return "<tr>" + "".join(f"<{tag}{look}>{html.escape(cell)}</{tag}>" for look, cell in zip(looks, cells, strict=True)) + "</tr>"
+        marked = zip(words, cells, strict=True)
+        return "<tr>" + "".join(f"<{tag}{look(cell, text)}>{html.escape(cell)}</{tag}>" for text, cell in marked) + "</tr>"
 
-    body = "\n".join(row("td", cells) for cells in cells_of(table))
+    body = "\n".join(row("td", cells) for cells in rows)
     return f'<div class="scroll"><table><thead>{row("th", heads(table))}</thead><tbody>{body}</tbody></table></div>'
 
 
