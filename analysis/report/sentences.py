@@ -27,13 +27,9 @@ def over(verdicts: Verdicts, tests: int) -> str:
     return name if verdicts.correction == "none" else f"{name} over {tests}"
 
 
-def bare(label: str, dataset: str) -> str:
-    return name_of(label, dataset)
-
-
 def claim(row: pd.Series, verdicts: Verdicts) -> str:
     """One comparison as a sentence; a row of :attr:`Verdicts.comparisons`."""
-    a, b = bare(row["a"], row["dataset"]), bare(row["b"], row["dataset"])
+    a, b = name_of(row["a"], row["dataset"]), name_of(row["b"], row["dataset"])
     if row["diverged_a"] == row["n_a"] and row["diverged_b"] == row["n_b"]:
         return f"{a} and {b}: no seed of either finished; {seeds(row)}."
     margin, p = f"{verdicts.margin:g} %", p_value(row["p_adjusted"])
@@ -104,14 +100,14 @@ def seeds(row: pd.Series) -> str:
 def best(rows: pd.DataFrame, verdicts: Verdicts) -> str:
     """Which conditions may be the best of a series; rows of :attr:`Verdicts.best` for it."""
     inside = rows[rows["may_be_best"]].sort_values("median", kind="stable")
-    names = [bare(label, rows["dataset"].iloc[0]) for label in inside["condition"]]
+    names = [name_of(label, rows["dataset"].iloc[0]) for label in inside["condition"]]
     by = over(verdicts, verdicts.best_tests)
     if len(inside) == len(rows):
         most = int(rows["n"].nlargest(2).iloc[-1])  # of the smaller sample of any pair
         if most < verdicts.needed_best:
             return f"{most} seed{'s' * (most != 1)} cannot leave any of {len(rows)} out at {verdicts.best_tests} comparisons; {verdicts.needed_best} each are needed."
         return f"Any of the {len(rows)} conditions may be the best: none is beaten by another ({by})."
-    hsu = [bare(label, rows["dataset"].iloc[0]) for label in rows.loc[rows["among"], "condition"]]
+    hsu = [name_of(label, rows["dataset"].iloc[0]) for label in rows.loc[rows["among"], "condition"]]
     weaker = f" With 95 % the best of this series is among {listed(hsu)} (Hsu)." if len(hsu) < len(names) else ""
     beaten_ones = f"{len(rows) - len(names)} {'is' if len(rows) - len(names) == 1 else 'are'}"
     if len(names) == 1:
@@ -211,8 +207,8 @@ def matrix(verdicts: Verdicts) -> pd.DataFrame:
             pd.DataFrame(
                 {
                     "dataset": tests["dataset"],
-                    "row": [bare(a, dataset) for a, dataset in zip(tests["a"], tests["dataset"], strict=True)],
-                    "column": [f"{dataset}: {bare(b, dataset)}" for b, dataset in zip(tests["b"], tests["dataset"], strict=True)],
+                    "row": [name_of(a, dataset) for a, dataset in zip(tests["a"], tests["dataset"], strict=True)],
+                    "column": [f"{dataset}: {name_of(b, dataset)}" for b, dataset in zip(tests["b"], tests["dataset"], strict=True)],
                     "cell": [f"{SYMBOLS[v]} {theta:.2f}" for v, theta in zip(tests["verdict"], tests["theta"], strict=True)],
                 }
             ),

@@ -104,11 +104,10 @@ def drawn(block: Callable[[np.random.Generator, int], tuple[np.ndarray, ...]], c
 
     def tail(at: int) -> tuple[np.ndarray, ...]:
         values = block(streams[at], sizes[at])
-        return (
-            tuple(values)
-            if not least
-            else tuple(np.partition(one, -min(4 * least, len(one)))[-min(4 * least, len(one)) :] for one in values)
-        )
+        if not least:
+            return values
+        largest = min(4 * least, sizes[at])
+        return tuple(np.partition(one, -largest)[-largest:] for one in values)
 
     if len(sizes) == 1:
         parts = [tail(0)]
@@ -160,11 +159,60 @@ def placed(labels, ends, n, m):  # type: ignore[no-untyped-def]
     return theta, v, c, gap / np.sqrt(v + 1 / (n * (n - 1)) + 1 / (m * (m - 1)))
 
 
+def refined(laws: Callable[[int], Law], observed: tuple[np.ndarray, ...], finest: int) -> np.ndarray:
+    """The largest, over the statistics, of the shares of relabellings at least as extreme as those observed, ``(S,)`` each.
+
+    Where fewer than :data:`ENOUGH` are, they are counted anew in ten times as many, up to the ``finest`` stage: a share is then precise enough
+    for any family of tests. As each count is of relabellings of its own, the p of the count that is kept is a right one whichever it is.
+
+    Args:
+        laws: the law of a stage; drawn only where it is asked.
+    """
+
+    def share(law: Law, few: slice | np.ndarray) -> np.ndarray:
+        return np.max([law.p(which, one[few]) for which, one in enumerate(observed)], axis=0)
+
+    law = laws(0)
+    p = share(law, slice(None))
+    few = np.arange(len(p))
+    for stage in range(1, 1 if law.exact else finest + 1):
+        few = few[p[few] * (1 + RESAMPLES[stage - 1]) < 1 + ENOUGH]
+        if not len(few):
+            break
+        p[few] = share(laws(stage), few)
+    return p
+
+
+@numba.njit(cache=True, nogil=True)
+def coin(labels, ends, n, m, ahead):  # type: ignore[no-untyped-def]
+    """The least p of two samples of which one, that with the label ``ahead``, is ahead; arguments as of :func:`placed`.
+
+    Where no seed of the n ahead beats more than a share s of the others, they may be tosses of a coin that all fall alike with probability
+    (1 / (2 s))^n, theta being 1/2: a noisy model against a steady one of which some seeds diverge. p is at least twice that; so for the m.
+    """
+    of_ahead, of_behind = (n, m) if ahead else (m, n)
+    before_ahead = before_behind = start = 0
+    beaten, beating = -1.0, 0.0  # by the best seed ahead; the worst seed behind
+    for end in ends:
+        own = 0
+        for i in range(start, end):
+            own += labels[i] == ahead
+        other = end - start - own
+        if own and beaten < 0:
+            beaten = (of_behind - before_behind - 0.5 * other) / of_behind
+        if other:
+            beating = (before_ahead + 0.5 * own) / of_ahead
+        before_ahead += own
+        before_behind += other
+        start = end
+    return min(2 * max((0.5 / max(beaten, 0.5)) ** of_ahead, (0.5 / max(beating, 0.5)) ** of_behind), 1.0)
+
+
 @numba.njit(cache=True, nogil=True)
 def of_rows(ordered, labels, n, m):  # type: ignore[no-untyped-def]
-    """:func:`placed` of many pairs of samples: sorted pools ``(S, n + m)`` and their labels; returns four arrays ``(S,)``."""
+    """:func:`placed` and :func:`coin` of many pairs of samples: sorted pools ``(S, n + m)`` and their labels; returns five arrays ``(S,)``."""
     count, size = ordered.shape
-    out = np.empty((4, count))
+    out = np.empty((5, count))
     ends = np.empty(size, np.int64)
     for row in range(count):
         groups = 0
@@ -173,6 +221,7 @@ def of_rows(ordered, labels, n, m):  # type: ignore[no-untyped-def]
                 ends[groups] = i + 1
                 groups += 1
         out[0, row], out[1, row], out[2, row], out[3, row] = placed(labels[row], ends[:groups], n, m)
+        out[4, row] = coin(labels[row], ends[:groups], n, m, out[0, row] >= 0.5)
     return out
 
 
@@ -233,20 +282,7 @@ def shifts_kept(x, y, shifts, middle, c_most, d_most, level):  # type: ignore[no
                 j += not first
             ends[groups] = n + m
             theta, _, c, d = placed(labels, ends[: groups + 1], n, m)
-            kept = c <= c_most or d <= d_most
-            if not kept:
-                ahead, behind, lower = (n, m, True) if theta >= 0.5 else (m, n, False)
-                best = worst = 0.0  # how many the best seed ahead beats, and how many beat the worst behind
-                low = x[0] - shift if lower else y[0]
-                high = y[m - 1] if lower else x[n - 1] - shift
-                for k in range(behind):
-                    other = y[k] if lower else x[k] - shift
-                    best += 1.0 if other > low else 0.5 * (other == low)
-                for k in range(ahead):
-                    own = x[k] - shift if lower else y[k]
-                    worst += 1.0 if own < high else 0.5 * (own == high)
-                coin = max((0.5 / max(best / behind, 0.5)) ** ahead, (0.5 / max(worst / ahead, 0.5)) ** behind)
-                kept = 2 * coin >= level
+            kept = c <= c_most or d <= d_most or coin(labels, ends[: groups + 1], n, m, theta >= 0.5) >= level
             if kept and at == outside:
                 inside = outside
                 break

@@ -6,7 +6,7 @@ Both ask about wins, as :mod:`analysis.statistics.wins`. A valley hides from any
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numba
 import numpy as np
@@ -53,7 +53,12 @@ def trend(levels: Mapping[int, np.ndarray], pairs: bool = False) -> Outcome:
     least = floor(int(sizes.min()), int(sizes.min()))
     p = max(float(special.erfc(c / np.sqrt(2))), least)
     if least < 1:
-        p = max(p, by_relabelling(seed, ends, sizes, c) if pairs else by_law(ends, tuple(sizes.tolist()), c))
+        p = max(
+            p,
+            by_relabelling(seed, ends, sizes, c)
+            if pairs
+            else float(relabelling.refined(partial(law, ends, tuple(sizes.tolist())), (np.array([c]),), FINEST)[0]),
+        )
     return Outcome(float(J), statistic=float(c), dof=len(samples), p=min(p, 1.0))
 
 
@@ -73,16 +78,6 @@ def shortest(levels: Mapping[int, np.ndarray], margin: float, pairs: bool = Fals
             x = np.repeat(levels[K][None], len(group), 0)
             found[K] = max(found[K], float(each_no_worse(x, np.stack(group), margin, pairs).max()))
     return found
-
-
-def by_law(ends: relabelling.Grid, sizes: tuple[int, ...], c: float) -> float:
-    """Share of all relabellings with a C at least as large."""
-    p = float(law(ends, sizes, 0).p(0, np.array([c]))[0])
-    for stage in range(1, FINEST + 1):
-        if p * (1 + relabelling.RESAMPLES[stage - 1]) >= 1 + relabelling.ENOUGH:
-            break
-        p = float(law(ends, sizes, stage).p(0, np.array([c]))[0])
-    return p
 
 
 @lru_cache(maxsize=64)

@@ -2,10 +2,12 @@
 
 The question is about theta = P(a < b) + P(a = b) / 2 and takes errors by their order alone, so a diverged seed (+inf) counts as worse than
 every finished one and equal to another diverged one (Lachin 1999), and no third model has a say. Tests of means cannot hold where one model is
-steady and another has a heavy tail (Bahadur and Savage 1956); this one does, as ``benchmarks/calibration.py`` measures.
+steady and another has a heavy tail (Bahadur and Savage 1956); this one does, as ``benchmarks/calibration`` measures.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 from scipy import special, stats
@@ -29,42 +31,21 @@ def floor(n: int, m: int) -> float:
     return float(2.0 ** (1 - min(n, m)))
 
 
-def floors(x: np.ndarray, y: np.ndarray, theta: np.ndarray) -> np.ndarray:
-    """The least p of each pair of samples ``(S, n)`` and ``(S, m)``: :func:`floor`, or more where the coin need not be a fair one.
-
-    Where all seeds of a sample have one error, the other's are so many tosses: p is at least that of the exact sign test.
-    """
-    return np.maximum(np.where(theta >= 0.5, coin(x, y), coin(y, x)), np.maximum(against_constant(x, y), against_constant(y, x)))
-
-
 def against_constant(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """p of the exact sign test of y against the one value that all of x have; 0 where they have several."""
     lump = np.flatnonzero((x == x[:, :1]).all(1))
     p = np.zeros(len(x))
     if len(lump):
-        won, lost = (y[lump] < x[lump, :1]).sum(1), (y[lump] > x[lump, :1]).sum(1)
-        p[lump] = sign_p(won, won + lost)
+        p[lump] = each_signs(y[lump], x[lump, :1])[1]
     return p
-
-
-def coin(ahead: np.ndarray, behind: np.ndarray) -> np.ndarray:
-    """The least p where the first samples are ahead.
-
-    Where no seed of the n beats more than a share s of the others, they may be tosses of a coin that all fall alike with probability
-    (1 / (2 s))^n, theta being 1/2: a noisy model against a steady one of which some seeds diverge. p is at least twice that; so for the m.
-    """
-    best, worst = ahead.min(1, keepdims=True), behind.max(1, keepdims=True)
-    beaten = ((behind > best) + 0.5 * (behind == best)).mean(1)  # by the best seed ahead
-    beating = ((ahead < worst) + 0.5 * (ahead == worst)).mean(1)  # the worst seed behind
-    tosses = [(0.5 / np.maximum(share, 0.5)) ** size for share, size in ((beaten, ahead.shape[1]), (beating, behind.shape[1]))]
-    return np.minimum(2 * np.maximum(*tosses), 1.0)
 
 
 def p_values(x: np.ndarray, y: np.ndarray, finest: int = FINEST) -> tuple[np.ndarray, np.ndarray]:
     """The default test of many pairs of samples at once. Null hypothesis: theta = 1/2.
 
     p is the largest of four: the share of relabellings of the pooled seeds with a C at least as large (Janssen 1997; Neubert and Brunner
-    2007), the same for D, P(chi2_1 > C^2), and that of tossed coins (:func:`floors`). C = 2 |theta - 1/2| sqrt(theta (1 - theta) / v) carries the variance v of
+    2007), the same for D, P(chi2_1 > C^2), and that of tossed coins (:func:`analysis.statistics.relabelling.coin`; where all seeds of a sample have one
+    error the other's are the tosses, :func:`against_constant`). C = 2 |theta - 1/2| sqrt(theta (1 - theta) / v) carries the variance v of
     Brunner and Munzel (2000) to theta = 1/2, as Schueuerhuis, Konietschke and Brunner (2025) do;
     D = |theta - 1/2| / sqrt(v + 1 / (n (n - 1)) + 1 / (m (m - 1))) guards against a steady model of which a few seeds diverge.
 
@@ -87,37 +68,18 @@ def _p_values(x: np.ndarray, y: np.ndarray, n: int, m: int, finest: int) -> tupl
     pooled = np.concatenate([x, y], 1)
     order = np.argsort(pooled, axis=1, kind="stable")
     ordered = np.take_along_axis(pooled, order, 1)
-    theta, _, c, d = relabelling.of_rows(ordered, order < n, n, m)
-    p = np.maximum(special.erfc(c / np.sqrt(2)), floors(x, y, theta))
+    theta, _, c, d, coin = relabelling.of_rows(ordered, order < n, n, m)
+    p = np.max([special.erfc(c / np.sqrt(2)), coin, against_constant(x, y), against_constant(y, x)], axis=0)
     plain = (ordered[:, 1:] != ordered[:, :-1]).all(1)
     patterns: dict[relabelling.Grid, list[int]] = {tuple(range(1, n + m + 1)): np.flatnonzero(plain).tolist()}
     for row in np.flatnonzero(~plain).tolist():
         patterns.setdefault(relabelling.groups_of(ordered[row]), []).append(row)
     for ends, rows in patterns.items():
         if rows:
-            p[rows] = np.maximum(p[rows], permuted(n, m, ends, c[rows], d[rows], finest))
+            most = min(finest, 1) if relabelling.has_finite_ties(ends) else finest
+            laws = partial(relabelling.two_samples, n, m, ends)
+            p[rows] = np.maximum(p[rows], relabelling.refined(laws, (c[rows], d[rows]), most))
     return theta, np.minimum(p, 1.0)
-
-
-def permuted(n: int, m: int, ends: relabelling.Grid, c: np.ndarray, d: np.ndarray, finest: int = 0) -> np.ndarray:
-    """The larger of the shares of relabellings with a C, and with a D, at least as large as those given ``(S,)``.
-
-    Where fewer than 100 of them are, they are counted anew in ten times as many: a share is then precise enough for any family of tests.
-    As each count is of relabellings of its own, the p of the count that is kept is a right one whichever it is.
-    """
-    law = relabelling.two_samples(n, m, ends)
-    p = np.maximum(law.p(0, c), law.p(1, d))
-    if law.exact:
-        return p
-    most = min(finest, 1 if relabelling.has_finite_ties(ends) else finest)
-    few = np.arange(len(p))
-    for stage in range(1, most + 1):
-        few = few[p[few] * (1 + relabelling.RESAMPLES[stage - 1]) < 1 + relabelling.ENOUGH]
-        if not len(few):
-            break
-        law = relabelling.two_samples(n, m, ends, stage)
-        p[few] = np.maximum(law.p(0, c[few]), law.p(1, d[few]))
-    return p
 
 
 def beats(x: np.ndarray, y: np.ndarray, p: float | None = None) -> Outcome:
@@ -227,6 +189,12 @@ def signs(a: np.ndarray, b: np.ndarray) -> Outcome:
     return Outcome(won / untied, low, high, float(won), untied, float(sign_p(np.array(won), np.array(untied))))
 
 
+def each_signs(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`signs` of many pairs of samples at once, ``(S, n)`` each: the share of untied pairs that a wins, 1/2 where all are tied, and p."""
+    won, untied = (a < b).sum(1), (a != b).sum(1)
+    return np.where(untied > 0, won / np.maximum(untied, 1), 0.5), sign_p(won, untied)
+
+
 def sign_p(won: np.ndarray, untied: np.ndarray) -> np.ndarray:
     """Exact two-sided p of so many wins among the untied pairs; 1 where there are none."""
     return np.minimum(2 * stats.binom.cdf(np.minimum(won, untied - won), untied, 0.5), 1.0)
@@ -279,12 +247,9 @@ def each_no_worse(x: np.ndarray, y: np.ndarray, margin: float, pairs: bool = Fal
     """:func:`no_worse` of many pairs of samples at once, ``(S, n)`` and ``(S, m)``; ``finest`` as for :func:`p_values`."""
     check_margin(margin)
     granted = x / (1 + margin / 100)
-    if pairs:
-        if x.shape != y.shape:
-            raise UserError(f"pairs were asked of {x.shape[1]} and {y.shape[1]} seeds; expected the same seeds in both.")
-        won, untied = (granted < y).sum(1), (granted != y).sum(1)
-        return np.where(2 * won > untied, sign_p(won, untied) / 2, 1.0)
-    theta, p = p_values(granted, y, finest)
+    if pairs and x.shape != y.shape:
+        raise UserError(f"pairs were asked of {x.shape[1]} and {y.shape[1]} seeds; expected the same seeds in both.")
+    theta, p = each_signs(granted, y) if pairs else p_values(granted, y, finest)
     return np.where(theta > 0.5, p / 2, 1.0)
 
 

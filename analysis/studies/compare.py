@@ -119,13 +119,7 @@ def tested(pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray]:
     """theta and the two-sided p of every pair: the sign test where seeds belong together, else the default test."""
     theta, p = np.full(len(pairs), np.nan), np.full(len(pairs), np.nan)
     for (_, _, together), rows, x, y in alike(pairs):
-        if together:
-            won, untied = (x < y).sum(1), (x != y).sum(1)
-            with np.errstate(invalid="ignore"):
-                theta[rows] = np.where(untied > 0, won / untied, 0.5)
-            p[rows] = wins.sign_p(won, untied)
-        else:
-            theta[rows], p[rows] = wins.p_values(x, y)
+        theta[rows], p[rows] = wins.each_signs(x, y) if together else wins.p_values(x, y)
     return theta, p
 
 

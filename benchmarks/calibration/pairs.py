@@ -81,7 +81,7 @@ def theta_intervals(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     pooled = np.concatenate([x, y], 1)
     order = np.argsort(pooled, axis=1, kind="stable")
     ordered = np.take_along_axis(pooled, order, 1)
-    theta, v, _, _ = relabelling.of_rows(ordered, order < n, n, m)
+    theta, v, *_ = relabelling.of_rows(ordered, order < n, n, m)
     found = zip(theta, v, map(relabelling.groups_of, ordered), strict=True)
     return np.array([wins.theta_interval(float(one), float(variance), n, m, ends) for one, variance, ends in found])
 
