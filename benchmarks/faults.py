@@ -22,8 +22,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from sweeps.cluster import quiet
-from sweeps.ledger import Ledger
+from sweeps.execution.cluster import quiet
+from sweeps.store.ledger import Ledger
 
 quiet(verbose=False)
 

@@ -1,11 +1,13 @@
 """What a sweep costs beside its training, and what one trial a seed would cost instead.
 
-    python -m benchmarks.overhead [--plain 12]
+    python -m benchmarks.overhead [--smoke] [--plain 12]
 
-1. Table 2 of the first study (36 packs, 3,600 seed runs) by the command of the README: wall time from the command to the last pack in the ledger, and the share of
+1. The smallest study, ``+experiment=smoke``, from the command to the report's path, with warm kernels; and the same command again, with nothing to train: seconds
+   beyond those of ``python -c "import torch"``.
+2. Table 2 of the first study (36 packs, 3,600 seed runs) by the command of the README: wall time from the command to the last pack in the ledger, and the share of
    it that the workers did not spend in training (Ray's start, imports, scheduling, storage, the idle tail). Beside it, what Ray alone takes of that: as many
    trials of a trainable that does nothing and imports nothing.
-2. One condition with 100 seeds and few epochs: as one sweep, end to end; and as plain Tune trials, one seed each, in autograd, on the same cores
+3. One condition with 100 seeds and few epochs: as one sweep, end to end; and as plain Tune trials, one seed each, in autograd, on the same cores
    (``--plain`` of them are run, and their time from the first to the last is scaled to 100).
 """
 
@@ -13,14 +15,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from sweeps.cluster import quiet
-from sweeps.ledger import Ledger
+from sweeps.execution.cluster import quiet
+from sweeps.store.ledger import Ledger
 
 quiet(verbose=False)
 EPOCHS = 20
@@ -29,13 +32,13 @@ EPOCHS = 20
 def sweep(folder: Path, *arguments: str) -> float:
     """Run a sweep; seconds from the command to its end."""
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "ltm.sweep", *arguments, "tracking=off"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "ltm.sweep", *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started
 
 
 def table2(folder: Path) -> str:
     started = time.time()
-    whole = sweep(folder, "+experiment=paper_table2")
+    whole = sweep(folder, "+experiment=paper_table2", "tracking=off")
     book = Ledger(folder / "results" / "paper_table2")
     trained = max(book.times("runs").values()) - started
     cores = len(os.sched_getaffinity(0))
@@ -48,6 +51,20 @@ def table2(folder: Path) -> str:
         f"Ray alone: {packs} trials that do nothing: {alone:.1f} s, which beside that training would be {100 * alone / (alone + training):.1f} % outside;"
         f" what ltm adds to it: {100 * (trained - training - alone) / trained:.1f} %"
     )
+
+
+def smoke(folder: Path) -> str:
+    """The smallest study as it is, W&B's files included, and its resume, beyond the import of torch; medians of three."""
+
+    def torch() -> float:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import torch"], check=True)
+        return time.perf_counter() - started
+
+    sweep(folder, "+experiment=smoke", "root=warm")
+    rounds = [(torch(), sweep(folder, "+experiment=smoke", f"root={i}"), sweep(folder, "+experiment=smoke", f"root={i}")) for i in range(3)]
+    alone, first, again = (statistics.median(column) for column in zip(*rounds, strict=True))
+    return f"smoke: {first - alone:.1f} s beyond `import torch` ({alone:.1f} s), the same again {again - alone:.1f} s"
 
 
 EMPTY = """
@@ -127,11 +144,16 @@ def plain(count: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--plain", type=int, default=12, help="plain trials to run (default 12)")
-    count = parser.parse_args().plain
+    parser.add_argument("--smoke", action="store_true", help="the smallest study only")
+    given = parser.parse_args()
+    count, only_smoke = given.plain, given.smoke
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        print(smoke(folder), flush=True)
+        if only_smoke:
+            return
         print(table2(folder), flush=True)
-        packed = sweep(folder, "model=lstm", "seeds=100", f"training.max_epochs={EPOCHS}", "study=packed")
+        packed = sweep(folder, "model=lstm", "seeds=100", f"training.max_epochs={EPOCHS}", "study=packed", "tracking=off")
     single = plain(count) * 100 / count
     print(
         f"LSTM, 100 seeds, {EPOCHS} epochs: one sweep {packed:.1f} s end to end (report included); plain Tune trials, one seed each, autograd: {single:.0f} s"

@@ -19,9 +19,10 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from sweeps import config, keeping, launch
-from sweeps.ledger import Ledger
+from sweeps import config, record
 from sweeps.plan import Plan, cut, make
+from sweeps.store import maintenance
+from sweeps.store.ledger import Ledger
 
 SIZE = 100
 
@@ -38,17 +39,17 @@ def stage(name: str, folder: str, conditions: int, seeds: int) -> str:
     if name == "plan":
         plan = plan_of(conditions, seeds)
         study = config.compose(["model=rnn", f"seeds={seeds}"])
-        launch.claim(ledger, plan, study.config, "scale", "simulated")
+        record.claim(ledger, plan, study.config, "scale", "simulated")
         packs = cut(plan.runs, 10, SIZE)
         assert len({run.run_id for pack in packs for run in pack.runs}) == conditions * seeds
         return f"{conditions * seeds:,} seed runs planned, identified and cut into {len(packs):,} packs"
     if name == "resume":
         plan = plan_of(conditions, seeds)
-        return f"{len(launch.lacking(plan.runs, ledger)):,} seed runs found missing"
+        return f"{len(record.lacking(plan.runs, ledger)):,} seed runs found missing"
     if name == "status":
-        seen = keeping.status(ledger)
+        seen = maintenance.status(ledger)
         return f"{seen.finished:,} of {seen.planned:,} finished"
-    return "{} files became {}".format(*keeping.compact(ledger))
+    return "{} files became {}".format(*maintenance.compact(ledger))
 
 
 def simulate(folder: str, conditions: int, seeds: int) -> None:

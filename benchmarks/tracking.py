@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sweeps.follower import by_epoch
-from sweeps.ledger import Ledger
+from sweeps.store.ledger import Ledger
+from sweeps.tracking.logger import by_epoch
 from tests.wandb_server import Server, read
 
 STUDY = ("+experiment=k_sweep", "seeds=400")

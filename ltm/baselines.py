@@ -177,11 +177,11 @@ BASELINES: dict[str, Callable[[Series], Baseline | None]] = {
 
 
 def rows(series: Series) -> list[dict[str, object]]:
-    """Every baseline of a series, and the best constant, with its errors, named and measured as those of seed runs (:mod:`sweeps.ledger`).
+    """Every baseline of a series, and the best constant, with its errors, named and measured as those of seed runs (:mod:`sweeps.store.ledger`).
 
     Returns:
         ``fingerprint``, ``version``, ``dataset``, ``baseline`` (the kind), ``label``, ``parameters`` (JSON), ``test_rmse``, ``test_mae``,
-        ``test_mape``, ``validation_loss``; none of those that the training part cannot carry.
+        ``test_mape``, ``validation_loss``. A baseline that the training part is too short for is left out.
     """
     from ltm.training.metrics import errors
 

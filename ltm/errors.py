@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 LISTED = 60
 """Names that a message lists at most."""
@@ -18,6 +19,14 @@ class UserError(Exception):
     def __init__(self, message: str) -> None:
         line = " ".join(message.split())
         super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
+
+
+class UnfinishedError(Exception):
+    """:func:`ltm.run` came to its end without all seed runs: some failed, or the storage took no more. What is finished is in ``ledger``."""
+
+    def __init__(self, message: str, ledger: Any) -> None:
+        super().__init__(message)
+        self.ledger = ledger
 
 
 def shown(value: object, most: int = 80) -> str:

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from ltm.errors import UserError
-from sweeps import keeping
-from sweeps.ledger import DamagedError, Ledger
-from sweeps.progress import say, terminal
+from sweeps.console import say, terminal
+from sweeps.store import maintenance
+from sweeps.store.ledger import DamagedError, Ledger
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,9 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
         if ledger.text("config.yaml") is None:
             raise UserError(f"{ledger.uri} holds no study (no config.yaml); expected a study's folder, such as results/k_sweep.")
         if given.command == "status":
-            console.print(keeping.status(ledger).table())
+            console.print(maintenance.status(ledger).table())
         elif given.command == "verify":
-            found = keeping.verify(ledger)
+            found = maintenance.verify(ledger)
             for line in found.wrong:
                 say(console, line)
             say(
@@ -54,14 +54,14 @@ def main(arguments: list[str] | None = None) -> int:
                 f"{found.files:,} files, {found.runs:,} seed runs: {len(found.wrong)} things wrong, {found.twice:,} seed runs held twice (read once)",
             )
             if given.repair and found.damaged:
-                say(console, keeping.repair(ledger, found))
+                say(console, maintenance.repair(ledger, found))
                 return 1 if found.beyond_repair else 0
             return 1 if found.wrong else 0
         elif given.command == "compact":
-            before, after = keeping.compact(ledger)
+            before, after = maintenance.compact(ledger)
             say(console, f"{before:,} files of seed runs are {after:,} now")
         else:
-            count = keeping.export(ledger, Path(given.to))
+            count = maintenance.export(ledger, Path(given.to))
             say(console, f"{count:,} seed runs in {given.to}")
         if line := ledger.left_out():
             say(console, line)

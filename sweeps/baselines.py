@@ -8,7 +8,8 @@ from collections.abc import Callable
 from ltm import data
 from ltm.baselines import BASELINES_VERSION, rows
 from ltm.errors import UserError
-from sweeps.ledger import Ledger, StorageError
+from sweeps.store.ledger import Ledger
+from sweeps.store.storage import StorageError
 
 
 def complete(ledger: Ledger, say: Callable[[str], None]) -> None:

@@ -8,7 +8,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, cast
 
@@ -18,8 +18,8 @@ from ltm.cells.record import Record, record
 from ltm.engine.check import check
 from ltm.errors import UserError
 from ltm.training import Lane
-from sweeps import grid
-from sweeps.config import Composed, TrainingConfig, parse_seeds
+from sweeps.config import Composed, TrainingConfig, grid, parse_seeds
+from sweeps.console import counted
 
 PROTOCOL_VERSION = 1
 """Raised whenever the same condition and seed would give other numbers by intention: no old result is then reused."""
@@ -27,12 +27,15 @@ PROTOCOL_VERSION = 1
 MOST_CONDITIONS, MOST_RUNS = 100_000, 10_000_000
 """Conditions and seed runs of one study."""
 
-LANE_KEYS = ("lr", "weight_decay", "clip")
+LANE_KEYS = tuple(field.name for field in fields(Lane) if field.name != "seed")
 """Training keys that may differ from lane to lane within one pack."""
 
 
 NAMES = ("name", "cell", "init")
 """Model keys that decide no numbers beyond what the record of the cell says."""
+
+LONGEST_PAST = 100
+"""Past values from which on a longer window costs no more, about."""
 
 CHECKED_STEPS = 8
 RECORDS: dict[tuple[type[Cell], str], Record] = {}
@@ -105,12 +108,17 @@ class Pack:
 
     @cached_property
     def effort(self) -> float:
-        """About how long it trains, to an unknown unit: what a step reads (parameters, past states), times steps and seed-epochs."""
+        """Floating-point operations of its training, about, where no seed run stops early; within a factor of two of what the kernels count.
+
+        A parameter takes six forward and back, a past value five (a long filter runs as a sum of exponentials), a unit of a state 55.
+        """
         condition = self.runs[0].condition
-        steps = len(data.build(condition.dataset).values)
-        network = cells.build(condition.model, steps - 1)
-        read = network.size + sum(state.size * state.lags for state in network.state().values())
-        return float(read * steps * self.seed_epochs)
+        series = data.build(condition.dataset)
+        network = cells.build(condition.model, len(series.values) - 1)
+        states = network.state().values()
+        past = sum(state.size * min(state.lags, LONGEST_PAST) for state in states if state.lags > 1)
+        step = 6 * network.size + 5 * past + 55 * sum(state.size for state in states)
+        return float(step * (series.train + series.validation) * self.seed_epochs)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON, for Ray."""
@@ -125,11 +133,24 @@ class Pack:
 
 @dataclass(frozen=True)
 class Plan:
-    """Every seed run of a study, condition by condition in the order of its grid."""
+    """Seed runs to train, condition by condition in the order of the grid.
+
+    Attributes:
+        labels: of the conditions, by id.
+        title, notes: what is said of it before it is trained; a study's own plan has none.
+    """
 
     conditions: tuple[Condition, ...]
     seeds: tuple[int, ...]
     labels: dict[str, str] = field(default_factory=dict)
+    title: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> str:
+        """``2 conditions x 100 seeds = 200 seed runs``."""
+        conditions, seeds = len(self.conditions), len(self.seeds)
+        return f"{counted(conditions, 'condition')} x {counted(seeds, 'seed')} = {counted(conditions * seeds, 'seed run')}"
 
     @property
     def runs(self) -> list[SeedRun]:
@@ -163,12 +184,11 @@ def make(study: Composed) -> Plan:
             at = dict(zip(mine, point, strict=True))
             condition = resolve(model, dataset, sections["training"], at)
             conditions.setdefault(condition.id, condition)
-    shown = [key for key in axes if key not in ("K", "model.K")]
-    return Plan(tuple(conditions.values()), tuple(seeds), {key: label(c, shown) for key, c in conditions.items()})
+    return Plan(tuple(conditions.values()), tuple(seeds), {key: label(c, axes) for key, c in conditions.items()})
 
 
 def resolve(model: Mapping[str, Any], dataset: Mapping[str, Any], training: Mapping[str, Any], at: Mapping[str, Any]) -> Condition:
-    """One condition: the values of one grid point put where their keys belong (:mod:`sweeps.grid`), and all of it checked."""
+    """One condition: the values of one grid point put where their keys belong (:mod:`sweeps.config.grid`), and all of it checked."""
     sections = {"model": dict(model), "dataset": dict(dataset), "training": dict(training)}
     for key, value in at.items():
         section, name = cast(tuple[str, str], grid.place(key, sections))
@@ -200,13 +220,16 @@ def settings_of(condition_id: str) -> str | None:
 
 
 def label(condition: Condition, shown: Iterable[str]) -> str:
-    """How a condition is called in tables: ``mrnn K=100 / arfima``, with the further keys that its grid varies."""
+    """How a condition is called in tables: ``mrnn K=100 / arfima``, with the further keys that its grid varies: ``mrnn K=100 lr=0.1 / arfima d=0.3``."""
     sections = {"model": condition.model, "dataset": condition.dataset, "training": condition.training}
-    placed = [place for key in shown if (place := grid.place(key, sections))]
-    twice = Counter(name for _, name in placed)
-    words = [f"{f'{section}.{name}' if twice[name] > 1 else name}={sections[section][name]}" for section, name in placed]
+    placed = [place for key in shown if (place := grid.place(key, sections)) and place != ("model", "K")]
+    twice = Counter(name for section, name in placed if section != "dataset")
+
+    def words(of: Iterable[str]) -> list[str]:
+        return [f"{f'{s}.{name}' if twice[name] > 1 else name}={sections[s][name]}" for s, name in placed if s in of]
+
     model = str(condition.model["name"]) + (f" K={condition.model['K']}" if "K" in condition.model else "")
-    return " ".join([model, *words, "/", str(condition.dataset["name"])])
+    return " ".join([model, *words(("model", "training")), "/", str(condition.dataset["name"]), *words(("dataset",))])
 
 
 def cut(runs: Sequence[SeedRun], workers: int, size: int | None = None, largest: int = 128) -> list[Pack]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.ledger import Ledger
+from sweeps.store.ledger import Ledger
 from tests import warm
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -1,6 +1,6 @@
 """What the commands import that takes long; imported once by the process that :mod:`tests.warm` forks."""
 
-from sweeps import cluster
+from sweeps.execution import cluster
 
 cluster.quiet(verbose=False)
 
@@ -14,9 +14,10 @@ import statsmodels.stats.multitest
 import torch
 import wandb
 
-import analysis.report.build
+import analysis.reporting.build
 import ltm.data
 import ltm.engine.fused
-import sweeps.search
-import sweeps.trainable
-import sweeps.tracking
+import sweeps.search.halving
+import sweeps.study
+import sweeps.execution.ray
+import sweeps.tracking.tracker

@@ -22,7 +22,7 @@ CELLS: dict[str, type[Cell]] = {cell.__name__.lower(): cell for cell in (RNN, RN
 LARGEST = 10_000_000
 """Parameters of one seed run, and past values in its state."""
 
-__all__ = ["CELLS", "Cell", "Network", "Parameter", "Readout", "State", "build", "find", "options"]
+__all__ = ["CELLS", "Cell", "Network", "Parameter", "Readout", "State", "build", "config_of", "find", "options"]
 
 
 def find(name: str) -> type[Cell]:
@@ -36,15 +36,39 @@ def find(name: str) -> type[Cell]:
             raise unknown("cell", name, CELLS)
         return CELLS[name]
     module, _, attribute = name.partition(":")
+    expected = "expected package.module:Class, a class that inherits from ltm.Cell"
     try:
         cell = getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:  # the module is the user's: whatever it raises
         raise UserError(
-            f"cell '{name}' cannot be imported ({reason(error)}); expected package.module:Class, importable from here."
+            f"cell '{name}' cannot be imported ({reason(error)}); {expected}, in a module that can be imported from here."
         ) from None
     if not (isinstance(cell, type) and issubclass(cell, Cell)):
-        raise UserError(f"cell '{name}' is not a subclass of ltm.cells.Cell.")
+        what = f"the class {cell.__name__}" if isinstance(cell, type) else f"a {type(cell).__name__}"
+        raise UserError(f"cell '{name}' is no cell but {what}; {expected}.")
     return cell
+
+
+def config_of(name: str) -> dict[str, Any]:
+    """The model config of a class by its import path: its name in lower case, and every field with its default, or null.
+
+    Raises:
+        UserError: no such cell, or a default that no config can hold.
+    """
+    cell = find(name)
+    keys: dict[str, Any] = {"name": cell.__name__.lower(), "cell": name}
+    for field in dataclasses.fields(cell):
+        if field.name == "input_size" or not field.init:
+            continue
+        made = field.default_factory
+        value = made() if made is not dataclasses.MISSING else None if field.default is dataclasses.MISSING else field.default
+        value = list(value) if isinstance(value, tuple) else value
+        if not all(isinstance(one, str | int | float | None) for one in (value if isinstance(value, list) else [value])):
+            raise UserError(
+                f"cell '{name}' has the field {field.name} = {shown(value)}; expected a number, text, or a list of these, as a config holds them."
+            )
+        keys[field.name] = value
+    return keys
 
 
 def options(cell: type[Cell]) -> set[str]:

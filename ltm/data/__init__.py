@@ -117,6 +117,11 @@ def build(dataset: Mapping[str, Any]) -> Series:
     return _build(KINDS[kind](**hashable))
 
 
+def forget() -> None:
+    """Read every series anew: a file may have changed since."""
+    _build.cache_clear()
+
+
 @lru_cache(maxsize=32)
 def _build(source: Source) -> Series:
     with np.errstate(all="ignore"):  # the series says which value is not finite

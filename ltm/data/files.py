@@ -122,8 +122,15 @@ def read_column(name: str, column: str) -> np.ndarray:
     values = pd.to_numeric(frame[column], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
-        row = int(bad[0])
-        raise UserError(f"{path}, column '{column}', line {row + 2}: '{frame[column].iloc[row]}' is not a number.")
+        row, said = int(bad[0]), frame[column].iloc[int(bad[0])]
+        where = f"{path}, column '{column}', line {row + 2}"
+        if pd.isna(said):
+            missing = int(frame[column].isna().sum())
+            raise UserError(
+                f"{where}: no value{f', nor in {missing - 1} further lines' if missing > 1 else ''}; fill it in (in pandas:"
+                f" frame['{column}'].interpolate()), or cut the series before or after it."
+            )
+        raise UserError(f"{where}: '{said}' is not a number.")
     return values
 
 

@@ -48,5 +48,5 @@ def choose(name: str, network: Network, problem: Problem, protocol: Protocol, th
 def fallback(engine: Reference, why: str) -> Reference:
     """The reference engine, with the reason that stands for it in the log, and how long it will take."""
     engine.why = f"{why}; about {engine.seconds():.2g} s an epoch of up to {lanes_of(engine.network)} seeds"
-    log.warning("Using the slow reference engine: %s", engine.why)
+    log.info("Using the slow reference engine: %s", engine.why)
     return engine

@@ -11,7 +11,7 @@ import torch
 
 from ltm import checks
 from ltm.cells import Network, Parameter, State
-from ltm.engine.compiler.trace import line_of
+from ltm.engine.compiler.tracing import line_of
 from ltm.errors import UserError
 
 LANES, STEPS = 2, 3

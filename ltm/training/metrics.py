@@ -16,7 +16,7 @@ def errors(predicted: np.ndarray, actual: np.ndarray) -> dict[str, np.ndarray]:
         ``rmse`` and ``mae`` in the units of the series, ``mape`` in per cent over the steps whose actual value is not 0
         (NaN if there is none); each ``(S,)``, float64.
     """
-    # Contiguous along time, so that a lane's mean adds in the same order in any company.
+    # Contiguous along time, so that a lane's mean adds in the same order however lanes are packed.
     residual = np.ascontiguousarray(predicted) - actual
     nonzero = actual != 0
     relative = np.ascontiguousarray(np.abs(residual[:, nonzero] / actual[nonzero]))

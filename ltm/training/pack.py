@@ -98,7 +98,7 @@ class Training:
                 **{f"test_{name}": value for name, value in errors(outputs, self.series.values[1:][test]).items()},
             }
         )
-        # One lane's mean over contiguous memory: the same order of additions in any company.
+        # One lane's mean over contiguous memory: the same order of additions however lanes are packed.
         rows["d"] = np.nan
         if prediction.d is not None:
             rows["d"] = np.ascontiguousarray(prediction.d[:, test], np.float64).reshape(len(rows), -1).mean(1)

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from ltm import data
-from sweeps import baselines, tables
-from sweeps.ledger import Ledger
+from sweeps import baselines
+from sweeps.store import tables
+from sweeps.store.ledger import Ledger
 
 SERIES = {"name": "arfima", "kind": "arfima", "length": 301, "train": 150, "validation": 75}
 

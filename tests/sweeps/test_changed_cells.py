@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from ltm.sweep import main
-from sweeps import cluster, launch, work
-from sweeps.ledger import Ledger
+from sweeps import study
+from sweeps.execution import cluster, worker
 from sweeps.plan import Pack
+from sweeps.store.ledger import Ledger
 
 CELL = """
 from dataclasses import dataclass
@@ -70,16 +71,16 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # two edits within a second have one time stamp
 
-    def train(plan, missing, job) -> int:  # type: ignore[no-untyped-def]
+    def train(plan, missing, executor, job) -> study.Outcome:  # type: ignore[no-untyped-def]
         pack = Pack(tuple(missing))
-        training = work.training_of(pack, "reference" if request.param == "hidden" else "auto")
+        training = worker.training_of(pack, "reference" if request.param == "hidden" else "auto")
         training.advance(2)
-        rows = work.rows_of(pack, training, work.labels_of(plan, pack)).assign(code="", provenance="none")
+        rows = worker.rows_of(pack, training, worker.labels_of(plan, pack)).assign(code="", provenance="none")
         job.ledger.write(rows, training.curves(), training.state.best_params)
-        return 0
+        return study.Outcome.DONE
 
-    monkeypatch.setattr(launch, "train", train)
-    monkeypatch.setattr(launch, "report", lambda job: None)
+    monkeypatch.setattr(study, "train", train)
+    monkeypatch.setattr(study, "report", lambda job: None)
     monkeypatch.setattr(cluster, "connect", lambda *given: 1)
     return Folder(tmp_path, capsys, request.param == "hidden")
 
@@ -135,3 +136,12 @@ def test_another_setting_is_another_study_whatever_its_label(folder: Folder) -> 
     with pytest.raises(AssertionError):
         folder.sweep("training.lr=0.02")
     assert "holds another study" in folder.capsys.readouterr().err
+
+
+def test_a_model_that_joins_a_study_is_not_taken_for_an_edited_one(folder: Folder) -> None:
+    folder.sweep()
+    printed = folder.sweep("model.name=other", "model.cell=lstm")  # the same settings: their ids differ in what the cells compute alone
+    assert "0 finished before, 16 to train" in printed
+    assert "has changed" not in printed
+    assert len(folder.ledger.runs()) == 32
+    assert "16 finished before, 0 to train" in folder.sweep()

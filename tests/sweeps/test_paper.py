@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from analysis import literature
-from sweeps import config, plan, work
+from sweeps import config, plan
+from sweeps.execution import worker
 
 
 @pytest.mark.long
@@ -19,7 +20,7 @@ def test_released_initial_values_give_the_published_means_and_sds(dataset: str, 
     table = literature.read("zhao2020_table2")
     published = table[table["dataset"] == dataset].set_index("model")
     for pack in plan.cut(plan.make(study).runs, 1, size=100):
-        training = work.training_of(pack)
+        training = worker.training_of(pack)
         while not training.done:
             training.advance(100)
         rmse, theirs = training.results()["test_rmse"], published.loc[str(pack.runs[0].condition.model["name"])]

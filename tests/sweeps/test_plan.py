@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltm.errors import UserError
-from sweeps import config, plan, work
+from sweeps import config, plan
+from sweeps.execution import worker
 
 
 def small(*overrides: str) -> plan.Plan:
@@ -50,7 +51,7 @@ def test_a_worker_refuses_a_cell_that_computes_something_else() -> None:
     for condition in content["conditions"].values():
         condition["step"] = "0" * 12
     with pytest.raises(UserError, match="the cell 'rnn' computes something else here than where the sweep was started"):
-        work.training_of(plan.Pack.from_dict(content))
+        worker.training_of(plan.Pack.from_dict(content))
 
 
 def test_more_seeds_keep_the_ids_of_the_first() -> None:

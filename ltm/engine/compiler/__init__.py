@@ -11,7 +11,7 @@ from ltm.engine.compiler import skeleton, vector
 from ltm.engine.compiler.blocks import indented
 from ltm.engine.compiler.layout import Layout
 from ltm.engine.compiler.render import BUFFERS, FeatureLayout, Printer
-from ltm.engine.compiler.trace import Traced, Unsupported, trace
+from ltm.engine.compiler.tracing import Traced, Unsupported, trace
 
 __all__ = ["FeatureLayout", "Kernel", "Layout", "Traced", "Unsupported", "kernel", "trace"]
 

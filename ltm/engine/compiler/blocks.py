@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ltm import filters
-from ltm.engine.compiler.ir import Node, tiled
+from ltm.engine.compiler.ir import Given, Node, Parts, tiled
 from ltm.engine.compiler.layout import Slot
 
 if TYPE_CHECKING:
@@ -26,12 +26,6 @@ RATES, TERMS = 16, 8
 
 EXPONENTIAL_FROM = 32
 """Filters over states of at least this length run as a sum of exponentials in float32; shorter ones, and float64, directly."""
-
-Parts = list[tuple[int, int, Node, int]]
-"""Adjoints of a block's results: result, first unit, value, units."""
-
-Given = tuple[list[tuple[Node, Node]], list[Node]]
-"""Adjoints of a block's arguments, and the blocks that have an effect on memory."""
 
 
 def indented(lines: Sequence[str], depth: int = 1) -> list[str]:
@@ -156,26 +150,6 @@ class Outer:
                 out += [head, *indented(body)]
             r += n
         return out
-
-
-@dataclass(frozen=True)
-class Reduction:
-    """All units of an array combined (``add`` or ``maximum``); it runs along with the loop that computes them."""
-
-    combine: str
-
-    def naive(self, x: np.ndarray) -> np.ndarray:
-        return {"add": np.sum, "maximum": np.max}[self.combine](x, keepdims=True)  # type: ignore[operator]
-
-    @property
-    def results(self) -> list[int]:
-        return [1]
-
-    def cost(self, exponential: bool, args: Sequence[Node]) -> int:
-        return 0
-
-    def adjoint(self, node: Node, parts: Parts) -> Given:
-        return [(node.args[0], value) for _, _, value, _ in parts] if self.combine == "add" else [], []
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Node:
@@ -217,14 +219,10 @@ class Graph:
 
     def sum(self, a: Node) -> Node:
         """The sum of all units."""
-        from ltm.engine.compiler.blocks import Reduction
-
         return a if a.n == 1 else self.out(self.make("block", a, data=Reduction("add"), n=0), 0, 1)
 
     def largest(self, a: Node) -> Node:
         """The largest unit, without gradient."""
-        from ltm.engine.compiler.blocks import Reduction
-
         return a if a.n == 1 else self.out(self.make("block", a, data=Reduction("maximum"), n=0), 0, 1)
 
     def slice(self, a: Node, first: int, n: int, stride: int = 1) -> Node:
@@ -331,3 +329,30 @@ def adjoints(seeds: Iterable[tuple[Node, Node]], leaves: Iterable[Node] = ()) ->
             for arg, value in zip(node.args, OPERATIONS[node.op].adjoints(b, node, *node.args), strict=True):
                 give(arg, value, node.n)
     return out
+
+
+Parts = list[tuple[int, int, Node, int]]
+"""Adjoints of a block's results: result, first unit, value, units."""
+
+Given = tuple[list[tuple[Node, Node]], list[Node]]
+"""Adjoints of a block's arguments, and the blocks that have an effect on memory."""
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """All units of an array combined (``add`` or ``maximum``); it runs along with the loop that computes them."""
+
+    combine: str
+
+    def naive(self, x: np.ndarray) -> np.ndarray:
+        return {"add": np.sum, "maximum": np.max}[self.combine](x, keepdims=True)  # type: ignore[operator]
+
+    @property
+    def results(self) -> list[int]:
+        return [1]
+
+    def cost(self, exponential: bool, args: Sequence[Node]) -> int:
+        return 0
+
+    def adjoint(self, node: Node, parts: Parts) -> Given:
+        return [(node.args[0], value) for _, _, value, _ in parts] if self.combine == "add" else [], []

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ltm.engine.compiler.blocks import Reduction, indented
-from ltm.engine.compiler.ir import OPERATIONS, Node, below, reads
+from ltm.engine.compiler.blocks import indented
+from ltm.engine.compiler.ir import OPERATIONS, Node, Reduction, below, reads
 from ltm.engine.compiler.layout import Slot
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from ltm.engine.compiler.blocks import Outer
 from ltm.engine.compiler.ir import OPERATIONS, Node, adjoints, below, tiled
 from ltm.engine.compiler.layout import Layout, Slot
 from ltm.engine.compiler.program import Program, Store
-from ltm.engine.compiler.trace import Traced, Unsupported
+from ltm.engine.compiler.tracing import Traced, Unsupported
 
 BUFFERS = "p, g, w, wt, tr, f, px, kt"
 

@@ -304,7 +304,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("step", REFUSED, ids=lambda step: step.__name__)
 def test_the_log_says_why_a_step_is_not_fused_and_where(step: Callable, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         engine = choose("auto", odd(step), task(), Protocol())
     assert engine.name == "reference"
     assert REFUSED[step] in caplog.text

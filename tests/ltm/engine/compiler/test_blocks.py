@@ -9,7 +9,8 @@ import torch
 from ltm import filters
 from ltm.cells import Cell, Network, Parameter, Readout, State
 from ltm.engine import Problem, Protocol
-from ltm.engine.compiler.blocks import EXPONENTIAL_FROM, Filter, Outer, Product, Reduction, Scatter, exponentials, filter_table, tiles
+from ltm.engine.compiler.blocks import EXPONENTIAL_FROM, Filter, Outer, Product, Scatter, exponentials, filter_table, tiles
+from ltm.engine.compiler.ir import Reduction
 from ltm.engine.compiler.layout import Layout, Slot
 from ltm.engine.compiler.vector import Processor
 from ltm.engine.fused import Fused

@@ -1,0 +1,209 @@
+"""What a study's config may hold: one dataclass a section, each with a ``check`` of its values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from ltm import checks
+from ltm.errors import UserError, unknown
+from sweeps.search import METHODS
+
+MOST_EPOCHS = 10_000_000
+"""Of one seed run: a loss is kept of every epoch."""
+
+MOST_SEEDS, LARGEST_SEED = 1_000_000, 2**63 - 1
+"""Seeds of one study, and the largest one: seeds are 64-bit integers in generators and in the ledger."""
+
+MOST_TRIALS = 100_000
+MOST_RUNGS = 20
+
+
+@dataclass
+class TrainingConfig:
+    max_epochs: int = MISSING
+    patience: int = MISSING
+    min_delta: float = MISSING
+    lr: float = MISSING
+    weight_decay: float = MISSING
+    clip: float = MISSING
+
+    def check(self) -> None:
+        checks.whole("training.max_epochs", self.max_epochs, high=MOST_EPOCHS)
+        checks.whole("training.patience", self.patience)
+        checks.number("training.lr", self.lr, above=0)
+        for key in ("min_delta", "weight_decay", "clip"):
+            checks.number(f"training.{key}", getattr(self, key), low=0)
+
+
+@dataclass
+class ComputeConfig:
+    where: str = "local"
+    ray: str = "auto"
+    address: str | None = None
+    slots: int | None = None
+    cpus: int | None = None
+    cpus_per_pack: int = 1
+    gpus_per_pack: float = 0.0
+    pack_size: int | None = None
+    max_failures: int = 2
+    checkpoint_epochs: int = 500
+    checkpoint_seconds: float = 10.0
+    carry_code: bool = True
+
+    def check(self) -> None:
+        if self.where not in ("local", "cluster", "auto"):
+            raise unknown("place to compute", self.where, ("local", "cluster", "auto"))
+        if self.ray not in ("auto", "always", "never"):
+            raise unknown("use of Ray: compute.ray", self.ray, ("auto", "always", "never"))
+        if self.ray == "never" and self.where == "cluster":
+            raise UserError("compute.ray=never trains in this process, and compute=cluster on a Ray cluster; choose one of them.")
+        for key, most in (
+            ("cpus", 100_000), ("cpus_per_pack", 10_000), ("slots", 1_000_000), ("pack_size", 1_000_000), ("checkpoint_epochs", checks.LARGEST),
+        ):  # fmt: skip
+            if (value := getattr(self, key)) is not None or key in ("cpus_per_pack", "checkpoint_epochs"):
+                checks.whole(f"compute.{key}", value, high=most)
+        checks.whole("compute.max_failures", self.max_failures, low=0, high=1_000_000)
+        checks.number("compute.gpus_per_pack", self.gpus_per_pack, low=0, high=10_000)
+        checks.number("compute.checkpoint_seconds", self.checkpoint_seconds, low=0)
+        if self.gpus_per_pack > 1 and self.gpus_per_pack != int(self.gpus_per_pack):
+            raise UserError(f"compute.gpus_per_pack is {self.gpus_per_pack:g}; expected a share of one GPU (0.25) or whole GPUs.")
+        if 0 < self.gpus_per_pack < 1e-4:
+            raise UserError(f"compute.gpus_per_pack is {self.gpus_per_pack:g}; expected 0, or at least 0.0001 of a GPU.")
+
+
+@dataclass
+class TrackingConfig:
+    mode: str = "offline"
+    project: str = "ltm"
+    entity: str | None = None
+    per_seed: bool = False
+
+    def check(self) -> None:
+        if self.mode not in ("offline", "online", "off"):
+            raise unknown("tracking mode", self.mode, ("offline", "online", "off"))
+        checks.text("tracking.project", self.project)
+        if self.entity is not None:
+            checks.text("tracking.entity", self.entity)
+
+
+@dataclass
+class SearchConfig:
+    method: str = "none"
+    space: dict[str, Any] = field(default_factory=dict)
+    trials: int = 32
+    seeds: int = 16
+    metric: str = "validation_loss"
+    aggregate: str = "median"
+    rungs: int = 3
+    keep: int = 3
+    batch: int = 8
+    seed: int = 0
+
+    def check(self) -> None:
+        if self.method not in METHODS:
+            raise unknown("search method", self.method, METHODS)
+        if self.method == "none" and self.space:
+            raise UserError(
+                f"search.space names {', '.join(map(str, self.space))}, but nothing is searched; add search=random, grid or optuna."
+            )
+        for key, most in (("trials", MOST_TRIALS), ("seeds", MOST_SEEDS), ("rungs", MOST_RUNGS), ("batch", MOST_TRIALS)):
+            checks.whole(f"search.{key}", getattr(self, key), high=most)
+        checks.whole("search.seed", self.seed, low=0)
+        if self.keep < 2:
+            raise UserError(f"search.keep is {self.keep}; expected at least 2 (one of so many configurations goes on to the next rung).")
+        checks.whole("search.keep", self.keep, low=2)
+
+
+@dataclass
+class StudyConfig:
+    """A study as composed, before its grid is expanded (:mod:`sweeps.plan`)."""
+
+    model: dict[str, Any] = field(default_factory=dict)
+    dataset: dict[str, Any] = field(default_factory=dict)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    study: str | None = None
+    root: str = "results"
+    seeds: Any = 10
+    grid: dict[str, Any] = field(default_factory=dict)
+    engine: str = "auto"
+    baselines: str = "all"
+    published: str | None = None
+    verbose: bool = False
+
+    def check(self) -> None:
+        from ltm.engine import ENGINES  # with torch, which --help does without
+
+        for section in (self.training, self.compute, self.tracking, self.search):
+            section.check()
+        if self.engine not in ENGINES:
+            raise unknown("engine", self.engine, ENGINES)
+        if self.baselines not in ("all", "none"):
+            raise unknown("choice of baselines", self.baselines, ("all", "none"))
+        checks.text("root", self.root)
+        if self.study is not None:
+            folder_name(self.study)
+        parse_seeds(self.seeds)
+
+
+SECTIONS: dict[str, type] = {"training": TrainingConfig, "compute": ComputeConfig, "tracking": TrackingConfig, "search": SearchConfig}
+
+
+def folder_name(study: str) -> str:
+    """A study's name, if it is one plain folder name.
+
+    Raises:
+        UserError: empty, with a separator or a control character, ``.`` or ``..``, or too long.
+    """
+    plain = study.strip() and study.isprintable() and not set(study) & {"/", "\\"} and study not in (".", "..")
+    if not plain or len(study.encode()) > 200:
+        raise UserError(
+            f"study={study[:80]!r} is no name for a folder; expected one plain name without / or \\, such as study=my_sweep (root=DIR)."
+        )
+    return study
+
+
+def parse_seeds(given: Any) -> list[int]:
+    """Seeds of ``100`` (0 to 99), ``100-199`` (both included) or a list.
+
+    Raises:
+        UserError: none, too many, no whole numbers, reversed, negative, too large or twice.
+    """
+    expected = "expected a number (seeds=100), a range (seeds=100-199) or a list (seeds=[1,5])"
+    said = str(given) if len(str(given)) <= 80 else f"{str(given)[:80]}..."
+    try:
+        if isinstance(given, list):
+            first, last, seeds = 0, len(given) - 1, [whole(seed) for seed in given]
+        elif isinstance(given, str) and "-" in given.strip("-"):
+            first, last = (whole(part) for part in given.split("-"))
+            seeds = None
+            if last < first:
+                raise UserError(f"seeds={said} runs backwards; did you mean seeds={last}-{first}?")
+        else:
+            first, last, seeds = 0, whole(given) - 1, None
+    except (TypeError, ValueError):
+        raise UserError(f"seeds={said} is not understood; {expected}.") from None
+    if last - first + 1 > MOST_SEEDS:
+        raise UserError(f"seeds={said} are {last - first + 1:,} seeds; a study takes at most {MOST_SEEDS:,}.")
+    seeds = list(range(first, last + 1)) if seeds is None else seeds
+    if not seeds:
+        raise UserError(f"seeds={said} leaves no seed; {expected}.")
+    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise UserError(f"seeds={said} has a negative or a repeated seed; {expected}.")
+    if max(seeds) > LARGEST_SEED:
+        raise UserError(f"seeds={said} has a seed above {LARGEST_SEED} (2^63 - 1), which no generator takes; {expected}.")
+    return seeds
+
+
+def whole(given: Any) -> int:
+    """A whole number, or the digits of one; ``ValueError`` for all else, such as 3.7 or True."""
+    if isinstance(given, int) and not isinstance(given, bool):
+        return given
+    if isinstance(given, str) and given.strip().removeprefix("-").isdecimal():
+        return int(given)
+    raise ValueError(given)

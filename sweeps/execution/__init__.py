@@ -1,0 +1,1 @@
+"""How packs are trained: in this process or by Ray."""

@@ -1,0 +1,168 @@
+"""How long packs train: in no time from their effort, or measured on a few epochs of each shape."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from ltm import cells, data
+from ltm.engine import Engine, Protocol, choose
+from ltm.errors import UserError
+from sweeps.config import Composed, StudyConfig
+from sweeps.console import counted, duration, say
+from sweeps.execution import cluster
+from sweeps.execution.worker import training_of
+from sweeps.plan import Condition, Pack, Plan, SeedRun, cut, make
+from sweeps.record import folder_of, joined, lacking
+from sweeps.store.ledger import Ledger
+
+OPERATIONS_A_SECOND = 8e10
+"""Of one core in training, measured over all cells (45 to 270 billion, AMD EPYC with 512-bit vectors)."""
+
+LONG_ENOUGH = 0.05
+"""Seconds of training from which on a pace is believed."""
+
+TYPICAL, ENOUGH = 0.85, 10
+"""Share of their epochs that seed runs train before they stop early: 0.78 in Table 2, 0.89 in the study of K; and seed runs that tell a study's own."""
+
+IN_PROCESS_SECONDS = 10.0
+"""A plan that is about so long in training is trained in this process: Ray takes about as long to start."""
+
+AROUND = 20
+"""Seconds that a sweep of some dozens of conditions takes beside its training, on two cores."""
+
+
+def quick(packs: Iterable[Pack]) -> float:
+    """Seconds that these packs train on one core of this kind, about, where no seed run stops early; without the compilation of kernels (seconds a
+    cell, once a machine), and not for a cell that only the reference engine covers, which takes a thousand times as long.
+    """
+    return sum(pack.effort for pack in packs) / OPERATIONS_A_SECOND
+
+
+def is_here(missing: Sequence[SeedRun], config: StudyConfig) -> bool:
+    """Whether these train in the driver's own process: as ``compute.ray`` says, or where training takes no longer than Ray does to start."""
+    return config.compute.ray == "never" or (config.compute.ray == "auto" and is_short(missing, config))
+
+
+def is_short(missing: Sequence[SeedRun], config: StudyConfig) -> bool:
+    """Whether all of it is trained here within about ``IN_PROCESS_SECONDS``, by a kernel and without what only Ray hands out."""
+    compute = config.compute
+    if compute.where == "cluster" or compute.gpus_per_pack:
+        return False
+    slots = cluster.local_slots(compute)
+    seconds = quick(cut(missing, slots, compute.pack_size)) / slots
+    kinds = {(run.condition.model["cell"], run.condition.model.get("hidden_size")): run.condition for run in missing}
+    return seconds < IN_PROCESS_SECONDS and all(engine_of(condition, config.engine).name != "reference" for condition in kinds.values())
+
+
+def engine_of(condition: Condition, name: str) -> Engine:
+    """The engine that trains a condition.
+
+    Raises:
+        UserError: the one that is named cannot.
+    """
+    series = data.build(condition.dataset)
+    return choose(name, cells.build(condition.model, len(series.values) - 1), series.problem(), Protocol())
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What packs take on one core: seconds of training where no seed run stops early, by pack, and of compiling the kernels that were not yet there."""
+
+    by_pack: tuple[float, ...]
+    compiling: float
+
+    def elapsed(self, workers: int) -> float:
+        """Seconds of training on so many workers: the longest packs first, each to the worker that is free."""
+        busy = [0.0] * workers
+        for seconds in sorted(self.by_pack, reverse=True):
+            heapq.heapreplace(busy, busy[0] + seconds)
+        return max(busy)
+
+
+def measure(packs: Sequence[Pack], engine: str = "auto", threads: int = 1) -> Measured:
+    """Train the first pack of every shape for some epochs, in this process; what is learned is thrown away, compiled kernels are kept."""
+    by_shape: dict[str, float] = {}
+    compiling = 0.0
+    for pack in packs:
+        shape = pack.runs[0].condition.shape
+        if shape not in by_shape:
+            seconds, once = an_epoch(pack, engine, threads)
+            by_shape[shape] = seconds / pack.effort
+            compiling += once
+    return Measured(tuple(by_shape[pack.runs[0].condition.shape] * pack.effort for pack in packs), compiling)
+
+
+def an_epoch(pack: Pack, engine: str, threads: int) -> tuple[float, float]:
+    """Seconds that a pack trains at its pace of a few epochs, and those that came before: tracing and compiling its kernel."""
+    started = time.perf_counter()
+    training = training_of(pack, engine, threads)
+    training.advance(1)
+    once = time.perf_counter() - started
+    epochs, seconds = 1, training.seconds if training.engine.name == "reference" else 0.0  # which compiles nothing
+    while not training.done and seconds < LONG_ENOUGH:
+        epochs = min(4 * epochs, 1_000)
+        before = training.seconds
+        training.advance(epochs)
+        seconds = training.seconds - before
+    done = training.epochs / len(pack.runs)
+    pace = seconds / epochs if seconds else training.seconds / max(done, 1)
+    return pace * pack.seed_epochs / len(pack.runs), max(once - pace, 0.0)
+
+
+def share_of_epochs(plan: Plan, ledger: Ledger) -> tuple[float, str]:
+    """The share of their epochs that seed runs train before they stop early, and where it is from: this study as far as it is done, else the paper's."""
+    most = {c.id: int(c.training["max_epochs"]) for c in plan.conditions}
+    if all(most[c.id] <= int(c.training["patience"]) for c in plan.conditions):
+        return 1.0, "none can stop early"
+    runs = ledger.runs(["run_id", "condition_id", "epochs"])
+    runs = runs[runs["condition_id"].isin(most)]
+    if len(runs) >= ENOUGH:
+        share = float((runs["epochs"] / runs["condition_id"].map(most)).mean())
+        return share, f"as the {len(runs):,} seed runs that are finished, they stop after {share:.0%} of their epochs"
+    return TYPICAL, f"if they stop early as those of the paper's studies do, after {TYPICAL:.0%} of their epochs"
+
+
+def dry_run(study: Composed, console: Console) -> int:
+    """Say what a command would train and how long that takes, measured here; nothing is written but compiled kernels, which the sweep takes. Returns 0.
+
+    Raises:
+        UserError: what the sweep would refuse; or a search.
+    """
+    config = study.config
+    cluster.check(config.compute)
+    if config.search.method != "none":
+        raise UserError("--dry-run: what a search trains depends on what it finds; expected a study without one (search=none).")
+    name, ledger = folder_of(study)
+    plan = joined(ledger, make(study), config, name)
+    missing = lacking(plan.runs, ledger)
+    workers = config.compute.slots or cluster.local_slots(config.compute)
+    packs = cut(missing, workers, config.compute.pack_size)
+    lacks = Counter(run.condition.id for run in missing)
+    for condition in plan.conditions:
+        say(console, f"{plan.labels[condition.id]}: {lacks[condition.id]} of {len(plan.seeds)} seeds to train")
+    say(
+        console,
+        f"study {name}: {plan.size}; {len(missing)} to train, in {counted(len(packs), 'pack')}",
+    )
+    if not packs:
+        return 0
+    found = measure(packs, config.engine, config.compute.cpus_per_pack)
+    share, why = share_of_epochs(plan, ledger)
+    each = "" if workers == 1 else f", {duration(share * sum(found.by_pack))} if one did all"
+    say(
+        console,
+        f"training takes about {duration(share * found.elapsed(workers))} on {workers} workers of this machine's kind{each}: {why}; at most"
+        f" {duration(found.elapsed(workers))}",
+    )
+    say(
+        console,
+        f"beside it: {'some seconds to write a report, as it trains in one process' if is_here(missing, config) else f'{AROUND} s or so to start the workers and to write a report'};"
+        f" {duration(found.compiling)} to trace and compile kernels, which is done now and kept",
+    )
+    return 0

@@ -1,0 +1,139 @@
+"""Packs trained by Ray: one Tune trial a pack, whose actor is reused for the next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler
+
+from ltm import data
+from ltm.data import Series
+from sweeps.config import StudyConfig
+from sweeps.execution import cluster
+from sweeps.execution.executor import SCRATCH, Watch
+from sweeps.execution.worker import Failure, Kind, Report, Worker, orders
+from sweeps.plan import Pack, Plan
+from sweeps.store.ledger import Ledger
+
+
+class Ray:
+    """An :class:`sweeps.execution.executor.Executor` of a Ray of this machine, or a running cluster."""
+
+    def __init__(self, config: StudyConfig, ledger: Ledger) -> None:
+        self.config, self.ledger = config, ledger
+
+    def open(self) -> int:
+        return cluster.connect(self.config.compute, self.config.verbose)
+
+    def train(self, plan: Plan, packs: Sequence[Pack], watch: Watch) -> None:
+        compute = self.config.compute
+        trials = orders(self.config, self.ledger, plan, packs)
+        series = {run.condition.fingerprint: run.condition.dataset for pack in packs for run in pack.runs[:1]}
+        resources = {"cpu": compute.cpus_per_pack, **({"gpu": compute.gpus_per_pack} if compute.gpus_per_pack else {})}
+        known = tune.with_parameters(PackTrainable, series={key: data.build(dataset) for key, dataset in series.items()})
+        watcher = Watcher(watch)
+        tuner = tune.Tuner(
+            tune.with_resources(known, resources),
+            param_space={"work": tune.grid_search(trials)},
+            tune_config=tune.TuneConfig(reuse_actors=True, scheduler=LastFirst()),
+            run_config=tune.RunConfig(
+                name=f"packs-{time.time_ns()}",
+                callbacks=[watcher],
+                stop=watcher,
+                verbose=1 if self.config.verbose else 0,
+                failure_config=tune.FailureConfig(max_failures=compute.max_failures),
+                checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+                **storage(self.ledger),
+            ),
+        )
+        try:
+            with cluster.keys_kept():
+                tuner.fit()
+        except Exception:
+            watch.probe()
+            if not watch.stopped:
+                raise
+
+    def close(self) -> None:
+        cluster.leave()
+
+
+def storage(ledger: Ledger) -> dict[str, Any]:
+    """Tune's storage: beside the ledger, where every node reaches it."""
+    if ledger.is_local:
+        return {"storage_path": str(ledger.local().absolute() / SCRATCH)}
+    return {"storage_path": f"{ledger.path}/{SCRATCH}", "storage_filesystem": ledger.fs}
+
+
+class PackTrainable(tune.Trainable):
+    """Trains one pack a trial. Config: an order under the one key ``work`` (:class:`sweeps.execution.worker.Worker`).
+
+    That a pack failed is a result like any other (``error`` and ``kind``), so that Tune starts again only what was killed.
+    """
+
+    def setup(self, config: dict[str, Any], series: Mapping[str, Series] | None = None) -> None:
+        self.worker = Worker(config["work"], series)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        said = self.worker.step(self.worker.epochs_to_checkpoint)
+        failure = said.failure or Failure(Kind.PACK, "")
+        due = not said.done and self.worker.checkpoint_due
+        return asdict(said) | {"failure": None, "error": failure.error, "kind": failure.kind.value, "should_checkpoint": due}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        if not self.worker.failure:
+            (Path(checkpoint_dir) / "pack.npz").write_bytes(self.worker.checkpoint())
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        file = Path(checkpoint) / "pack.npz"
+        if file.exists() and not self.worker.failure:
+            self.worker.restore(file.read_bytes())
+
+
+class LastFirst(FIFOScheduler):
+    """Gives a free worker the last trial that waits.
+
+    Tune's own order gives it the first, for which a new worker may just be starting; Tune then ends that one. Where packs are shorter than the seconds that a
+    worker takes to start, that happens again and again, and a node that joins a sweep never trains.
+    """
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        return next((trial for trial in reversed(tune_controller.get_trials()) if trial.status == "PENDING"), None)
+
+
+class Watcher(tune.Callback, tune.Stopper):
+    """Passes on to a watch what Tune says of its trials."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+
+    def __reduce__(self) -> Any:
+        # Tune pickles its callbacks into its experiment state, which is never read here: the ledger knows what is done.
+        return tune.Callback, ()
+
+    def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
+        failure = Failure(Kind(result["kind"]), result["error"]) if result["error"] else None
+        said = {key: result[key] for key in ("done", "epoch", "seed_epochs", "resumed", "why_slow", "name")}
+        self.watch.report(trial.config["work"]["pack_id"], Report(**said, failure=failure))
+
+    def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        self.watch.probe()
+
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        self.watch.failed(trial.config["work"]["pack_id"], Failure(Kind.PACK, "its worker died again and again (killed, or out of memory)"))
+        self.watch.probe()
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return bool(self.watch.stopped)

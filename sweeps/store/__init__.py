@@ -1,0 +1,1 @@
+"""The study's folder: bytes, tables, claims, care."""

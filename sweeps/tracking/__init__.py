@@ -1,0 +1,1 @@
+"""W&B: a process beside the training follows the study."""
