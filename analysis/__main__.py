@@ -1,9 +1,10 @@
-"""``python -m analysis report|compare|power|memory|export STUDY``."""
+"""``python -m analysis report|compare|power|memory|export STUDY``; the first three take a CSV or Parquet file as well."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,44 +12,70 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from analysis.report import build, folder, plots, sentences, tables
-from analysis.report.build import Options
-from analysis.report.page import rendered
-from analysis.report.section import Section
+from analysis.reporting import build, folder, plots, sentences, tables
+from analysis.reporting.page import DEFAULT, FORMATS, rendered
+from analysis.reporting.parts import forgetting
+from analysis.reporting.section import Plot, Section
+from analysis.seeds import How, report, study_of
 from analysis.statistics import power, sequential
 from analysis.statistics.families import CORRECTIONS
 from analysis.statistics.two_samples import diebold_mariano
-from analysis.studies import forgetting, search, trained
-from analysis.studies.compare import MARGIN, Pair, every_test, pairs_of
+from analysis.studies.compare import Pair, every_test, pairs_of
+from analysis.studies.memory import networks
+from analysis.studies.memory.forgetting import law_rows, law_table, memory_table
 from analysis.studies.published import published
+from analysis.studies.search import fresh
 from analysis.studies.verdicts import judge
-from analysis.study import METRICS, Condition, Study
-from ltm.errors import UserError
-from sweeps.ledger import Ledger
-from sweeps.progress import say, terminal
+from analysis.study import MARGIN, METRICS, Condition, Rule, Study
+from ltm.errors import UserError, unknown
+from sweeps.console import say, terminal
+from sweeps.store.ledger import Ledger
 
 
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog="python -m analysis", description="Verdicts from a study's ledger. Smaller errors are better throughout."
-    )
+def parser(prog: str = "python -m analysis") -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog=prog, description="Verdicts from a study's ledger, or from anybody's table of seeds.")
     commands = top.add_subparsers(dest="command", required=True, metavar="report|compare|power|memory|export")
 
-    def command(name: str, words: str) -> argparse.ArgumentParser:
+    def command(name: str, words: str, table: bool = True) -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=words, description=words)
-        one.add_argument("study", help="the study's folder, such as results/k_sweep")
-        one.add_argument("--metric", default="test_rmse", choices=METRICS)
+        files = "; or a CSV or Parquet file with a row a seed run" if table else ""
+        one.add_argument("study", help=f"the study's folder, such as results/k_sweep{files}")
+        one.add_argument("--metric", default="test_rmse", choices=METRICS, help="of a study's folder (default test_rmse)")
+        if table:
+            group = one.add_argument_group("columns of a CSV or Parquet file", "found by their names where they are not given")
+            group.add_argument("--model", metavar="COL", help="what is compared")
+            group.add_argument("--dataset", metavar="COL", help="what it was trained on, if there are several")
+            group.add_argument("--seed", metavar="COL", help="whole numbers")
+            group.add_argument("--score", metavar="COL", help="numbers; inf, or 'diverged' in a column 'status', is a seed that diverged")
+            group.add_argument("--K", metavar="COL", help="an ordered setting such as a filter length")
+            group.add_argument(
+                "--by",
+                metavar="COL,COL",
+                type=listed,
+                help="further columns that make conditions (default: those whose values have several seeds each)",
+            )
+            group.add_argument(
+                "--higher-is-better", action=argparse.BooleanOptionalAction, help="of the score (default: by its name, such as accuracy)"
+            )
         return one
 
     def corrected(one: argparse.ArgumentParser) -> None:
         one.add_argument("--correction", default="holm", choices=CORRECTIONS, help="over all tests of a family (default holm)")
-        one.add_argument("--margin", type=float, default=MARGIN, help="of no worse and equivalent, per cent of an error (default 2)")
+        one.add_argument("--margin", type=float, default=MARGIN, help="of no worse and equivalent, per cent of a score's size (default 2)")
 
     def pair(one: argparse.ArgumentParser, required: bool) -> None:
-        one.add_argument("--a", required=required, help="model (mrnn) or condition ('mrnn K=100 / tree')")
+        one.add_argument("--a", required=required, help="model (mrnn) or condition ('mrnn K=100')")
         one.add_argument("--b", required=required, help="what to compare it with")
 
-    corrected(command("report", "one HTML page with verdicts, tables and figures; tables and figures as files beside it"))
+    page = command("report", "one HTML page with the answer, verdicts, tables and figures; tables and figures as files beside it")
+    page.add_argument(
+        "--formats",
+        type=listed,
+        default=list(DEFAULT),
+        help=f"of the files beside it: {','.join(FORMATS)} (default {','.join(DEFAULT)}; export writes all)",
+    )
+    page.add_argument("--to", help="folder for the report of a CSV or Parquet file (default NAME_report beside NAME.csv)")
+    corrected(page)
     two = command(
         "compare",
         "two models or conditions, series by series: the verdict, then every test and effect size, and forecasts of the median seeds",
@@ -60,16 +87,24 @@ def parser() -> argparse.ArgumentParser:
     pair(seeds, required=True)
     seeds.add_argument("--power", type=float, default=0.8, help="probability of finding the observed difference (default 0.8)")
     seeds.add_argument("--alpha", type=float, default=0.05)
-    past = command("memory", "how the networks of every seed respond to the past (Definition 3), and what memory their residuals keep")
+    past = command(
+        "memory", "how the networks of every seed respond to the past (Definition 3), and what memory their residuals keep", table=False
+    )
     past.add_argument("--lags", type=int, default=100, help="steps of the response (default 100)")
-    files = command("export", "the report's tables (CSV, Markdown, LaTeX) and figures (SVG, PDF), and the seed runs as one CSV")
+    files = command(
+        "export", "the report with its tables (CSV, Markdown, LaTeX) and figures (SVG, PDF), and the seed runs as one CSV", table=False
+    )
     files.add_argument("--to", help="folder (default STUDY/report)")
     corrected(files)
     return top
 
 
-def main(arguments: list[str] | None = None) -> int:
-    given = parser().parse_args(arguments)
+def listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def main(arguments: list[str] | None = None, prog: str = "python -m analysis") -> int:
+    given = parser(prog).parse_args(arguments)
     console = terminal()
     try:
         {"report": on_report, "compare": on_compare, "power": on_power, "memory": on_memory, "export": on_export}[given.command](
@@ -81,8 +116,22 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def options_of(given: argparse.Namespace) -> Options:
-    return Options(given.metric, given.correction, given.margin)
+def is_table(given: argparse.Namespace) -> bool:
+    """Whether a file was named, and no study's folder."""
+    return Path(given.study).is_file() or given.study.endswith((".csv", ".parquet"))
+
+
+def how_of(given: argparse.Namespace) -> How:
+    """Which column is what, and how it is judged."""
+    how: How = {"model": given.model, "dataset": given.dataset, "seed": given.seed, "score": given.score, "K": given.K, "by": given.by}
+    how["higher_is_better"] = given.higher_is_better
+    if "margin" in given:
+        how["correction"], how["margin"] = given.correction, given.margin
+    return how
+
+
+def rule_of(given: argparse.Namespace) -> Rule:
+    return Rule(given.metric, given.correction, given.margin)
 
 
 def load(given: argparse.Namespace, console: Console) -> tuple[Ledger, pd.DataFrame, dict[str, Any]]:
@@ -93,22 +142,39 @@ def load(given: argparse.Namespace, console: Console) -> tuple[Ledger, pd.DataFr
     return ledger, runs, record
 
 
+def formats_of(given: argparse.Namespace) -> list[str]:
+    """The formats that were asked for, each a known one."""
+    for name in given.formats:
+        if name not in FORMATS:
+            raise unknown("format", name, FORMATS)
+    return list(given.formats)
+
+
 def on_report(given: argparse.Namespace, console: Console) -> None:
-    console.print(f"report: {build.write(given.study, console, options_of(given))}", highlight=False, soft_wrap=True)
+    if is_table(given):
+        path = report(given.study, given.to, console, formats_of(given), **how_of(given))
+        console.print(f"report: {path}", highlight=False, soft_wrap=True)
+        return
+    if given.to:
+        raise UserError("--to is for the report of a CSV or Parquet file; a study's report lies in its folder.")
+    console.print(f"report: {build.write(given.study, console, rule_of(given), formats_of(given))}", highlight=False, soft_wrap=True)
 
 
 def on_export(given: argparse.Namespace, console: Console) -> None:
     ledger, runs, record = load(given, console)
-    parts = build.sections(ledger, runs, record, options_of(given))
-    files = {"runs.csv": runs.to_csv(index=False).encode(), **build.whole(ledger, record, parts)}
+    report = build.made(ledger, runs, record, rule_of(given))
+    files = {"runs.csv": runs.to_csv(index=False).encode(), **build.files(report, FORMATS)}
     to = Ledger(given.to or f"{ledger.uri}/report")
-    folder.replace(to, files, folder.kept(parts), folder="")
+    folder.replace(to, files, folder.kept(report.parts), folder="")
     console.print(f"{len(files)} files in {to.uri}", highlight=False, soft_wrap=True)
 
 
 def on_compare(given: argparse.Namespace, console: Console) -> None:
+    if is_table(given):
+        said(study_of(given.study, **how_of(given)), given, console)
+        return
     ledger, runs, record = load(given, console)
-    runs = search.fresh(runs, record)
+    runs = fresh(runs, record)
     if given.published:
         found = published(runs, given.published, given.correction)
         columns = ["condition", "n", "mean", "sd", "published_mean", "published_sd", "percent", "p_adjusted"]
@@ -119,16 +185,21 @@ def on_compare(given: argparse.Namespace, console: Console) -> None:
             )
         )
         return
+    pairs = said(Study.of(runs, rule_of(given)), given, console)
+    forecasts(pairs, networks.typical(runs, given.metric), ledger, console)
+
+
+def said(study: Study, given: argparse.Namespace, console: Console) -> list[Pair]:
+    """Print the verdict on two models or conditions, and every test of them. Returns the pairs."""
     if not (given.a and given.b):
         raise UserError("compare needs --a and --b (models or conditions), or --published.")
-    study = Study.of(runs, given.metric)
     pairs = pairs_of(study, given.a, given.b)
-    verdicts = judge(study, pairs=pairs, correction=given.correction, margin=given.margin, whole=False)
-    for (a, b), (_, row) in zip(pairs, verdicts.comparisons.iterrows(), strict=True):
-        console.print(f"[b]{row['dataset']}[/b]: {sentences.claim(row, verdicts)}", highlight=False, soft_wrap=True)
-        every = every_test(a, b, np.random.default_rng(0))
+    verdicts = judge(study, pairs, whole=False)
+    for one in verdicts.comparisons:
+        console.print(f"[b]{one.dataset}[/b]: {sentences.claim(one, verdicts)}", highlight=False, soft_wrap=True)
+        every = every_test(one.a, one.b, np.random.default_rng(0))
         console.print(tables.for_terminal(every, "a - b and a against b; p not corrected; the verdict is the sentence above"))
-    forecasts(pairs, trained.typical(runs, given.metric), ledger, console)
+    return pairs
 
 
 def forecasts(pairs: list[Pair], typical: pd.DataFrame, ledger: Ledger, console: Console) -> None:
@@ -139,7 +210,7 @@ def forecasts(pairs: list[Pair], typical: pd.DataFrame, ledger: Ledger, console:
         if a not in by_label.index or b not in by_label.index:
             continue
         try:
-            errors = [one.errors()[0] for one in trained.networks(ledger, by_label.loc[[a, b]])]
+            errors = [one.errors()[0] for one in networks.load(ledger, by_label.loc[[a, b]])]
         except UserError as error:
             console.print(f"forecasts of the median seeds are not compared: {error}", highlight=False, soft_wrap=True)
             return
@@ -164,8 +235,11 @@ def forecasts(pairs: list[Pair], typical: pd.DataFrame, ledger: Ledger, console:
 def on_power(given: argparse.Namespace, console: Console) -> None:
     if not 0 < given.power < 1 or not 0 < given.alpha < 1:
         raise UserError(f"--power {given.power:g} and --alpha {given.alpha:g}: expected numbers between 0 and 1.")
-    _, runs, record = load(given, console)
-    study = Study.of(search.fresh(runs, record), given.metric)
+    if is_table(given):
+        study = study_of(given.study, **how_of(given))
+    else:
+        _, runs, record = load(given, console)
+        study = Study.of(fresh(runs, record), Rule(given.metric))
     rng, rows = np.random.default_rng(0), []
     for a, b in pairs_of(study, given.a, given.b):
         n, m = len(a.errors), len(b.errors)
@@ -214,25 +288,25 @@ def on_memory(given: argparse.Namespace, console: Console) -> None:
     if given.lags < 8:
         raise UserError(f"--lags {given.lags}: a decay needs at least 8.")
     ledger, runs, record = load(given, console)
-    runs = search.fresh(runs, record)
-    finished = trained.seeds(runs, given.metric)
+    runs = fresh(runs, record)
+    finished = networks.seeds(runs, given.metric)
     if left := len(runs) - len(finished):
         console.print(f"{left} of {len(runs)} seed runs diverged and are left out", highlight=False)
-    groups = trained.networks(ledger, finished)
-    table = forgetting.memory_table(groups).table
-    rows, found = [], {}
+    groups = networks.load(ledger, finished)
+    study = Study.of(runs, Rule(given.metric))
+    table = memory_table(groups, study).table
+    rows: list[pd.DataFrame] = []
+    found: dict[str, dict[str, np.ndarray]] = {}
     for group in track(groups, description="responses of all seeds, condition by condition", console=console, transient=True):
-        found[group.condition] = group.response(given.lags)
-        rows.append(forgetting.law_rows(group, found[group.condition]))
+        one, response = study.by_label[group.condition], group.response(given.lags)
+        found.setdefault(one.dataset, {})[one.name] = response
+        rows.append(law_rows(group, response))
     laws = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
-    by_condition = forgetting.law_table(laws)
-    figure = plots.responses(found)
-    shown = forgetting.laws_for_page(by_condition)
-    part = Section("Responses", shown={"responses": shown}, figures={"responses": figure}, kept={"responses": laws})
-    folder.add(ledger, rendered([part]))
-    residuals = forgetting.for_page(table)[
-        ["condition", "seeds", "series d", "residual d: mean (median)", "95 % over seeds", "d not 0", "learned d"]
-    ]
+    by_condition = law_table(laws)
+    shown = forgetting.laws_for_page(by_condition, study)
+    drawn = Plot("responses", "", plots.responses(found), {})
+    folder.add(ledger, rendered([Section("Responses", plots=[drawn], kept={"responses": laws})], ("csv", "svg")))
+    residuals = forgetting.for_page(table)[["condition", "series", "seeds", "d of the series", "residual d (95 %)", "d not 0", "learned d"]]
     console.print(
         tables.for_terminal(residuals, "memory parameter d by local Whittle, of the series and of the test residuals of every seed")
     )

@@ -6,17 +6,65 @@ seeds, with their count beside them. No number is made up for a seed that has no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.columns import HIGHER, Columns, is_ledgers, rows
+from analysis.statistics import families, wins
 from ltm.errors import UserError, unknown
 
 METRICS = ("test_rmse", "test_mae", "test_mape", "validation_loss", "train_loss")
+
+MARGIN = 2.0
+"""Per cent of an error within which a condition counts as no worse, or as equivalent."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a study is judged.
+
+    Attributes:
+        metric: one of :data:`METRICS`, or the score of anybody's table.
+        correction: a key of :data:`analysis.statistics.families.CORRECTIONS`.
+        margin: of "no worse", in per cent of a score's size.
+        higher_is_better: by the metric's name where None: true of an accuracy, a reward and the like (:data:`analysis.columns.HIGHER`).
+
+    Raises:
+        UserError: an unknown correction, or a margin that is no number above 0.
+    """
+
+    metric: str = "test_rmse"
+    correction: str = "holm"
+    margin: float = MARGIN
+    higher_is_better: bool | None = None
+
+    @property
+    def sign(self) -> int:
+        """-1 where higher is better: scores are then ranked with their signs turned."""
+        named = not {*self.metric.lower().replace("-", "_").split("_")}.isdisjoint(HIGHER)
+        return -1 if (named if self.higher_is_better is None else self.higher_is_better) else 1
+
+    @property
+    def better(self) -> str:
+        """``smaller error``, ``higher accuracy``."""
+        return f"{'smaller' if self.sign > 0 else 'higher'} {'error' if self.metric in METRICS else self.metric}"
+
+    @property
+    def worse(self) -> str:
+        """``larger error``, ``lower accuracy``."""
+        return f"{'larger' if self.sign > 0 else 'lower'} {'error' if self.metric in METRICS else self.metric}"
+
+    def __post_init__(self) -> None:
+        if self.correction not in families.CORRECTIONS:
+            raise unknown("correction", self.correction, families.CORRECTIONS)
+        wins.check_margin(self.margin)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +72,13 @@ class Condition:
     """One point of the grid with the errors of its seeds.
 
     Attributes:
-        label: as in the ledger, with its series; ``name`` is without.
+        label: its key in the ledger, for people; never read by a program.
         dataset: its series; with what tells it from the others (``arfima seed=1``) where a study has several of one name.
         K: filter length; None where the model has none.
+        words: what tells it from the other conditions of its model and series besides K: ``lr=0.01``; empty where nothing does.
         seeds: numbers of the seeds, ascending ``(n,)``.
-        errors: their errors ``(n,)``; +inf where a seed diverged, or its metric is no finite number.
+        errors: their errors ``(n,)``, by which they are ranked, smaller is better; +inf where a seed diverged, or its metric is no finite number.
+        sign: -1 where errors are scores, higher is better, with their signs turned; all figures below are in the scores' own units.
         draws: digest of the initial parameters that its seeds start from; None where an older ltm did not record them.
         fingerprint: of the data; empty where unknown.
     """
@@ -39,18 +89,25 @@ class Condition:
     K: int | None
     seeds: np.ndarray
     errors: np.ndarray
+    words: str = ""
     draws: str | None = None
     fingerprint: str = ""
+    sign: int = 1
+
+    @property
+    def family(self) -> str:
+        """The model with what was varied besides K: ``mrnn lr=0.01``; its conditions differ in K alone."""
+        return " ".join(filter(None, (self.model, self.words)))
 
     @property
     def name(self) -> str:
-        """The label without its series."""
-        return name_of(self.label, self.dataset)
+        """What it is called beside others of its series: ``mrnn K=100 lr=0.01``."""
+        return " ".join(filter(None, (self.model, "" if self.K is None else f"K={self.K}", self.words)))
 
     @cached_property
     def finished(self) -> np.ndarray:
-        """The errors of the seeds that finished."""
-        return self.errors[np.isfinite(self.errors)]
+        """The scores of the seeds that finished."""
+        return self.sign * self.errors[np.isfinite(self.errors)]
 
     @property
     def diverged(self) -> int:
@@ -64,87 +121,138 @@ class Condition:
     @property
     def median(self) -> float:
         """Over all seeds, diverged ones last: infinite where more than half diverged, NaN without seeds."""
+        return self.sign * self.level
+
+    @property
+    def level(self) -> float:
+        """The median of ``errors``, by which conditions are sorted: smaller is better."""
         with np.errstate(invalid="ignore"):
             middle = float(np.median(self.errors)) if len(self.errors) else np.nan
         return np.inf if np.isnan(middle) and len(self.errors) else middle
+
+    @property
+    def below_0(self) -> bool:
+        """Whether some score is below 0: per cent of such have no meaning, so that "no worse" is not asked of it."""
+        return bool((self.finished < 0).any())
 
     def pairs_with(self, other: Condition) -> bool:
         """Whether seeds belong together: both trained the same seeds from equal initial parameters, as an MRNN with K = 25 and K = 100 do."""
         return self.draws is not None and self.draws == other.draws and self is not other and np.array_equal(self.seeds, other.seeds)
 
 
-def name_of(label: str, dataset: str) -> str:
-    """A label without its series."""
-    return label.removesuffix(f" / {dataset}") if label.endswith(f" / {dataset}") else label.rpartition(" / ")[0] or label
+def settings_of(config: object) -> dict[str, dict[str, Any]]:
+    """The sections of a condition's config (JSON, or as they are), such as ``model``, ``dataset`` and ``training``; empty where it is not known."""
+    return json.loads(config) if isinstance(config, str) else config if isinstance(config, dict) else {}
 
 
-def series_of(datasets: list[Any], fingerprints: list[Any], labels: list[Any]) -> list[str]:
-    """The series of every row. Data of one name that are not the same data (``grid.dataset.seed=[0,1]``) are several: errors on one path say
-    nothing against errors on another. They are called by the words that only their own labels share, else numbered.
+def told_apart(settings: Sequence[Mapping[str, Any]], beside: Sequence[object] = ()) -> list[str]:
+    """What tells these settings from one another, in words: those that vary (``lr=0.1 hidden_size=2``); numbers (``(2)``) where none do.
+
+    Args:
+        beside: what is said of each already, such as its K.
     """
-    data_of = ["" if pd.isna(one) else str(one) for one in fingerprints]
-    words: dict[str, dict[str, set[str]]] = {}
-    for dataset, data, label in dict.fromkeys(zip(datasets, data_of, labels, strict=True)):
-        if data:
-            own, held = set(name_of(label, dataset).split(" ")), words.setdefault(dataset, {})
-            held[data] = held.get(data, own) & own
-    names: dict[tuple[str, str], str] = {}
-    for dataset, by_data in words.items():
-        common = set.intersection(*by_data.values())
-        said = [" ".join(sorted(mine - common)) for mine in by_data.values()]
-        told = all(said) and len(set(said)) == len(said)
-        if len(by_data) > 1:
-            names |= {(dataset, data): f"{dataset} {said[i] if told else f'({i + 1})'}" for i, data in enumerate(by_data)}
-    return [names.get((dataset, data), dataset) for dataset, data in zip(datasets, data_of, strict=True)]
+    varied = [key for key in dict.fromkeys(key for one in settings for key in one) if len({str(one.get(key)) for one in settings}) > 1]
+    words = [" ".join(f"{key}={one[key]}" for key in varied if key in one) for one in settings]
+    found = list(zip(words, beside or [None] * len(words), strict=True))
+    return words if len(set(found)) == len(found) else [f"({i + 1})" for i in range(len(words))]
+
+
+def flat(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Settings of all sections under their own names, with the section where two have one of that name; without K, which has a place of its own."""
+    count = Counter(key for keys in settings.values() for key in keys)
+    named = {(key if count[key] == 1 else f"{section}.{key}"): value for section, keys in settings.items() for key, value in keys.items()}
+    return {key: value for key, value in named.items() if key not in ("K", "model.K")}
+
+
+def with_words(conditions: Sequence[Condition], settings: Sequence[Mapping[str, Mapping[str, Any]]]) -> list[Condition]:
+    """These conditions with their series and words told from their data and settings.
+
+    Data of one name that are not the same data (``grid.dataset.seed=[0,1]``) are several series: errors on one path say nothing against errors on another.
+    """
+    of_data: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for one, of_one in zip(conditions, settings, strict=True):
+        if one.fingerprint:
+            of_data.setdefault(one.dataset, {}).setdefault(one.fingerprint, of_one.get("dataset", {}))
+    called = {
+        (name, fingerprint): f"{name} {words}"
+        for name, several in of_data.items()
+        if len(several) > 1
+        for fingerprint, words in zip(several, told_apart(list(several.values())), strict=True)
+    }
+    found = [replace(one, dataset=called.get((one.dataset, one.fingerprint), one.dataset)) for one in conditions]
+    groups: dict[tuple[str, str], list[int]] = {}
+    for i, one in enumerate(found):
+        groups.setdefault((one.dataset, one.model), []).append(i)
+    for places in groups.values():
+        words = told_apart([flat(settings[i]) for i in places], [found[i].K for i in places])
+        for i, said in zip(places, words, strict=True):
+            found[i] = replace(found[i], words=said)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """The conditions of a study, in the order of its grid, by one metric. Lower values are better throughout.
+    """The conditions of a study, in the order of its grid, and how they are judged. Lower values are better throughout.
 
     Attributes:
+        baselines: forecasts without a network, rows of :meth:`sweeps.store.ledger.Ledger.baselines`; empty where there are none.
         without: labels of the conditions that finished seeds, but none with a finite value of this metric: they are not judged.
     """
 
-    metric: str
     conditions: tuple[Condition, ...]
+    rule: Rule = field(default_factory=Rule)
+    baselines: pd.DataFrame = field(default_factory=pd.DataFrame)
     without: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, runs: pd.DataFrame, metric: str = "test_rmse") -> Study:
-        """From rows of a ledger: ``dataset, model, condition, seed, status`` and the metric at least.
+    def of(
+        cls, runs: pd.DataFrame, rule: Rule | None = None, baselines: pd.DataFrame | None = None, columns: Columns | None = None,
+        source: str = "the table",
+    ) -> Study:  # fmt: skip
+        """From rows of a ledger (``dataset, model, condition, seed, status`` and the metric at least), or from anybody's table of seeds.
+
+        Args:
+            columns: which column of anybody's table is what; by their names where None. The score's name is the metric then.
+            source: what messages call the table.
 
         Raises:
-            UserError: an unknown metric, or one that no condition has.
+            UserError: an unknown metric, or one that no condition has; what :func:`analysis.columns.rows` says of a table.
         """
-        if metric not in METRICS:
-            raise unknown("metric", metric, METRICS)
-        error = runs[metric].to_numpy(float)
+        rule = rule or Rule()
+        if not (is_ledgers(runs) and pd.api.types.is_numeric_dtype(runs["seed"])) or columns not in (None, Columns()):
+            runs, metric = rows(runs, columns, source)
+            rule = replace(rule, metric=metric)
+        elif rule.metric not in METRICS:
+            raise unknown("metric", rule.metric, METRICS)
+        error = rule.sign * runs[rule.metric].to_numpy(float)
         ended = (runs["status"] != "diverged").to_numpy()
         error = np.where(ended & np.isfinite(error), error, np.inf)
-        columns = {
-            name: runs[name].tolist() if name in runs else [None] * len(runs) for name in ("dataset", "model", "K", "draws", "fingerprint")
-        }
-        columns["dataset"] = series_of(columns["dataset"], columns["fingerprint"], runs["condition"].tolist())
-        labels, seeds = runs["condition"].to_numpy(), runs["seed"].to_numpy()
+        known = {name: runs[name].tolist() if name in runs else [None] * len(runs) for name in ("K", "draws", "fingerprint", "config")}
+        datasets, models, labels, seeds = (runs[name].to_numpy() for name in ("dataset", "model", "condition", "seed"))
         order = np.lexsort((seeds, pd.factorize(labels)[0]))
         starts = np.flatnonzero(np.r_[True, labels[order][1:] != labels[order][:-1]]) if len(order) else order
-        conditions, without = [], []
+        conditions, settings, without = [], [], []
         for at in np.split(order, starts[1:]) if len(order) else []:
             first = at.min()
             if ended[at].any() and not np.isfinite(error[at]).any():
                 without.append(str(labels[first]))
                 continue
-            K, draws = columns["K"][first], [columns["draws"][i] for i in at]
+            K, draws, data = known["K"][first], [known["draws"][i] for i in at], known["fingerprint"][first]
             conditions.append(
                 Condition(
-                    str(labels[first]), str(columns["dataset"][first]), str(columns["model"][first]), None if pd.isna(K) else int(K), seeds[at],
-                    error[at], None if any(map(pd.isna, draws)) else str(draws[0]), str(columns["fingerprint"][first] or ""),
+                    str(labels[first]), str(datasets[first]), str(models[first]), None if pd.isna(K) else int(K), seeds[at], error[at],
+                    draws=None if any(map(pd.isna, draws)) else str(draws[0]), fingerprint="" if pd.isna(data) else str(data),
+                    sign=rule.sign,
                 )
             )  # fmt: skip
+            settings.append(settings_of(known["config"][first]))
         if without and not conditions:
-            raise UserError(f"no condition has a finite {metric}; choose another metric of {', '.join(METRICS)}.")
-        return cls(metric, tuple(conditions), tuple(without))
+            raise UserError(f"no condition has a finite {rule.metric}; choose another metric of {', '.join(METRICS)}.")
+        return cls(tuple(with_words(conditions, settings)), rule, pd.DataFrame() if baselines is None else baselines, tuple(without))
+
+    @property
+    def metric(self) -> str:
+        return self.rule.metric
 
     def __iter__(self) -> Iterator[Condition]:
         return iter(self.conditions)
@@ -167,13 +275,12 @@ class Study:
     def only(self, labels: Iterable[str]) -> Study:
         """The study of these conditions alone."""
         wanted = set(labels)
-        return Study(self.metric, tuple(condition for condition in self.conditions if condition.label in wanted))
+        return replace(self, conditions=tuple(one for one in self.conditions if one.label in wanted), without=())
 
     def lengths(self) -> dict[tuple[str, str], dict[int, Condition]]:
         """Conditions by K, ascending, of every series and model (with what else was varied) that was trained with several K."""
         found: dict[tuple[str, str], dict[int, Condition]] = {}
         for one in self.conditions:
             if one.K is not None:
-                rest = " ".join(word for word in one.name.split(" ") if not word.startswith("K="))
-                found.setdefault((one.dataset, rest), {})[one.K] = one
+                found.setdefault((one.dataset, one.family), {})[one.K] = one
         return {key: dict(sorted(by_length.items())) for key, by_length in found.items() if len(by_length) > 1}

@@ -98,7 +98,7 @@ def draw(record: dict[str, object], path: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from analysis.report.plots import PALETTE, STYLE
+    from analysis.reporting.drawing import PALETTE, STYLE
 
     rows = {label: {k: r for k, r in rates.items() if "peak" not in k} for label, rates in record.items() if isinstance(rates, dict)}
     with matplotlib.rc_context(STYLE):

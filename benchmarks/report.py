@@ -23,7 +23,7 @@ from rich.progress import track
 
 from ltm import cells, data
 from ltm.cells.record import record
-from sweeps.ledger import Ledger
+from sweeps.store.ledger import Ledger
 
 SEEDS, SERIES, EPOCHS = 100, 10, 300
 MODELS = ("rnn", "lstm", "mist", "mrnn", "mrnnf", "mlstm", "mlstmf", "rnn2")

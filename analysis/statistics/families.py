@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from analysis.statistics.outcome import Outcome
+from analysis.statistics import Outcome
 from ltm.errors import unknown
 
 CORRECTIONS = {"holm": "Holm", "bh": "Benjamini and Hochberg", "none": "uncorrected"}

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import gammaln
 
-from analysis.statistics.outcome import errors, finite
+from analysis.statistics import errors, finite
 from ltm.errors import UserError, unknown
 
 Interval = tuple[float, float]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.statistics.outcome import Outcome, finite
+from analysis.statistics import Outcome, finite
 from ltm.errors import UserError
 
 BANDWIDTH = 0.65

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import special, stats
 
-from analysis.statistics import wins
-from analysis.statistics.outcome import errors
+from analysis.statistics import errors, wins
 from ltm.errors import UserError, unknown
 
 MOST = 10_000

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from scipy.special import logsumexp
 
-from analysis.statistics.outcome import errors
+from analysis.statistics import errors
 
 PACK = 10
 """Seeds of a reading."""

@@ -12,8 +12,7 @@ import numba
 import numpy as np
 from scipy import special
 
-from analysis.statistics import relabelling
-from analysis.statistics.outcome import Outcome, errors
+from analysis.statistics import Outcome, errors, relabelling
 from analysis.statistics.wins import each_no_worse, floor
 from ltm.errors import UserError
 
@@ -62,8 +61,12 @@ def trend(levels: Mapping[int, np.ndarray], pairs: bool = False) -> Outcome:
     return Outcome(float(J), statistic=float(c), dof=len(samples), p=min(p, 1.0))
 
 
-def shortest(levels: Mapping[int, np.ndarray], margin: float, pairs: bool = False) -> dict[int, float]:
-    """By K: p of "no worse, by more than the margin, than every other K", the largest of its p against each (not yet corrected)."""
+def shortest(levels: Mapping[int, np.ndarray], margin: float, pairs: bool = False, sign: int = 1) -> dict[int, float]:
+    """By K: p of "no worse, by more than the margin, than every other K", the largest of its p against each (not yet corrected).
+
+    Args:
+        sign: as of :func:`analysis.statistics.wins.each_no_worse`.
+    """
     names = sorted(levels)
     found = dict.fromkeys(names, 0.0)
     for K in names:
@@ -76,7 +79,7 @@ def shortest(levels: Mapping[int, np.ndarray], margin: float, pairs: bool = Fals
             by_size.setdefault(len(levels[L]), []).append(levels[L])
         for group in by_size.values():
             x = np.repeat(levels[K][None], len(group), 0)
-            found[K] = max(found[K], float(each_no_worse(x, np.stack(group), margin, pairs).max()))
+            found[K] = max(found[K], float(each_no_worse(x, np.stack(group), margin, pairs, sign=sign).max()))
     return found
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import gammaln
 
-from analysis.statistics.outcome import Outcome, finite
+from analysis.statistics import Outcome, finite
 from ltm.errors import UserError
 
 

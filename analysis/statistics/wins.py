@@ -12,8 +12,7 @@ from functools import partial
 import numpy as np
 from scipy import special, stats
 
-from analysis.statistics import relabelling
-from analysis.statistics.outcome import Outcome, errors
+from analysis.statistics import Outcome, errors, relabelling
 from ltm.errors import UserError
 
 GRID = np.linspace(0.0, 1.0, 10_001)
@@ -243,10 +242,14 @@ def check_margin(margin: float) -> None:
         raise UserError(f"margin is {margin:g} per cent; expected a number above 0.")
 
 
-def each_no_worse(x: np.ndarray, y: np.ndarray, margin: float, pairs: bool = False, finest: int = FINEST) -> np.ndarray:
-    """:func:`no_worse` of many pairs of samples at once, ``(S, n)`` and ``(S, m)``; ``finest`` as for :func:`p_values`."""
+def each_no_worse(x: np.ndarray, y: np.ndarray, margin: float, pairs: bool = False, finest: int = FINEST, sign: int = 1) -> np.ndarray:
+    """:func:`no_worse` of many pairs of samples at once, ``(S, n)`` and ``(S, m)``; ``finest`` as for :func:`p_values`.
+
+    Args:
+        sign: -1 for scores, higher is better, with their signs turned: x is then multiplied by 1 + margin / 100.
+    """
     check_margin(margin)
-    granted = x / (1 + margin / 100)
+    granted = x / (1 + margin / 100) if sign > 0 else x * (1 + margin / 100)
     if pairs and x.shape != y.shape:
         raise UserError(f"pairs were asked of {x.shape[1]} and {y.shape[1]} seeds; expected the same seeds in both.")
     theta, p = each_signs(granted, y) if pairs else p_values(granted, y, finest)

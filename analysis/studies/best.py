@@ -3,30 +3,58 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.statistics import families
 from analysis.studies.compare import tested
-from analysis.study import Study
-
-COLUMNS = ["dataset", "condition", "n", "diverged", "median", "may_be_best", "beaten_by", "theta", "p_adjusted", "among"]
+from analysis.study import Condition, Study
 
 
-def may_be_best(study: Study, correction: str = "holm") -> tuple[pd.DataFrame, int]:
-    """All pairs of every series, corrected over all of them together.
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A condition's place among those of its series.
 
-    Returns:
-        A row a condition: ``may_be_best`` unless another one beats it, then ``beaten_by`` with its ``theta`` (the other's) and ``p_adjusted``; ``among``: whether
-        Hsu's weaker promise keeps it, "the best is among", one a series (:func:`analysis.statistics.families.among`). And how many tests there were.
+    Attributes:
+        beaten_by: the condition that beats it, None where none does; with the probability ``theta`` that a seed of that has the smaller error,
+            and ``p_adjusted``, corrected over all pairs of all series.
+        among: whether Hsu's weaker promise keeps it, "the best is among", one a series (:func:`analysis.statistics.families.among`).
     """
+
+    condition: Condition
+    beaten_by: Condition | None
+    theta: float
+    p_adjusted: float
+    among: bool
+
+    @property
+    def dataset(self) -> str:
+        return self.condition.dataset
+
+    @property
+    def may_be_best(self) -> bool:
+        return self.beaten_by is None
+
+    def row(self) -> dict[str, Any]:
+        one, other = self.condition, self.beaten_by
+        return {
+            "dataset": one.dataset, "condition": one.label, "n": len(one.errors), "diverged": one.diverged, "median": one.median,
+            "may_be_best": self.may_be_best, "beaten_by": other.label if other else None, "theta": self.theta, "p_adjusted": self.p_adjusted,
+            "among": self.among,
+        }  # fmt: skip
+
+
+def may_be_best(study: Study) -> tuple[list[Place], int]:
+    """The place of every condition, and how many tests there were: all pairs of every series, corrected over all of them together."""
     series = {name: conditions for name, conditions in study.series.items() if len(conditions) > 1}
     pairs = [pair for conditions in series.values() for pair in itertools.combinations(conditions, 2)]
     theta, p = tested(pairs)
-    adjusted = families.adjust(p, correction)
-    rows, at = [], 0
-    for dataset, conditions in series.items():
+    adjusted = families.adjust(p, study.rule.correction)
+    places, at = [], 0
+    for conditions in series.values():
         k = len(conditions)
         above = np.triu_indices(k, 1)
         here = slice(at, at + len(above[0]))
@@ -36,27 +64,22 @@ def may_be_best(study: Study, correction: str = "holm") -> tuple[pd.DataFrame, i
         corrected[above] = corrected.T[above] = adjusted[here]
         by, kept = families.beaten(wins, corrected), families.among(wins, raw)
         for i, one in enumerate(conditions):
-            other = conditions[by[i]].label if by[i] >= 0 else None
-            rows.append(
-                {
-                    "dataset": dataset, "condition": one.label, "n": len(one.errors), "diverged": one.diverged, "median": one.median,
-                    "may_be_best": other is None, "beaten_by": other, "theta": wins[by[i], i] if other else np.nan,
-                    "p_adjusted": corrected[by[i], i] if other else np.nan, "among": bool(kept[i]),
-                }
-            )  # fmt: skip
+            j = int(by[i])
+            theta_of, p_of = (float(wins[j, i]), float(corrected[j, i])) if j >= 0 else (np.nan, np.nan)
+            places.append(Place(one, conditions[j] if j >= 0 else None, theta_of, p_of, bool(kept[i])))
         at += len(above[0])
-    return pd.DataFrame(rows, columns=COLUMNS), len(pairs)
+    return places, len(pairs)
 
 
 def wins_matrix(study: Study) -> pd.DataFrame:
-    """Probability that a seed of the row's condition beats one of the column's (one series): ``(k, k)``, 0.5 on the diagonal."""
+    """Probability that a seed of the row's condition beats one of the column's (one series), by name: ``(k, k)``, 0.5 on the diagonal."""
     conditions = list(study)
     theta, _ = tested([(a, b) for a, b in itertools.combinations(conditions, 2)])
     matrix = np.full((len(conditions), len(conditions)), 0.5)
     above = np.triu_indices(len(conditions), 1)
     matrix[above], matrix.T[above] = theta, 1 - theta
-    labels = [one.label for one in conditions]
-    return pd.DataFrame(matrix, index=labels, columns=labels)
+    names = [one.name for one in conditions]
+    return pd.DataFrame(matrix, index=names, columns=names)
 
 
 def ranks(study: Study) -> tuple[pd.Series, float]:
@@ -65,7 +88,7 @@ def ranks(study: Study) -> tuple[pd.Series, float]:
     Returns:
         Ranks by name without the series; empty for fewer than 2 series or 3 conditions.
     """
-    medians = pd.DataFrame([{"dataset": one.dataset, "name": one.name, "median": one.median} for one in study])
+    medians = pd.DataFrame([{"dataset": one.dataset, "name": one.name, "median": one.level} for one in study])
     names = medians["name"].unique()
     table = medians.pivot_table(index="dataset", columns="name", values="median", sort=False).reindex(columns=names).dropna(axis=1)
     if table.shape[0] < 2 or table.shape[1] < 3:

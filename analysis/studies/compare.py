@@ -4,72 +4,76 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.statistics import power, sequential, two_samples, wins
-from analysis.statistics.outcome import Outcome
+from analysis.statistics import Outcome, sequential, two_samples, wins
 from analysis.study import Condition, Study
 from ltm.errors import UserError, unknown
 
 AGAINST = ("rnn", "lstm")
 """The cells that a report holds every other condition against."""
 
-MARGIN = 2.0
-"""Per cent of an error within which a condition counts as no worse, or as equivalent."""
-
 Pair = tuple[Condition, Condition]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
-    """Condition a against condition b of one series; no p is corrected yet.
+    """Condition a against condition b of one series.
 
     Attributes:
-        a, b: their labels.
-        test: ``wins`` (:func:`analysis.statistics.wins.p_values`), or ``signs`` where seeds share their initial parameters.
-        theta: probability that a seed of a has the smaller error than one of b (of a pair that shares its start, for ``signs``), with its 95 %
-            interval ``theta_low``, ``theta_high``; diverged seeds last.
-        difference: how much, in the metric's unit: the median difference (Hodges and Lehmann) with its 95 % interval ``low``, ``high``;
-            below 0 where a is better; ``percent`` of b's median.
-        p: two-sided; null hypothesis: theta = 1/2.
+        theta: probability that a seed of a has the smaller error than one of b (of a pair that shares its start, where seeds are ``paired``), with its
+            95 % interval; diverged seeds last. p is two-sided; null hypothesis: theta = 1/2.
+        difference: how much, in the metric's unit: the median difference a - b (Hodges and Lehmann) with its 95 % interval.
+        means: difference of the means over finished seeds, with its uncorrected 95 % interval and p: from 100 seeds in both and none diverged.
         p_no_worse: one-sided; null hypothesis: a is worse by the margin or more; ``p_equivalent``: neither is worse by that.
-        mean_a, mean_b: over finished seeds. ``mean_difference`` with its uncorrected 95 % interval ``mean_low``, ``mean_high`` and ``p_mean``:
-            from 100 seeds in both and none diverged.
-        p_anytime: may be read after every pack of ten seeds, ``packs`` so far.
+        anytime: may be read after every pack of ten seeds.
+        p_adjusted, p_no_worse_adjusted, p_equivalent_adjusted: corrected over their family, NaN until :func:`analysis.studies.verdicts.judge` has.
+        verdict: better, worse, one of :data:`analysis.studies.verdicts.DISAGREE`, equivalent, no worse, too few seeds or undecided.
     """
 
-    dataset: str
-    a: str
-    b: str
-    n_a: int
-    n_b: int
-    diverged_a: int
-    diverged_b: int
-    test: str
-    theta: float
-    theta_low: float
-    theta_high: float
-    difference: float
-    low: float
-    high: float
-    percent: float
-    p: float
+    a: Condition
+    b: Condition
+    theta: Outcome
+    difference: Outcome
+    means: Outcome
     p_no_worse: float
     p_equivalent: float
-    mean_a: float
-    mean_b: float
-    mean_difference: float
-    mean_low: float
-    mean_high: float
-    p_mean: float
-    packs: int
-    p_anytime: float
+    anytime: sequential.Reading
+    p_adjusted: float = np.nan
+    p_no_worse_adjusted: float = np.nan
+    p_equivalent_adjusted: float = np.nan
+    verdict: str = ""
 
+    @property
+    def dataset(self) -> str:
+        return self.a.dataset
 
-COLUMNS = [field.name for field in fields(Comparison)]
+    @property
+    def paired(self) -> bool:
+        """Whether seeds share their initial parameters: the sign test (:func:`analysis.statistics.wins.signs`) takes the place of the default one."""
+        return self.a.pairs_with(self.b)
+
+    @property
+    def percent(self) -> float:
+        """The difference in per cent of b's median; NaN where that is 0 or infinite."""
+        level = self.b.median
+        return 100 * self.difference.estimate / abs(level) if level and np.isfinite(level) else np.nan
+
+    def row(self) -> dict[str, Any]:
+        a, b = self.a, self.b
+        return {
+            "dataset": self.dataset, "a": a.label, "b": b.label, "n_a": len(a.errors), "n_b": len(b.errors), "diverged_a": a.diverged,
+            "diverged_b": b.diverged, "test": "signs" if self.paired else "wins", "theta": self.theta.estimate, "theta_low": self.theta.low,
+            "theta_high": self.theta.high, "difference": self.difference.estimate, "low": self.difference.low, "high": self.difference.high,
+            "percent": self.percent, "p": self.theta.p, "p_no_worse": self.p_no_worse, "p_equivalent": self.p_equivalent, "mean_a": a.mean,
+            "mean_b": b.mean, "mean_difference": self.means.estimate, "mean_low": self.means.low, "mean_high": self.means.high, "p_mean": self.means.p,
+            "packs": self.anytime.packs, "p_anytime": self.anytime.p, "p_adjusted": self.p_adjusted,
+            "p_no_worse_adjusted": self.p_no_worse_adjusted, "p_equivalent_adjusted": self.p_equivalent_adjusted, "verdict": self.verdict,
+        }  # fmt: skip
 
 
 def pairs_of(study: Study, a: str, b: str) -> list[Pair]:
@@ -78,13 +82,13 @@ def pairs_of(study: Study, a: str, b: str) -> list[Pair]:
     Raises:
         UserError: an unknown name (the known are listed), or no series in common.
     """
-    known = {one.model for one in study} | set(study.by_label)
+    known = {name for one in study for name in (one.model, one.name, one.label)}
     for name in (a, b):
         if name not in known:
             raise unknown("model or condition", name, known)
     pairs: dict[frozenset[str], Pair] = {}
     for conditions in study.series.values():
-        firsts, seconds = ([one for one in conditions if name in (one.model, one.label)] for name in (a, b))
+        firsts, seconds = ([one for one in conditions if name in (one.model, one.name, one.label)] for name in (a, b))
         for x, y in itertools.product(firsts, seconds):
             if x is not y:
                 pairs.setdefault(frozenset((x.label, y.label)), (x, y))
@@ -104,15 +108,17 @@ def pairs_against(study: Study, models: Sequence[str] = AGAINST) -> list[Pair]:
     return list(found.values())
 
 
-def table(pairs: Iterable[Pair], margin: float = MARGIN) -> pd.DataFrame:
-    """A row a pair: the fields of :class:`Comparison`."""
-    wins.check_margin(margin)
+def comparisons(pairs: Iterable[Pair], margin: float) -> list[Comparison]:
+    """Every pair compared, no p corrected yet.
+
+    Args:
+        margin: of "no worse", in per cent of a score.
+    """
     pairs = list(pairs)
     theta, p = tested(pairs)
-    no_worse, other_way = (margins(one, margin) for one in (pairs, [(b, a) for a, b in pairs]))
+    no_worse, other_way = (margins(some, margin) for some in (pairs, [(b, a) for a, b in pairs]))
     equivalent = np.maximum(no_worse, other_way)
-    rows = [asdict(compared(a, b, theta[i], p[i], no_worse[i], equivalent[i])) for i, (a, b) in enumerate(pairs)]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return [compared(a, b, float(theta[i]), float(p[i]), float(no_worse[i]), float(equivalent[i])) for i, (a, b) in enumerate(pairs)]
 
 
 def tested(pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray]:
@@ -124,10 +130,10 @@ def tested(pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def margins(pairs: Sequence[Pair], margin: float) -> np.ndarray:
-    """One-sided p of "a is no worse than b by more than the margin" of every pair."""
-    p = np.full(len(pairs), np.nan)
-    for (_, _, together), rows, x, y in alike(pairs):
-        p[rows] = wins.each_no_worse(x, y, margin, together)
+    """One-sided p of "a is no worse than b by more than the margin" of every pair; NaN where some score is below 0."""
+    p, asked = np.full(len(pairs), np.nan), np.array([i for i, (a, b) in enumerate(pairs) if not (a.below_0 or b.below_0)], int)
+    for (_, _, together), rows, x, y in alike([pairs[i] for i in asked]):
+        p[asked[rows]] = wins.each_no_worse(x, y, margin, together, sign=pairs[asked[rows[0]]][0].sign)
     return p
 
 
@@ -145,16 +151,10 @@ def compared(a: Condition, b: Condition, theta: float, p: float, no_worse: float
     together = a.pairs_with(b)
     beats = wins.signs(a.errors, b.errors) if together else wins.beats(a.errors, b.errors, p)
     gap = wins.paired_difference(a.errors, b.errors) if together else wins.typical_difference(a.errors, b.errors)
-    mean = difference_of_means(a, b)
     packs = sequential.packs(a.seeds, a.errors, b.seeds, b.errors)
-    anytime = sequential.anytime(*packs, pairs=together, interval=False)
-    level = b.median
     return Comparison(
-        a.dataset, a.label, b.label, len(a.errors), len(b.errors), a.diverged, b.diverged, "signs" if together else "wins",
-        float(theta), beats.low, beats.high, gap.estimate, gap.low, gap.high,
-        100 * gap.estimate / abs(level) if level and np.isfinite(level) else np.nan,
-        float(p), float(no_worse), float(equivalent), a.mean, b.mean, mean.estimate, mean.low, mean.high, mean.p,
-        anytime.packs, anytime.p,
+        a, b, replace(beats, estimate=theta, p=p), gap.turned(a.sign), difference_of_means(a, b).turned(a.sign), no_worse, equivalent,
+        sequential.anytime(*packs, pairs=together, interval=False),
     )  # fmt: skip
 
 
@@ -172,13 +172,13 @@ def every_test(a: Condition, b: Condition, rng: np.random.Generator) -> pd.DataF
 
     Those of means and of the paper are of finished seeds. ``about`` names the null hypothesis.
     """
-    x, y = a.finished, b.finished
+    x, y = (one.errors[np.isfinite(one.errors)] for one in (a, b))
     reading = sequential.anytime(*sequential.packs(a.seeds, a.errors, b.seeds, b.errors), pairs=a.pairs_with(b))
     rows: list[tuple[str, str, Outcome]] = [
         (f"wins{'' if a.pairs_with(b) else ' (the default)'}", "a beats b as often as b beats a", wins.beats(a.errors, b.errors)),
         (f"wins, read after each pack of 10 ({reading.packs} so far)", "the same, at every reading at once",
          Outcome(reading.theta, reading.low, reading.high, p=reading.p)),
-        ("median difference (Hodges-Lehmann)", "a shift of 0", wins.typical_difference(a.errors, b.errors)),
+        ("median difference (Hodges-Lehmann)", "a shift of 0", wins.typical_difference(a.errors, b.errors).turned(a.sign)),
     ]  # fmt: skip
     if a.pairs_with(b):
         rows.append(
@@ -190,13 +190,13 @@ def every_test(a: Condition, b: Condition, rng: np.random.Generator) -> pd.DataF
         )
     if min(len(x), len(y)) > 1:
         rows += [
-            ("pooled t (the paper's)", "equal means, equal variances assumed", two_samples.pooled(x, y)),
-            ("Welch t", "equal means", two_samples.welch(x, y)),
-            ("Welch t and bootstrap t, the worse", "equal means", two_samples.means(x, y)),
-            ("BCa bootstrap of interquartile means", "equal interquartile means", two_samples.bootstrap_difference(x, y, rng, trim=0.25)),
+            ("pooled t (the paper's)", "equal means, equal variances assumed", two_samples.pooled(x, y).turned(a.sign)),
+            ("Welch t", "equal means", two_samples.welch(x, y).turned(a.sign)),
+            ("Welch t and bootstrap t, the worse", "equal means", two_samples.means(x, y).turned(a.sign)),
+            ("BCa bootstrap of interquartile means", "equal interquartile means", two_samples.bootstrap_difference(x, y, rng, trim=0.25).turned(a.sign)),
             ("Brunner-Munzel", "a beats b as often as b beats a", two_samples.brunner_munzel(x, y)),
             ("Mann-Whitney", "one distribution", two_samples.mann_whitney(x, y)),
-            ("Hedges' g", "equal means", two_samples.hedges_g(x, y)),
+            ("Hedges' g", "equal means", two_samples.hedges_g(x, y).turned(a.sign)),
             ("almost stochastic order, eps_min", "below 0.5: a is better", Outcome(two_samples.almost_stochastic_order(x, y, rng))),
         ]  # fmt: skip
     return pd.DataFrame(
@@ -205,8 +205,3 @@ def every_test(a: Condition, b: Condition, rng: np.random.Generator) -> pd.DataF
             for name, about, o in rows
         ]
     )
-
-
-def smallest_theta(n: int, m: int, tests: int) -> float:
-    """The probability of a win that these seeds would have shown with probability 0.8, at the level of the first of so many tests."""
-    return power.smallest_theta(n, m, alpha=0.05 / max(tests, 1))

@@ -2,17 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from analysis.statistics.families import ALPHA
 from analysis.statistics.intervals import mean_interval
 from analysis.statistics.trend import shortest, trend
-from analysis.studies.compare import MARGIN
 from analysis.studies.summary import counts
 from analysis.study import Condition, Study
 
-TRENDS = ["dataset", "model", "lengths", "seeds", "diverged", "paired", "J", "p"]
-SHORTEST = ["dataset", "model", "K", "p"]
+
+@dataclass(frozen=True, eq=False)
+class Trend:
+    """One model of one series over its filter lengths.
+
+    Attributes:
+        model: with what else was varied.
+        by_length: its conditions by K, ascending.
+        J, p: of :func:`analysis.statistics.trend.trend`; a longer filter has the smaller error with probability 1/2 + J; null hypothesis: J = 0.
+        no_worse: of every K, p of "no worse, by more than the margin, than every other K"; empty where some score is below 0.
+        p_adjusted, no_worse_adjusted: corrected over their family, NaN until :func:`analysis.studies.verdicts.judge` has.
+    """
+
+    dataset: str
+    model: str
+    by_length: dict[int, Condition]
+    J: float
+    p: float
+    no_worse: dict[int, float]
+    p_adjusted: float = np.nan
+    no_worse_adjusted: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def paired(self) -> bool:
+        """Whether every K starts its seeds from the same parameters: errors are then paired over K."""
+        first, *others = self.by_length.values()
+        return all(first.pairs_with(other) for other in others)
+
+    @property
+    def lengths(self) -> str:
+        """``25, 50, 100``."""
+        return ", ".join(map(str, self.by_length))
+
+    @property
+    def seeds(self) -> int:
+        """Of the K that has the fewest."""
+        return min(len(one.errors) for one in self.by_length.values())
+
+    @property
+    def diverged(self) -> int:
+        """Seeds of all K."""
+        return sum(one.diverged for one in self.by_length.values())
+
+    @property
+    def recommended(self) -> int | None:
+        """The shortest K shown to be no worse than every other; None where there is none."""
+        return next((K for K, p in self.no_worse_adjusted.items() if p < ALPHA), None)
+
+    @property
+    def p_recommended(self) -> float:
+        """Of the recommended K; the smallest of any K where none is."""
+        known = [p for p in self.no_worse_adjusted.values() if not np.isnan(p)]
+        return min(known, default=np.nan) if self.recommended is None else self.no_worse_adjusted[self.recommended]
+
+    def row(self) -> dict[str, Any]:
+        return {
+            "dataset": self.dataset, "model": self.model, "lengths": self.lengths, "seeds": self.seeds, "diverged": self.diverged,
+            "paired": self.paired, "J": self.J, "p": self.p, "p_adjusted": self.p_adjusted, "recommended": self.recommended,
+            "p_recommended": self.p_recommended,
+        }  # fmt: skip
+
+
+def trends(study: Study) -> list[Trend]:
+    """Every model and series that was trained with several K; no p corrected yet."""
+    found = []
+    for (dataset, model), by_length in study.lengths().items():
+        errors = {K: one.errors for K, one in by_length.items()}
+        bare = Trend(dataset, model, by_length, np.nan, np.nan, {})
+        over = trend(errors, bare.paired)
+        asked = not any(one.below_0 for one in by_length.values())
+        no_worse = shortest(errors, study.rule.margin, bare.paired, study.rule.sign) if asked else {}
+        found.append(replace(bare, J=over.estimate, p=over.p, no_worse=no_worse))
+    return found
+
+
+def no_worse_lengths(trends: Iterable[Trend]) -> pd.DataFrame:
+    """A row a K of every model and series: ``p, p_adjusted`` of "no worse, by more than the margin, than every other K"."""
+    return pd.DataFrame(
+        [
+            {"dataset": one.dataset, "model": one.model, "K": K, "p": p, "p_adjusted": one.no_worse_adjusted.get(K, np.nan)}
+            for one in trends
+            for K, p in one.no_worse.items()
+        ]
+    )
 
 
 def by_filter_length(study: Study) -> pd.DataFrame:
@@ -36,45 +122,3 @@ def by_filter_length(study: Study) -> pd.DataFrame:
     return pd.DataFrame(
         rows, columns=["dataset", "model", "K", "condition", "runs", "diverged", "finished", "mean", "low", "high", "median"]
     )
-
-
-def together(by_length: dict[int, Condition]) -> bool:
-    """Whether every K starts its seeds from the same parameters: errors are then paired over K."""
-    first, *others = by_length.values()
-    return all(first.pairs_with(other) for other in others)
-
-
-def trends(study: Study) -> pd.DataFrame:
-    """The trend over K of every model and series: ``J`` and ``p`` of :func:`analysis.statistics.trend.trend`, not yet corrected."""
-    rows = []
-    for (dataset, model), by_length in study.lengths().items():
-        pairs = together(by_length)
-        found = trend({K: one.errors for K, one in by_length.items()}, pairs)
-        rows.append(
-            {
-                "dataset": dataset, "model": model, "lengths": ", ".join(map(str, by_length)), "seeds": min(len(one.errors) for one in by_length.values()),
-                "diverged": sum(one.diverged for one in by_length.values()), "paired": pairs, "J": found.estimate, "p": found.p,
-            }
-        )  # fmt: skip
-    return pd.DataFrame(rows, columns=TRENDS)
-
-
-def no_worse_lengths(study: Study, margin: float = MARGIN) -> pd.DataFrame:
-    """Of every K of every model and series: ``p`` of "no worse, by more than the margin, than every other K", not yet corrected."""
-    rows = []
-    for (dataset, model), by_length in study.lengths().items():
-        found = shortest({K: one.errors for K, one in by_length.items()}, margin, together(by_length))
-        rows += [{"dataset": dataset, "model": model, "K": K, "p": p} for K, p in found.items()]
-    return pd.DataFrame(rows, columns=SHORTEST)
-
-
-def recommended(rows: pd.DataFrame, alpha: float = 0.05) -> tuple[int | None, float]:
-    """The shortest K whose corrected p is below alpha, and that p; None, and the smallest p, where there is none.
-
-    Args:
-        rows: of one model and series, ``K`` and ``p_adjusted``.
-    """
-    passing = rows[rows["p_adjusted"] < alpha].sort_values("K")
-    if passing.empty:
-        return None, float(np.nanmin(rows["p_adjusted"])) if rows["p_adjusted"].notna().any() else np.nan
-    return int(passing["K"].iloc[0]), float(passing["p_adjusted"].iloc[0])

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis import literature
 from analysis.statistics import families, two_samples
-from analysis.study import Study
+from analysis.study import Rule, Study
 from ltm.errors import UserError
 
 
@@ -32,7 +32,7 @@ def published(runs: pd.DataFrame, source: str | Path, correction: str = "holm") 
         of_model = runs[(runs["dataset"] == row["dataset"]) & (runs["model"] == row["model"])]
         if not pd.isna(row["K"]):
             of_model = of_model[of_model["K"].isna() | (of_model["K"] == row["K"])]
-        for one in Study.of(of_model, row["metric"]):
+        for one in Study.of(of_model, Rule(row["metric"])):
             a = one.finished
             if len(a) < 2:
                 continue

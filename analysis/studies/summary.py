@@ -15,14 +15,15 @@ def summarise(study: Study) -> pd.DataFrame:
     """One row a condition.
 
     Returns:
-        ``dataset, model, K, condition``; ``runs`` and how many ``diverged`` or ``finished``; over finished seeds ``mean`` with its 95 % interval
+        ``dataset, model, K, condition, name``; ``runs`` and how many ``diverged`` or ``finished``; over finished seeds ``mean`` with its 95 % interval
         (``low``, ``high``), ``sd``, ``iqm``, ``min``, the quantiles ``q05`` to ``q95``; over all seeds, diverged ones last, the
         ``median`` (its interval is of finished seeds) and ``best_of_10``.
     """
     rows = [
-        {"dataset": one.dataset, "model": one.model, "K": one.K, "condition": one.label, **counts(one), **figures(one)} for one in study
+        {"dataset": one.dataset, "model": one.model, "K": one.K, "condition": one.label, "name": one.name, **counts(one), **figures(one)}
+        for one in study
     ]
-    columns = ["dataset", "model", "K", "condition", "runs", "diverged", "finished"]
+    columns = ["dataset", "model", "K", "condition", "name", "runs", "diverged", "finished"]
     return pd.DataFrame(rows, columns=list(rows[0]) if rows else columns).astype({"K": "Int64"})
 
 
@@ -45,5 +46,5 @@ def figures(condition: Condition) -> dict[str, float]:
         "iqm": iqm(a) if some else np.nan,
         "min": float(a.min()) if some else np.nan,
         **{f"q{round(100 * q):02d}": float(value) for q, value in zip(QUANTILES, quantiles, strict=True)},
-        "best_of_10": float(best_of(condition.errors, np.array([10]))[0]) if len(condition.errors) >= 10 else np.nan,
+        "best_of_10": condition.sign * float(best_of(condition.errors, np.array([10]))[0]) if len(condition.errors) >= 10 else np.nan,
     }  # fmt: skip

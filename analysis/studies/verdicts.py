@@ -3,17 +3,17 @@ forecast without a network is held against, and who may be the best."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
-from analysis.statistics import families, wins
+from analysis.statistics import families, power, wins
 from analysis.studies import baselines, best, compare, filter_length
-from analysis.studies.compare import MARGIN, Pair
+from analysis.studies.baselines import Share
+from analysis.studies.best import Place
+from analysis.studies.compare import Comparison, Pair
+from analysis.studies.filter_length import Trend
 from analysis.study import Study
 
 ALPHA = families.ALPHA
@@ -24,93 +24,84 @@ DISAGREE = {"better": "worse on average, better in most seeds", "worse": "better
 
 @dataclass(frozen=True, eq=False)
 class Verdicts:
-    """Every claim with its corrected p and its verdict.
+    """Every claim about a study, with its corrected p and its verdict; :func:`analysis.studies.table.frame` makes a table of any of them.
 
     Attributes:
-        comparisons: a row a pair: :class:`analysis.studies.compare.Comparison`, ``p_adjusted``, ``p_no_worse_adjusted``, ``p_equivalent_adjusted``,
-            ``verdict``: better, worse, one of :data:`DISAGREE`, equivalent, no worse, too few seeds, undecided.
-        shares: a row a condition against the best baseline of its series: :func:`analysis.studies.baselines.against`, ``p_adjusted``, ``verdict``.
-        trends: a row a model and series whose K varies: :func:`analysis.studies.filter_length.trends`, ``p_adjusted``, ``recommended``, ``p_recommended``.
-        lengths: a row a K of these: ``p``, ``p_adjusted`` of no worse than every other.
-        best: a row a condition: :func:`analysis.studies.best.may_be_best`.
+        comparisons: of the pairs that were asked about.
+        shares: of every condition whose series has baselines.
+        trends: of every model and series whose K varies.
+        best: the place of every condition of a series with several.
         tests, best_tests: how many p-values are in either family.
     """
 
-    comparisons: pd.DataFrame
-    shares: pd.DataFrame
-    trends: pd.DataFrame
-    lengths: pd.DataFrame
-    best: pd.DataFrame
+    study: Study
+    comparisons: tuple[Comparison, ...]
+    shares: tuple[Share, ...]
+    trends: tuple[Trend, ...]
+    best: tuple[Place, ...]
     tests: int
     best_tests: int
-    correction: str
-    margin: float
 
-    @cached_property
+    @property
     def needed(self) -> int:
         """Seeds of each condition from which a verdict is possible among so many tests."""
-        return families.least_seeds(self.tests if self.correction == "holm" else 1)
+        return families.least_seeds(self.tests if self.study.rule.correction == "holm" else 1)
 
-    @cached_property
+    def could_see(self, n: int, m: int) -> float:
+        """The probability of a win that n against m seeds would have shown with probability 0.8, at the level of the first test of family one; NaN for none."""
+        return power.smallest_theta(n, m, alpha=ALPHA / (1 if self.study.rule.correction == "none" else max(self.tests, 1)))
+
+    @property
     def needed_best(self) -> int:
-        return families.least_seeds(self.best_tests if self.correction == "holm" else 1)
+        return families.least_seeds(self.best_tests if self.study.rule.correction == "holm" else 1)
 
 
-def judge(
-    study: Study, held: pd.DataFrame | None = None, pairs: Iterable[Pair] | None = None, correction: str = "holm", margin: float = MARGIN,
-    whole: bool = True,
-) -> Verdicts:  # fmt: skip
-    """Judge the claims of a study.
+def judge(study: Study, pairs: Iterable[Pair] | None = None, whole: bool = True) -> Verdicts:
+    """Judge the claims of a study by its rule.
 
     Args:
-        held: baselines of its series (:meth:`sweeps.ledger.Ledger.baselines`).
         pairs: which conditions to compare; every one against RNN and LSTM where None.
-        correction: a key of :data:`analysis.statistics.families.CORRECTIONS`.
-        margin: of "no worse", in per cent of an error.
-        whole: whether to ask about filter lengths and the best, too.
+        whole: whether to ask about baselines, filter lengths and the best, too.
     """
-    comparisons = compare.table(compare.pairs_against(study) if pairs is None else pairs, margin)
-    shares = baselines.against(study, baselines.NONE if held is None else held)
-    nothing = study.only([])
-    trends, lengths = filter_length.trends(study if whole else nothing), filter_length.no_worse_lengths(study if whole else nothing, margin)
-    tables = [(comparisons, "p"), (comparisons, "p_no_worse"), (shares, "p"), (trends, "p"), (lengths, "p")]
-    family = np.concatenate([table[column].to_numpy(float) for table, column in tables])
-    tests = int((~np.isnan(family)).sum())
-    n, either = len(comparisons), np.full(len(family), np.nan)
-    either[n : 2 * n] = comparisons["p_equivalent"]  # asked only where "no worse" is shown
-    adjusted, in_turn = families.adjust_in_turn(family, either, correction)
-    first, second, third, fourth, fifth = np.split(adjusted, np.cumsum([len(table) for table, _ in tables])[:-1])
-    factor = tests if correction == "holm" else 1
-    comparisons = comparisons.assign(p_adjusted=first, p_no_worse_adjusted=second, p_equivalent_adjusted=in_turn[n : 2 * n])
-    comparisons["verdict"] = [verdict(row, factor) for row in comparisons.to_dict("records")]
-    shares = shares.assign(p_adjusted=third)
-    shares["verdict"] = [baselines.verdict(row["share"], row["p_adjusted"], row["n"], factor) for row in shares.to_dict("records")]
-    lengths = lengths.assign(p_adjusted=fifth)
-    trends = with_recommendations(trends.assign(p_adjusted=fourth), lengths)
-    candidates, best_tests = best.may_be_best(study if whole else nothing, correction)
-    return Verdicts(comparisons, shares, trends, lengths, candidates, tests, best_tests, correction, margin)
+    rule, asked = study.rule, study if whole else study.only([])
+    tests = compare.comparisons(compare.pairs_against(study) if pairs is None else pairs, rule.margin)
+    shares, trends = baselines.against(asked), filter_length.trends(asked)
+    n = len(tests)
+    family = np.array(
+        [
+            *(one.theta.p for one in tests), *(one.p_no_worse for one in tests), *(one.p for one in shares), *(one.p for one in trends),
+            *(p for one in trends for p in one.no_worse.values()),
+        ],
+        float,
+    )  # fmt: skip
+    count = int((~np.isnan(family)).sum())
+    then = np.full(len(family), np.nan)
+    then[n : 2 * n] = [one.p_equivalent for one in tests]  # asked only where "no worse" is shown
+    first, second = families.adjust_in_turn(family, then, rule.correction)
+    corrected, factor = iter(first.tolist()), count if rule.correction == "holm" else 1
+    tests = [replace(one, p_adjusted=next(corrected)) for one in tests]
+    tests = [
+        replace(one, p_no_worse_adjusted=next(corrected), p_equivalent_adjusted=p)
+        for one, p in zip(tests, second[n : 2 * n].tolist(), strict=True)
+    ]
+    shares = [replace(one, p_adjusted=next(corrected)) for one in shares]
+    trends = [replace(one, p_adjusted=next(corrected)) for one in trends]
+    trends = [replace(one, no_worse_adjusted={K: next(corrected) for K in one.no_worse}) for one in trends]
+    places, best_tests = best.may_be_best(asked)
+    return Verdicts(
+        study, tuple(replace(one, verdict=verdict(one, factor)) for one in tests),
+        tuple(replace(one, verdict=baselines.verdict(one, factor)) for one in shares), tuple(trends), tuple(places), count, best_tests,
+    )  # fmt: skip
 
 
-def verdict(row: Mapping[Hashable, Any], tests: int, alpha: float = ALPHA) -> str:
-    """The verdict on a row of :attr:`Verdicts.comparisons`; corrected p-values against alpha."""
-    if row["p_adjusted"] < alpha:
-        side = "better" if row["theta"] > 0.5 else "worse"
-        mean = row["mean_difference"]
-        shown = row["mean_low"] > 0 or row["mean_high"] < 0
-        return DISAGREE[side] if shown and (mean > 0) == (side == "better") else side
-    if row["p_equivalent_adjusted"] < alpha:
+def verdict(one: Comparison, tests: int) -> str:
+    """The verdict on a comparison whose p-values are corrected over so many tests."""
+    if one.p_adjusted < ALPHA:
+        side = "better" if one.theta.estimate > 0.5 else "worse"
+        shown = one.means.low > 0 or one.means.high < 0
+        return DISAGREE[side] if shown and (one.a.sign * one.means.estimate > 0) == (side == "better") else side
+    if one.p_equivalent_adjusted < ALPHA:
         return "equivalent"
-    if row["p_no_worse_adjusted"] < alpha:
+    if one.p_no_worse_adjusted < ALPHA:
         return "no worse"
-    return "too few seeds" if wins.floor(int(row["n_a"]), int(row["n_b"])) * tests >= alpha else "undecided"
-
-
-def with_recommendations(trends: pd.DataFrame, lengths: pd.DataFrame) -> pd.DataFrame:
-    """Trends with the ``recommended`` K of each and its ``p_recommended``."""
-    found = []
-    for row in trends.to_dict("records"):
-        mine = lengths[(lengths["dataset"] == row["dataset"]) & (lengths["model"] == row["model"])]
-        found.append(filter_length.recommended(mine))
-    return trends.assign(
-        recommended=pd.array([K for K, _ in found], dtype="Int64"), p_recommended=np.array([p for _, p in found], dtype=float)
-    )
+    return "too few seeds" if wins.floor(len(one.a.errors), len(one.b.errors)) * tests >= ALPHA else "undecided"

@@ -1,5 +1,6 @@
 """Tables and verdicts on small studies: what is counted, what is tested, what is said; bad input in one line."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,12 +12,13 @@ import pytest
 
 from analysis import Study, published, summarise
 from analysis.__main__ import main
-from analysis.report import tables
-from analysis.report.build import missing_runs
+from analysis.reporting import tables
+from analysis.reporting.build import missing_runs
 from analysis.statistics.intervals import mean_interval
-from analysis.studies import trained
+from analysis.studies.memory import networks
 from ltm.errors import UserError
-from sweeps.ledger import Ledger, pack_of
+from sweeps.store.ledger import Ledger
+from sweeps.store.storage import pack_of
 from tests.analysis.rows import rows
 
 
@@ -57,7 +59,7 @@ def test_what_a_half_finished_study_lacks_is_said() -> None:
 
 
 def test_analysis_imports_neither_ray_nor_torch() -> None:
-    code = "import analysis, analysis.report.build, sys; assert not {'ray', 'torch', 'wandb', 'hydra'} & set(sys.modules)"
+    code = "import analysis, analysis.reporting.build, sys; assert not {'ray', 'torch', 'wandb', 'hydra'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -77,27 +79,46 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "results" / "smoke"
 
 
-def test_the_report_stands_alone_and_every_table_and_figure_is_a_file(study: Path) -> None:
+def test_the_report_stands_alone_with_its_tables_beside_it(study: Path) -> None:
     page = (study / "report" / "index.html").read_text()
-    assert page.index("Verdicts") < page.index("Conditions") < page.index("Comparisons")
-    assert "too few seeds for a verdict at this many comparisons" in page  # four seeds each
-    assert not any(f'{key}="http' in page for key in ("src", "href"))
-    assert "<script" not in page
-    assert "@import" not in page
-    names = {path.stem for path in (study / "report" / "tables").iterdir()}
-    assert {"summary", "tests", "best", "filter_length", "filter_trend", "memory", "training"} <= names
-    assert page.index("the mean of the training part (") < page.index("Verdicts")  # five epochs teach nothing, and the page says so first
+    assert "The networks learned nothing: no mean beats a constant." in page  # in five epochs, and the page says so first
+    assert (
+        page.index("learned nothing")
+        < page.index("</svg>")
+        < page.index('<nav aria-label="Contents">')
+        < page.index("Filter length K</h2>")
+    )
+    assert "too few seeds for a verdict" in page  # four seeds each
+    assert "http" not in page
+    assert not any(mark in page for mark in ("<script", "@import", "src="))
+    files = {str(path.relative_to(study / "report")) for path in (study / "report").rglob("*") if path.is_file()}
+    linked = set(re.findall(r'href="([^"#]+)"', page))
+    assert linked < files
+    assert {path.suffix for path in map(Path, files)} == {".html", ".json", ".csv"}
+    assert {f"tables/{name}.csv" for name in ("summary", "tests", "effects", "filter_length", "filter_trend", "memory", "training")} < files
+    assert {f"tables/{name}.csv" for name in ("summary", "tests", "filter_length", "memory", "training", "verdicts")} < linked
     assert "last value / arfima" in (study / "report" / "tables" / "summary.csv").read_text()
-    for stem in names:
-        assert {path.suffix for path in (study / "report" / "tables").glob(f"{stem}.*")} == {".csv", ".md", ".tex"}
-    for stem in ("spread", "filter_length", "wins", "learning_curves", "acf", "memory_left", "best_of"):
-        assert (study / "report" / "figures" / f"{stem}.svg").read_text().startswith("<svg")
-        assert (study / "report" / "figures" / f"{stem}.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_the_same_ledger_gives_the_same_report(study: Path, run) -> None:  # type: ignore[no-untyped-def]
+def test_a_report_has_the_formats_that_were_asked_for(study: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(study, tmp_path / "study"))
+    assert main(["report", str(copy), "--formats", "md,tex,svg,pdf"]) == 0
+    report, page = copy / "report", (copy / "report" / "index.html").read_text()
+    for name in ("verdicts", "summary_arfima", "tests_arfima", "filter_length", "filter_trend", "memory", "training"):
+        assert {path.suffix for path in (report / "tables").glob(f"{name}.*")} == {".md", ".tex"}
+        assert f'href="tables/{name}.tex"' in page
+    for name in ("effects", "spread", "filter_length", "wins", "learning_curves", "acf", "memory_left", "best_of"):
+        assert (report / "figures" / f"{name}.svg").read_text().startswith("<svg")
+        assert (report / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert f'href="figures/{name}.pdf"' in page
+    assert ".csv" not in page
+
+
+def test_the_same_ledger_gives_the_same_report_on_the_same_day(study: Path, run) -> None:  # type: ignore[no-untyped-def]
+    run("analysis", "report", str(study), SOURCE_DATE_EPOCH="86400")
     first = (study / "report" / "index.html").read_bytes()
-    run("analysis", "report", str(study))
+    assert b"Written on 1970-01-02 by ltm " in first
+    run("analysis", "report", str(study), SOURCE_DATE_EPOCH="86400")
     assert (study / "report" / "index.html").read_bytes() == first
 
 
@@ -106,9 +127,9 @@ def test_a_study_without_baselines_is_reported_and_the_same_sweep_adds_them(stud
     run("analysis", "report", str(study))
     assert "last value" not in (study / "report" / "index.html").read_text()
     command = ("ltm.sweep", "+experiment=smoke", "tracking=off", "compute.cpus=1")
-    assert "last value" not in run(*command, "baselines=none", cwd=study.parents[1]).stdout
+    assert "no mean beats a constant" not in run(*command, "baselines=none", cwd=study.parents[1]).stdout
     assert not (study / "baselines").exists()
-    assert "last value" in run(*command, cwd=study.parents[1]).stdout
+    assert "no mean beats a constant" in " ".join(run(*command, cwd=study.parents[1]).stdout.split())
 
 
 def test_compare_power_memory_and_export_print_their_tables(study: Path, run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -127,10 +148,10 @@ def test_compare_power_memory_and_export_print_their_tables(study: Path, run, tm
     assert "wins (the default)" in shown
     assert "no pack of 10 seeds, of the same numbers, is complete in both" in shown
     shown = run("analysis", "memory", str(study), "--lags", "20", COLUMNS="160").stdout
-    assert "rnn / arfima" in shown
+    assert "power (95 %)" in shown
     assert (study / "report" / "tables" / "responses.csv").is_file()
     run("analysis", "report", str(study))
-    assert "Definition 3" in (study / "report" / "index.html").read_text()
+    assert "Laws of decay." in (study / "report" / "index.html").read_text()
     run("analysis", "export", str(study), "--to", str(tmp_path / "out"))
     assert len(pd.read_csv(tmp_path / "out" / "runs.csv")) == 12
 
@@ -142,11 +163,11 @@ def test_a_new_report_takes_the_place_of_the_earlier_one(study: Path, tmp_path: 
     assert main(["memory", str(copy), "--lags", "20"]) == 0
     notes.write_text("my own")
     assert main(["report", str(copy)]) == 0
-    assert "<i>law of decay</i>" in (report / "index.html").read_text()
+    assert "<i>Law of decay</i>" in (report / "index.html").read_text()
     whole = {path.relative_to(report) for path in report.rglob("*") if path.is_file()}
     assert {Path("figures/responses.svg"), Path("tables/responses.csv")} < whole
     ledger = Ledger(copy)
-    kept = set(trained.typical(ledger.runs())["run_id"])
+    kept = set(networks.typical(ledger.runs())["run_id"])
     for path in ledger.files("runs"):  # the study as it was before, without the models that have a filter length
         table = ledger.table(path)
         (copy / "runs" / Path(path).name).unlink()
@@ -159,10 +180,11 @@ def test_a_new_report_takes_the_place_of_the_earlier_one(study: Path, tmp_path: 
     assert main(["report", str(copy)]) == 0
     left = {path.relative_to(report) for path in report.rglob("*") if path.is_file()}
     assert not any("filter" in str(name) or "responses" in str(name) for name in left)
-    assert "<i>law of decay</i>" not in (report / "index.html").read_text()
+    assert "<i>Law of decay</i>" not in (report / "index.html").read_text()
     assert notes.read_text() == "my own"
     assert main(["export", str(copy)]) == 0
-    assert {path.relative_to(report) for path in report.rglob("*") if path.is_file()} == left | {Path("runs.csv")}
+    whole = {path.relative_to(report) for path in report.rglob("*") if path.is_file()}
+    assert left | {Path("runs.csv"), Path("tables/summary_arfima.tex"), Path("figures/spread.pdf")} < whole
 
 
 def test_a_report_goes_on_without_damaged_files_and_says_so(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,6 +215,7 @@ def test_a_report_goes_on_without_damaged_files_and_says_so(study: Path, tmp_pat
         (["memory", "--lags", "3"], "at least 8"),
         (["memory", "--lags", "300"], "choose fewer"),
         (["report", "--margin", "-1"], "margin is -1"),
+        (["report", "--formats", "csv,docx"], "'docx'"),
     ],
 )
 def test_bad_input_is_one_line(study: Path, run, arguments: list[str], words: str) -> None:  # type: ignore[no-untyped-def]

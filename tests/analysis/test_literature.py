@@ -7,7 +7,7 @@ import pytest
 
 from analysis import literature
 from ltm.errors import UserError
-from sweeps import config, launch
+from sweeps import config, plan
 
 HEADER = "dataset,model,K,metric,statistic,mean,sd,n"
 
@@ -91,7 +91,7 @@ def test_an_unknown_name_lists_papers_and_tables() -> None:
 def test_the_paper_experiment_holds_every_published_condition(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LTM_DATA_DIR", str(real_data))
     study = config.compose(["+experiment=paper", "seeds=2"])
-    conditions = launch.prepare(study).conditions
+    conditions = plan.make(study).conditions
     assert len(conditions) == 5 * (4 + 5 * 4)  # five series; four models without K, five with four K each
     planned = {(c.dataset["name"], c.model["name"], c.model.get("K")) for c in conditions}
     for row in literature.read(study.config.published).to_dict("records"):

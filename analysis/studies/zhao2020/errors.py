@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from analysis.studies.filter_length import Trend
+from analysis.studies.table import of_series
 from analysis.studies.verdicts import ALPHA
 from analysis.studies.zhao2020.evidence import (
     FEW,
@@ -48,7 +48,7 @@ def better(wanted: Sequence[Ask]) -> Judge:
     """Upheld where a beats b in all tests."""
 
     def judged(e: Evidence) -> tuple[str, str]:
-        rows = e.rows(wanted)
+        rows = e.tests(wanted)
         shown = [won(row) for row in rows]
         worse = f", worse in {sum(map(lost, rows))}" if any(map(lost, rows)) else ""
         figure = f"Better in {sum(shown)} of {len(rows)}{worse}: P(smaller error) {by_series(rows, theta)}."
@@ -58,11 +58,11 @@ def better(wanted: Sequence[Ask]) -> Judge:
 
 
 def best_of_nine(e: Evidence) -> tuple[str, str]:
-    rows = e.rows(best_asks())
+    rows = e.tests(best_asks())
     lines = []
     for dataset in SERIES:
-        mine = [row for row in rows if row["dataset"] == dataset]
-        left = [f"{row['b'].removesuffix(f' / {dataset}')} ({row['theta']:.2f})" for row in mine if not won(row)]
+        mine = [row for row in rows if row.dataset == dataset]
+        left = [f"{row.b.name} ({row.theta.estimate:.2f})" for row in mine if not won(row)]
         lowest = min(e.conditions([(model, dataset) for model in MODELS]), key=lambda one: one.mean if np.isfinite(one.mean) else np.inf)
         lines.append(
             f"{dataset} {bold()[dataset]} beats {len(mine) - len(left)} of {len(mine)}{', not ' + ', '.join(left) if left else ''}, lowest mean {lowest.model}"
@@ -74,13 +74,13 @@ def best_of_nine(e: Evidence) -> tuple[str, str]:
 
 def no_advantage(e: Evidence) -> tuple[str, str]:
     """Upheld where MLSTM(F) beats the LSTM in no test, which is no proof that it is not better: "no worse" of the LSTM stands beside it."""
-    rows, short = e.rows(LSTM_AND_GATED), e.rows(LSTM_AND_SHORT)
+    rows, short = e.tests(LSTM_AND_GATED), e.tests(LSTM_AND_SHORT)
     both = rows + short
     if too_few(both):
         return FEW, ""
     figure = (
         f"MLSTM(F) is better in {sum(map(lost, rows))} of {len(rows)} at K = {K} and in {sum(map(lost, short))} of {len(short)} at K = {SHORT_K}; the LSTM is better in"
-        f" {sum(map(won, rows))} and {sum(map(won, short))}, and shown to be no worse by more than {e.verdicts.margin:g} % in {sum(map(not_worse, rows))} and"
+        f" {sum(map(won, rows))} and {sum(map(won, short))}, and shown to be no worse by more than {e.study.rule.margin:g} % in {sum(map(not_worse, rows))} and"
         f" {sum(map(not_worse, short))}. P(LSTM smaller) at K = {K}: {by_series(rows, theta)}."
     )
     return verdict_of([not lost(row) for row in both], False), figure
@@ -89,7 +89,7 @@ def no_advantage(e: Evidence) -> tuple[str, str]:
 def filter_or_free(e: Evidence) -> tuple[str, str]:
     verdict, figure = better(FREE)(e)
     try:
-        short = e.rows(FREE_SHORT)
+        short = e.tests(FREE_SHORT)
     except Lacking:
         return verdict, figure
     if verdict == UPHELD and any(map(lost, short)):
@@ -99,15 +99,12 @@ def filter_or_free(e: Evidence) -> tuple[str, str]:
 
 
 def constant_d(e: Evidence) -> tuple[str, str]:
-    rows = e.rows(CONSTANT)
-
-    def line(some: list[dict[str, Any]]) -> str:
-        return by_series(some, lambda row: probability(row["p_no_worse_adjusted"]))
+    rows = e.tests(CONSTANT)
 
     shown = [not_worse(row) for row in rows]
-    figure = f"MRNN is no worse than MRNNF by more than {e.verdicts.margin:g} % on {sum(shown)} of {len(rows)}: {line(rows)}."
+    figure = f"MRNN is no worse than MRNNF by more than {e.study.rule.margin:g} % on {sum(shown)} of {len(rows)}: {by_series(rows, lambda row: probability(row.p_no_worse_adjusted))}."
     try:
-        gated = e.rows(CONSTANT_GATED)
+        gated = e.tests(CONSTANT_GATED)
         figure += f" MLSTM and MLSTMF: {sum(map(not_worse, gated))} of {len(gated)}."
     except Lacking:
         pass
@@ -115,17 +112,15 @@ def constant_d(e: Evidence) -> tuple[str, str]:
 
 
 def no_worse_without_memory(e: Evidence) -> tuple[str, str]:
-    rows = e.rows(NO_MEMORY)
+    rows = e.tests(NO_MEMORY)
     shown = [not_worse(row) for row in rows]
     verdict = verdict_of(shown, too_few(rows))
-    excess = {
-        row["a"]: 100 * (row["mean_a"] / row["mean_b"] - 1) for row in rows if np.isfinite(row["mean_a"]) and np.isfinite(row["mean_b"])
-    }
-    largest = max(excess, key=lambda label: excess[label], default="")
-    figure = f"No worse by more than {e.verdicts.margin:g} % in {sum(shown)} of {len(rows)}"
-    figure += f"; the largest mean excess is {excess[largest]:+.2f} % ({largest.removesuffix(f' / {SHORT}')})." if largest else "."
-    shares = e.verdicts.shares[e.verdicts.shares["dataset"] == SHORT]
-    if len(shares) and not shares["learned"].any():
+    excess = {row.a.name: 100 * (row.a.mean / row.b.mean - 1) for row in rows if np.isfinite(row.a.mean) and np.isfinite(row.b.mean)}
+    largest = max(excess, key=lambda name: excess[name], default="")
+    figure = f"No worse by more than {e.study.rule.margin:g} % in {sum(shown)} of {len(rows)}"
+    figure += f"; the largest mean excess is {excess[largest]:+.2f} % ({largest})." if largest else "."
+    shares = [one for one in e.verdicts.shares if one.dataset == SHORT]
+    if shares and not any(one.learned for one in shares):
         figure += " There is nothing to learn: no network's mean beats the best constant."
         verdict = f"{verdict}, but there is nothing to learn: no network's mean beats the best constant" if verdict == UPHELD else verdict
     return verdict, figure
@@ -135,31 +130,27 @@ def trend_over(models: Sequence[str], sign: int) -> Judge:
     """Upheld where the error falls (sign 1) or rises (-1) with K in every trend."""
 
     def judged(e: Evidence) -> tuple[str, str]:
-        table = {(row["dataset"], row["model"]): row for row in e.verdicts.trends.to_dict("records")}
+        table = {(one.dataset, one.model): one for one in e.verdicts.trends if {SHORT_K, K} <= set(one.by_length)}
         keys = [(dataset, model) for dataset in SERIES for model in models]
-        if lacking := [f"{m} with K = {SHORT_K} to {K} / {d}" for d, m in keys if not spans(table.get((d, m)))]:
+        if lacking := [f"{m} with K = {SHORT_K} to {K} / {d}" for d, m in keys if (d, m) not in table]:
             raise Lacking(lacking)
-        rows = [{str(name): value for name, value in table[key].items()} for key in keys]
-        shown = [bool(sign * row["J"] > 0 and row["p_adjusted"] < ALPHA) for row in rows]
-        against = sum(bool(sign * row["J"] < 0 and row["p_adjusted"] < ALPHA) for row in rows)
-        shortest = sum(row["recommended"] == SHORT_K for row in rows if pd.notna(row["recommended"]))
-        direction = sum(sign * row["J"] > 0 for row in rows)
+        rows = [table[key] for key in keys]
+        shown = [sign * row.J > 0 and row.p_adjusted < ALPHA for row in rows]
+        against = sum(sign * row.J < 0 and row.p_adjusted < ALPHA for row in rows)
+        shortest = sum(row.recommended == SHORT_K for row in rows)
+        direction = sum(sign * row.J > 0 for row in rows)
         figure = (
             f"Shown in {sum(shown)} of {len(rows)}{f', the opposite in {against}' if against else ''} ({direction} point that way): P(longer wins)"
             f" {by_series(rows, longer)}."
-            f" K = {SHORT_K} is shown to be no worse by more than {e.verdicts.margin:g} % than every longer filter in {shortest} of {len(rows)}."
+            f" K = {SHORT_K} is shown to be no worse by more than {e.study.rule.margin:g} % than every longer filter in {shortest} of {len(rows)}."
         )
-        return verdict_of(shown, all(row["seeds"] < e.verdicts.needed for row in rows)), figure
+        return verdict_of(shown, all(row.seeds < e.verdicts.needed for row in rows)), figure
 
     return judged
 
 
-def longer(row: dict[str, Any]) -> str:
-    return f"{0.5 + row['J']:.3f} ({probability(row['p_adjusted'])})"
-
-
-def spans(row: Any) -> bool:
-    return row is not None and {str(SHORT_K), str(K)} <= set(row["lengths"].split(", "))
+def longer(one: Trend) -> str:
+    return f"{0.5 + one.J:.3f} ({probability(one.p_adjusted)})"
 
 
 def reproduced(e: Evidence) -> tuple[str, str]:
@@ -178,18 +169,18 @@ def reproduced(e: Evidence) -> tuple[str, str]:
 
 def worth_it(e: Evidence) -> tuple[str, str]:
     """Upheld where on every series more than half of the seeds of some network beat the best forecast without a network."""
-    shares = e.verdicts.shares
-    if lacking := [f"the baselines of {name}" for name in SERIES if not (shares["dataset"] == name).any()]:
+    shares = of_series(e.verdicts.shares)
+    if lacking := [f"the baselines of {name}" for name in SERIES if name not in shares]:
         raise Lacking(lacking)
     shown, lines, few = [], [], True
     for dataset in SERIES:
-        mine = shares[shares["dataset"] == dataset]
-        top = mine.iloc[int(mine["share"].argmax())]
-        few = few and bool((mine["verdict"] == "too few seeds").all())
-        shown.append(bool((mine["verdict"] == "beats").any()))
-        means = int(mine["mean_beats"].sum())
+        mine = shares[dataset]
+        top = max(mine, key=lambda one: one.share)
+        few = few and all(one.verdict == "too few seeds" for one in mine)
+        shown.append(any(one.verdict == "beats" for one in mine))
+        means = sum(one.mean_beats for one in mine)
         lines.append(
-            f"{dataset} {top['name']} {top['beating']} of {top['n']}, {means} mean{'' if means == 1 else 's'} of {len(mine)} below it"
+            f"{dataset} {top.condition.name} {top.beating} of {top.n}, {means} mean{'' if means == 1 else 's'} of {len(mine)} below it"
         )
     figure = f"Some network beats the best baseline in more than half of its seeds on {sum(shown)} of {len(shown)} series; the largest share: {'; '.join(lines)}."
     return verdict_of(shown, few), figure

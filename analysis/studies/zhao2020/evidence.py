@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from analysis.studies.forgetting import Memory
+from analysis.studies.compare import Comparison
+from analysis.studies.memory.forgetting import Memory
+from analysis.studies.table import OfSeries, of_series
 from analysis.studies.verdicts import ALPHA, Verdicts
 from analysis.studies.zhao2020.pairs import Ask, find, named
 from analysis.study import Condition, Study
@@ -37,16 +39,19 @@ class Evidence:
     """What claims are judged from.
 
     Attributes:
-        memory: of the series and residuals (:func:`analysis.studies.forgetting.measure`).
-        laws: of decay, :func:`analysis.studies.forgetting.law_table` of the first :data:`SEEDS_FOR_LAWS` seeds.
+        memory: of the series and residuals (:func:`analysis.studies.memory.forgetting.measure`).
+        laws: of decay, :func:`analysis.studies.memory.forgetting.law_table` of the first :data:`SEEDS_FOR_LAWS` seeds.
         published: the check against Table 2 (:func:`analysis.studies.published.published`).
     """
 
-    study: Study
     verdicts: Verdicts
     memory: Memory = field(default_factory=Memory)
     laws: pd.DataFrame = field(default_factory=pd.DataFrame)
     published: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def study(self) -> Study:
+        return self.verdicts.study
 
     def conditions(self, specs: Iterable[tuple[str, str]]) -> list[Condition]:
         """The conditions of (model, series)."""
@@ -55,26 +60,26 @@ class Evidence:
             raise Lacking(lacking)
         return [one for one, _ in found if one is not None]
 
-    def rows(self, wanted: Sequence[Ask]) -> list[dict[str, Any]]:
-        """The rows of :attr:`Verdicts.comparisons` of these pairs."""
+    def tests(self, wanted: Sequence[Ask]) -> list[Comparison]:
+        """The comparisons of these pairs."""
         self.conditions([(spec, dataset) for a, b, dataset in wanted for spec in (a, b)])
-        table = {(row["a"], row["b"]): row for row in self.verdicts.comparisons.to_dict("records")}
+        table = {(one.a.label, one.b.label): one for one in self.verdicts.comparisons}
         labels = [[one.label for one in self.conditions([(a, dataset), (b, dataset)])] for a, b, dataset in wanted]
         if lacking := [f"{a} against {b}" for a, b in labels if (a, b) not in table]:
             raise Lacking(lacking)
-        return [{str(name): value for name, value in table[a, b].items()} for a, b in labels]
+        return [table[a, b] for a, b in labels]
 
 
-def won(row: dict[str, Any]) -> bool:
-    return bool(row["theta"] > 0.5 and row["p_adjusted"] < ALPHA)
+def won(one: Comparison) -> bool:
+    return one.theta.estimate > 0.5 and one.p_adjusted < ALPHA
 
 
-def lost(row: dict[str, Any]) -> bool:
-    return bool(row["theta"] < 0.5 and row["p_adjusted"] < ALPHA)
+def lost(one: Comparison) -> bool:
+    return one.theta.estimate < 0.5 and one.p_adjusted < ALPHA
 
 
-def not_worse(row: dict[str, Any]) -> bool:
-    return bool(row["p_no_worse_adjusted"] < ALPHA)
+def not_worse(one: Comparison) -> bool:
+    return one.p_no_worse_adjusted < ALPHA
 
 
 def verdict_of(shown: Sequence[bool], few: bool) -> str:
@@ -84,20 +89,20 @@ def verdict_of(shown: Sequence[bool], few: bool) -> str:
     return UPHELD if all(shown) else PART if any(shown) else NOT
 
 
-def too_few(rows: Iterable[dict[str, Any]]) -> bool:
-    return all(row["verdict"] == "too few seeds" for row in rows)
+def too_few(tests: Iterable[Comparison]) -> bool:
+    return all(one.verdict == "too few seeds" for one in tests)
 
 
-def by_series(rows: Iterable[dict[str, Any]], cell: Callable[[dict[str, Any]], str]) -> str:
+Found = TypeVar("Found", bound=OfSeries)
+
+
+def by_series(found: Iterable[Found], cell: Callable[[Found], str]) -> str:
     """``dji 0.64 ▲, 0.70 ▲; tree ...``."""
-    found: dict[str, list[str]] = {}
-    for row in rows:
-        found.setdefault(str(row["dataset"]), []).append(cell(row))
-    return "; ".join(f"{dataset} {', '.join(cells)}" for dataset, cells in found.items())
+    return "; ".join(f"{dataset} {', '.join(map(cell, some))}" for dataset, some in of_series(found).items())
 
 
-def theta(row: dict[str, Any]) -> str:
-    return f"{row['theta']:.2f} {'▲' if won(row) else '▼' if lost(row) else '·'}"
+def theta(one: Comparison) -> str:
+    return f"{one.theta.estimate:.2f} {'▲' if won(one) else '▼' if lost(one) else '·'}"
 
 
 def probability(p: float) -> str:

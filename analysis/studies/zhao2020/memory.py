@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -72,10 +72,24 @@ def long_memory(e: Evidence) -> tuple[str, str]:
     return verdict_of([*whole, *within, *beyond], few), figure
 
 
+@dataclass(frozen=True)
+class Left:
+    """Whether one condition's seeds leave a smaller size of d in their residuals than another's: by ``side``, with the probability, of ``n`` seeds."""
+
+    dataset: str
+    n: int
+    probability: float
+    side: str
+
+
+def cell(one: Left) -> str:
+    return f"{one.probability:.2f} {one.side}"
+
+
 def residual_memory(e: Evidence) -> tuple[str, str]:
     """Judged by the 95 % interval of P(a seed leaves the smaller size of d in its residuals), uncorrected; no p."""
 
-    def probabilities(models: Sequence[str], other: str) -> list[dict[str, Any]]:
+    def probabilities(models: Sequence[str], other: str) -> list[Left]:
         rows = []
         for dataset in SERIES:
             for a, b in [e.conditions([(model, dataset), (other, dataset)]) for model in models]:
@@ -84,15 +98,15 @@ def residual_memory(e: Evidence) -> tuple[str, str]:
                 x, y = (np.abs(e.memory.residuals[one.label]) for one in (a, b))
                 found = wins.beats(x, y, p=np.nan)
                 side = "▲" if found.low > 0.5 else "▼" if found.high < 0.5 else "·"
-                rows.append({"dataset": dataset, "n": min(len(x), len(y)), "side": side, "cell": f"{found.estimate:.2f} {side}"})
+                rows.append(Left(dataset, min(len(x), len(y)), found.estimate, side))
         return rows
 
     rnn, lstm, gated = (probabilities(*some) for some in ((RECURRENT, "rnn"), (RECURRENT, "lstm"), (GATED, "lstm")))
-    count = {name: [row["side"] for row in some] for name, some in (("rnn", rnn), ("lstm", lstm), ("gated", gated))}
+    count = {name: [row.side for row in some] for name, some in (("rnn", rnn), ("lstm", lstm), ("gated", gated))}
     shown = [side == "▲" for side in count["rnn"] + count["lstm"]]
     figure = (
         f"MRNN(F) leave less than the RNN in {count['rnn'].count('▲')} of {len(rnn)} and than the LSTM in {count['lstm'].count('▲')} of {len(lstm)}; MLSTM(F) less than the"
-        f" LSTM in {count['gated'].count('▲')} and more in {count['gated'].count('▼')} of {len(gated)}. P(smaller |d|) against the RNN: {by_series(rnn, lambda row: row['cell'])};"
-        f" against the LSTM: {by_series(lstm, lambda row: row['cell'])} (by uncorrected 95 % intervals over seeds, which share one test part)."
+        f" LSTM in {count['gated'].count('▲')} and more in {count['gated'].count('▼')} of {len(gated)}. P(smaller |d|) against the RNN: {by_series(rnn, cell)};"
+        f" against the LSTM: {by_series(lstm, cell)} (by uncorrected 95 % intervals over seeds, which share one test part)."
     )
-    return verdict_of(shown, all(row["n"] < 4 for row in rnn + lstm)), figure
+    return verdict_of(shown, all(row.n < 4 for row in rnn + lstm)), figure

@@ -6,7 +6,7 @@ import torch
 from scipy import optimize
 
 from analysis.statistics import memory
-from analysis.studies import trained
+from analysis.studies.memory import networks
 from ltm import cells, data
 from ltm.data import arfima
 from ltm.engine import Protocol, choose
@@ -64,14 +64,14 @@ def test_decays_are_told_apart() -> None:
     assert memory.decay(np.concatenate([np.ones(5), np.zeros(20)])).law == "no response"
 
 
-def network(model: dict, parameters: dict[str, float], length: int = 700) -> trained.Networks:
+def network(model: dict, parameters: dict[str, float], length: int = 700) -> networks.Networks:
     """A condition of one network with given parameters (others 0) on a short ARFIMA series, without a ledger."""
     dataset = {"name": "arfima", "kind": "arfima", "length": length, "d": 0.4, "train": 300, "validation": 100}
     series = data.build(dataset)
     built = cells.build(model, length - 1)
     named = {name: np.full(q.shape, parameters.get(name, 0.0), np.float32) for name, q in built.parameters().items()}
     flat = np.concatenate([value.ravel() for value in named.values()])
-    net = object.__new__(trained.Networks)
+    net = object.__new__(networks.Networks)
     net.dataset, net.parameters, net.series, net.network, net.problem = "arfima", flat[None], series, built, series.problem()
     net.test = net.problem.train + net.problem.validation
     return net
@@ -90,7 +90,7 @@ def test_the_response_is_the_derivative_of_the_outputs(name: str, monkeypatch: p
     model = {"name": name, "cell": name, "hidden_size": 2} | ({"K": 20} if "K" in cells.find(name).__dataclass_fields__ else {})
     net = network(model, {})
     net.parameters = net.network.initial(3)[None]
-    monkeypatch.setattr(trained, "POSITIONS", 2)
+    monkeypatch.setattr(networks, "POSITIONS", 2)
     step, inputs, measured = 1e-5, net.problem.inputs, np.zeros(12)
     for position in (net.test, net.problem.length - 13):
         moved = []
@@ -121,8 +121,8 @@ def test_a_response_longer_than_the_test_part_is_refused() -> None:
 def test_three_seeds_at_once_are_the_three_alone(name: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = {"name": name, "cell": name, "hidden_size": 2} | ({"K": 20} if "K" in cells.find(name).__dataclass_fields__ else {})
     net = network(model, {})
-    monkeypatch.setattr(trained, "POSITIONS", 3)
-    monkeypatch.setattr(trained, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr(networks, "POSITIONS", 3)
+    monkeypatch.setattr(networks, "CHUNK_BYTES", chunk)
     seeds = np.stack([net.network.initial(seed) for seed in range(3)])
     alone = []
     for parameters in seeds:

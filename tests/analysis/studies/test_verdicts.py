@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +13,10 @@ from hypothesis import strategies as some
 
 from analysis.statistics import families, wins
 from analysis.studies import compare
+from analysis.studies.filter_length import no_worse_lengths
+from analysis.studies.table import Finding, frame
 from analysis.studies.verdicts import judge
-from analysis.study import Study
+from analysis.study import Rule, Study
 from ltm.errors import UserError
 from tests.analysis.rows import ALL, rows
 
@@ -50,7 +55,7 @@ def test_seeds_are_in_the_order_of_their_numbers() -> None:
 
 def test_an_unknown_metric_is_refused() -> None:
     with pytest.raises(UserError, match="metric 'rmse'.*test_rmse"):
-        Study.of(rows(rnn=[1.0]), "rmse")
+        Study.of(rows(rnn=[1.0]), Rule("rmse"))
 
 
 def test_every_model_is_held_against_rnn_and_lstm_once() -> None:
@@ -74,13 +79,14 @@ def test_one_report_is_two_families_over_all_its_series() -> None:
         )
         for name in ("tree", "dji")
     ]
-    found = judge(Study.of(pd.concat(parts, ignore_index=True)), ALL)
+    found = judge(Study.of(pd.concat(parts, ignore_index=True), baselines=ALL))
     # a series: 5 pairs, each with a claim of no worse; a trend and two lengths; on tree, four shares
     assert (found.tests, found.best_tests) == (2 * (5 + 5 + 1 + 2) + 4, 2 * 6)
-    tables = [(found.comparisons, "p"), (found.comparisons, "p_no_worse"), (found.shares, "p"), (found.trends, "p"), (found.lengths, "p")]
+    tests, shares, trends = map(frame, (found.comparisons, found.shares, found.trends))
+    tables = [(tests, "p"), (tests, "p_no_worse"), (shares, "p"), (trends, "p"), (no_worse_lengths(found.trends), "p")]
     whole = np.concatenate([table[column].to_numpy(float) for table, column in tables])
     then = np.full(len(whole), np.nan)
-    then[10:20] = found.comparisons["p_equivalent"]
+    then[10:20] = tests["p_equivalent"]
     corrected = np.concatenate([table[f"{column}_adjusted"].to_numpy(float) for table, column in tables])
     np.testing.assert_allclose(corrected, families.adjust_in_turn(whole, then)[0])
     assert (corrected >= families.adjust(whole) - 1e-15).all()
@@ -96,7 +102,7 @@ def test_verdicts_tell_better_worse_equivalent_no_worse_and_undecided_apart() ->
             wild=list(rng.normal(1, 1, 60)),
         )
     )  # fmt: skip
-    said = {row["a"].split(" ")[0]: row["verdict"] for row in found.comparisons.to_dict("records")}
+    said = {one.a.name: one.verdict for one in found.comparisons}
     assert said == {"good": "better", "bad": "worse", "same": "equivalent", "near": said["near"], "wild": "undecided"}
     assert said["near"] in ("no worse", "equivalent", "undecided")
 
@@ -109,7 +115,7 @@ def test_seeds_are_paired_only_where_they_share_initial_parameters() -> None:
 
     def test_of(table: pd.DataFrame, a: str, b: str) -> dict[str, object]:
         whole = Study.of(table)
-        return dict(compare.table(compare.pairs_of(whole, a, b)).iloc[0])
+        return compare.comparisons(compare.pairs_of(whole, a, b), 2.0)[0].row()
 
     assert test_of(table, *pair)["test"] == "wins", "an older ltm recorded no draws"
     table["draws"] = table["model"]
@@ -119,7 +125,7 @@ def test_seeds_are_paired_only_where_they_share_initial_parameters() -> None:
         wins.signs(table["test_rmse"][:30].to_numpy(), table["test_rmse"][30:60].to_numpy()).p,
     )
     assert test_of(table, pair[0], "lstm")["test"] == "wins"
-    assert bool(judge(Study.of(table)).trends["paired"][0])
+    assert judge(Study.of(table)).trends[0].paired
     fewer = table.drop(index=3)
     assert test_of(fewer, *pair)["test"] == "wins", "not the same seeds"
     table["draws"] = table["condition"]  # as of an own cell whose parameters depend on K
@@ -132,15 +138,17 @@ ERRORS = some.lists(some.one_of(some.floats(0.1, 10), some.just(NAN)), min_size=
 @settings(max_examples=60, deadline=None)
 @given(ERRORS, ERRORS, ERRORS)
 def test_a_third_model_changes_nothing_between_two_others_but_the_correction(a: list[float], b: list[float], third: list[float]) -> None:
-    alone = judge(study(rnn=a, mrnn_5=b), ALL)
-    beside = judge(study(rnn=a, mrnn_5=b, other=third, mrnn_9=third), ALL)
-    own = [column for column in alone.comparisons if "adjusted" not in column and column != "verdict"]
-    mine = beside.comparisons[(beside.comparisons["a"] == "mrnn K=5 / tree") & (beside.comparisons["b"] == "rnn / tree")]
-    pd.testing.assert_frame_equal(mine[own].reset_index(drop=True), alone.comparisons[own], check_exact=True)
-    assert (mine["p_adjusted"].to_numpy() >= alone.comparisons["p_adjusted"].to_numpy() - 1e-15).all()
-    shares = beside.shares[beside.shares["condition"].isin(alone.shares["condition"])]
-    columns = [column for column in shares if "adjusted" not in column and column != "verdict"]
-    pd.testing.assert_frame_equal(shares[columns].reset_index(drop=True), alone.shares[columns], check_exact=True)
+    alone = judge(Study.of(rows(rnn=a, mrnn_5=b), baselines=ALL))
+    beside = judge(Study.of(rows(rnn=a, mrnn_5=b, other=third, mrnn_9=third), baselines=ALL))
+
+    def own(found: Sequence[Finding]) -> pd.DataFrame:
+        return frame(found).drop(columns="verdict").filter(regex="^(?!.*adjusted)")
+
+    mine = [one for one in beside.comparisons if (one.a.name, one.b.name) == ("mrnn K=5", "rnn")]
+    pd.testing.assert_frame_equal(own(mine), own(alone.comparisons), check_exact=True)
+    assert mine[0].p_adjusted >= alone.comparisons[0].p_adjusted - 1e-15
+    shares = [one for one in beside.shares if one.condition.name in ("rnn", "mrnn K=5")]
+    pd.testing.assert_frame_equal(own(shares), own(alone.shares), check_exact=True)
 
 
 def test_means_are_stated_from_a_hundred_seeds_none_of_them_diverged() -> None:
@@ -149,7 +157,7 @@ def test_means_are_stated_from_a_hundred_seeds_none_of_them_diverged() -> None:
     few = rng.normal(1, 0.1, 99)
     gone = np.where(np.arange(100) == 5, NAN, many)
     stated = {
-        name: judge(study(rnn=list(more), x=list(a))).comparisons["mean_low"].notna()[0]
+        name: np.isfinite(judge(study(rnn=list(more), x=list(a))).comparisons[0].means.low)
         for name, a in {"many": many, "few": few, "gone": gone}.items()
     }
     assert stated == {"many": True, "few": False, "gone": False}
@@ -158,9 +166,9 @@ def test_means_are_stated_from_a_hundred_seeds_none_of_them_diverged() -> None:
 def test_where_the_mean_and_the_typical_seed_disagree_that_is_the_verdict() -> None:
     rng = np.random.default_rng(0)
     risky = np.where(np.arange(100) < 30, 4.0, 0.9) + rng.normal(0, 0.01, 100)  # better in 70 of 100 seeds, and far worse in the rest
-    found = judge(study(rnn=list(rng.normal(1, 0.01, 100)), risky=list(risky))).comparisons.iloc[0]
-    assert found["theta"] == pytest.approx(0.7, abs=0.01)
-    assert found["verdict"] == "worse on average, better in most seeds"
+    found = judge(study(rnn=list(rng.normal(1, 0.01, 100)), risky=list(risky))).comparisons[0]
+    assert found.theta.estimate == pytest.approx(0.7, abs=0.01)
+    assert found.verdict == "worse on average, better in most seeds"
 
 
 def test_a_clear_winner_alone_may_be_the_best_and_ranks_agree() -> None:
@@ -173,8 +181,8 @@ def test_a_clear_winner_alone_may_be_the_best_and_ranks_agree() -> None:
     whole = Study.of(pd.concat(parts, ignore_index=True))
     best, tests = may_be_best(whole)
     assert tests == 6
-    assert set(best.loc[best["may_be_best"], "condition"]) == {"mrnn K=5 / tree", "mrnn K=5 / dji"}
-    assert set(best.loc[~best["may_be_best"], "beaten_by"]) == {"mrnn K=5 / tree", "mrnn K=5 / dji"}
+    assert {one.condition.label for one in best if one.may_be_best} == {"mrnn K=5 / tree", "mrnn K=5 / dji"}
+    assert {one.beaten_by.label for one in best if one.beaten_by} == {"mrnn K=5 / tree", "mrnn K=5 / dji"}
     mean_ranks, difference = ranks(whole)
     assert mean_ranks.idxmin() == "mrnn K=5"
     assert mean_ranks.sum() == 6
@@ -190,11 +198,12 @@ def test_a_filter_length_is_recommended_where_it_is_shown_no_worse_than_every_ot
             mrnn_5=list(rng.normal(1.3, 0.02, 40)), mrnn_20=list(rng.normal(1.0, 0.02, 40)), mrnn_50=list(rng.normal(1.0, 0.02, 40)),
             mlstm_5=list(rng.normal(1.0, 0.3, 40)), mlstm_20=list(rng.normal(1.0, 0.3, 40)), mlstm_50=list(rng.normal(1.0, 0.3, 40)),
         )
-    ).trends.set_index("model")  # fmt: skip
-    assert found.loc["mrnn", "recommended"] == 20
-    assert found.loc["mrnn", "J"] > 0.2
-    assert found.loc["mrnn", "p_adjusted"] < 1e-3
-    assert pd.isna(found.loc["mlstm", "recommended"])
+    ).trends  # fmt: skip
+    mrnn, mlstm = found
+    assert mrnn.recommended == 20
+    assert mrnn.J > 0.2
+    assert mrnn.p_adjusted < 1e-3
+    assert mlstm.recommended is None
 
 
 def test_simultaneous_intervals_are_wider_than_single_ones_and_K_is_in_order() -> None:
@@ -211,6 +220,7 @@ def test_simultaneous_intervals_are_wider_than_single_ones_and_K_is_in_order() -
 
 def test_unequal_K_of_one_model_with_another_key_varied_are_studied_apart() -> None:
     table = rows(mrnn_5=[1.0, 2.0], mrnn_9=[1.0, 2.0])
-    other = table.assign(condition=table["condition"].str.replace(" /", " lr=0.1 /"))
+    table = table.assign(config=json.dumps({"training": {"lr": 0.01}}))
+    other = table.assign(condition=table["condition"].str.replace(" /", " lr=0.1 /"), config=json.dumps({"training": {"lr": 0.1}}))
     whole = Study.of(pd.concat([table, other], ignore_index=True))
-    assert set(whole.lengths()) == {("tree", "mrnn"), ("tree", "mrnn lr=0.1")}
+    assert set(whole.lengths()) == {("tree", "mrnn lr=0.01"), ("tree", "mrnn lr=0.1")}

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.report import zhao2020 as parts
-from analysis.studies import forgetting, zhao2020
+from analysis.reporting.parts import zhao2020 as parts
+from analysis.studies import zhao2020
+from analysis.studies.memory import forgetting
 from analysis.studies.verdicts import judge
 from analysis.studies.zhao2020.evidence import FEW, NOT, PART, UPHELD, Evidence, verdict_of
 from analysis.studies.zhao2020.pairs import FILTERED, MODELS, SERIES, SHORT, asks, bold, find
 from analysis.study import Study
-from sweeps.ledger import Ledger
+from sweeps.store.ledger import Ledger
 
 LAWS = {"rnn": "exponential", "lstm": "exponential"}
 GOOD = {"mrnn": 1.0, "mrnnf": 1.0, "lstm": 1.2, "mlstm": 1.3, "mlstmf": 1.3, "rnn2": 1.5, "mist": 1.6, "rnn": 1.7, "rwa": 2.0}
@@ -88,21 +90,20 @@ def bad_level(model: str, dataset: str, K: int) -> float:
 
 @functools.cache
 def good() -> Evidence:
-    study = Study.of(rows(good_level))
+    study = Study.of(rows(good_level), baselines=baselines(1.1, 1.05))
     residuals = {one.label: np.random.default_rng(2).normal(0.01 if one.model in ("mrnn", "mrnnf") else 0.3, 0.001, 20) for one in study}
     memory = forgetting.Memory(series={name: series(0.3) for name in SERIES} | {SHORT: series(0.0)}, residuals=residuals)
     laws = decays(study, lambda model: LAWS.get(model, "power law"), "power law")
-    verdicts = judge(study, baselines(1.1, 1.05), zhao2020.pairs(study))
-    return Evidence(study, verdicts, memory, laws, check(1.0))
+    return Evidence(judge(study, zhao2020.pairs(study)), memory, laws, check(1.0))
 
 
 @functools.cache
 def bad() -> Evidence:
-    study = Study.of(rows(bad_level))
+    study = Study.of(rows(bad_level), baselines=baselines(0.1, 0.1))
     residuals = {one.label: np.random.default_rng(2).normal(0.4 if one.model in ("mrnn", "mrnnf") else 0.1, 0.001, 20) for one in study}
     memory = forgetting.Memory(series=dict.fromkeys(SERIES, series(0.0)) | {SHORT: series(0.3)}, residuals=residuals)
     laws = decays(study, lambda model: "power law" if model in LAWS else "exponential", "exponential")
-    return Evidence(study, judge(study, baselines(0.1, 0.1), zhao2020.pairs(study)), memory, laws, check(0.0))
+    return Evidence(judge(study, zhao2020.pairs(study)), memory, laws, check(0.0))
 
 
 def verdicts(evidence: Evidence) -> dict[str, str]:
@@ -148,7 +149,7 @@ def test_verdicts_are_all_some_or_none(shown: list[bool], few: bool, expected: s
 
 def test_a_claim_that_lacks_conditions_is_not_tested_and_says_what_it_lacks() -> None:
     study = Study.of(rows(good_level, ["rnn", "lstm", "mlstm"]))
-    evidence = Evidence(study, judge(study, None, zhao2020.pairs(study)))
+    evidence = Evidence(judge(study, zhao2020.pairs(study)))
     found = verdicts(evidence)
     assert found["1"] == "not tested: lacks mrnn K=100 / arfima_paper, mrnnf K=100 / arfima_paper and 6 more"
     assert found["4"] == UPHELD
@@ -161,18 +162,17 @@ def test_a_claim_that_lacks_conditions_is_not_tested_and_says_what_it_lacks() ->
 
 def test_a_study_of_one_filter_length_or_no_models_at_all_is_no_error() -> None:
     study = Study.of(rows(good_level, lengths=(100,)))
-    found = verdicts(Evidence(study, judge(study, None, zhao2020.pairs(study))))
+    found = verdicts(Evidence(judge(study, zhao2020.pairs(study))))
     assert (found["1"], found["7"], found["10"][:10]) == (UPHELD, UPHELD, "not tested")
     nothing = study.only([])
-    assert {one[:10] for one in verdicts(Evidence(nothing, judge(nothing, None, []))).values()} == {"not tested"}
+    assert {one[:10] for one in verdicts(Evidence(judge(nothing, []))).values()} == {"not tested"}
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_few_seeds_are_said_to_be_too_few(seeds: int) -> None:
-    study = Study.of(rows(good_level, seeds=seeds))
+    study = Study.of(rows(good_level, seeds=seeds), baselines=baselines(1.1, 1.05))
     evidence = Evidence(
-        study,
-        judge(study, baselines(1.1, 1.05), zhao2020.pairs(study)),
+        judge(study, zhao2020.pairs(study)),
         laws=decays(study, lambda model: "either", "either").assign(measured=seeds),
     )
     found = verdicts(evidence)
@@ -181,43 +181,42 @@ def test_few_seeds_are_said_to_be_too_few(seeds: int) -> None:
 
 def test_free_weights_that_win_with_a_short_filter_forbid_upheld() -> None:
     study = Study.of(rows(lambda model, dataset, K: 0.5 if model == "rnn2" and K == 25 else good_level(model, dataset, K)))
-    claim = zhao2020.claims(Evidence(study, judge(study, None, zhao2020.pairs(study))))[6]
+    claim = zhao2020.claims(Evidence(judge(study, zhao2020.pairs(study))))[6]
     assert (claim.number, claim.verdict) == ("7", PART)
     assert "worse in 8" in claim.figure
 
 
 def test_a_series_with_nothing_to_learn_is_said_to_have_nothing() -> None:
-    study = good().study
-    evidence = Evidence(study, judge(study, baselines(1.1, 0.5), zhao2020.pairs(study)))
+    study = replace(good().study, baselines=baselines(1.1, 0.5))
+    evidence = Evidence(judge(study, zhao2020.pairs(study)))
     assert verdicts(evidence)["9"] == "upheld, but there is nothing to learn: no network's mean beats the best constant"
 
 
 def test_the_parts_of_a_report_hold_what_there_is(tmp_path: Path) -> None:
     runs = rows(good_level)
-    study, held = Study.of(runs), baselines(1.1, 1.05)
-    judged = judge(study, held, zhao2020.pairs(study))
-    material = parts.Material(Ledger(str(tmp_path)), runs, study, held, judged, forgetting.Memory(why="no parameters"))
+    study = Study.of(runs, baselines=baselines(1.1, 1.05))
+    judged = judge(study, zhao2020.pairs(study))
+    material = parts.Material(Ledger(str(tmp_path)), runs, judged, forgetting.Memory(why="no parameters"))
     vars(material)["responses"] = (pd.DataFrame(), {}, "no parameters")
     found = {part.title: part for part in parts.sections(material)}
     assert next(iter(found)) == parts.CLAIMS
-    table = found["Table 2"].shown["table2"].set_index("model")
-    assert table.loc["MRNN", "dji"].startswith("1.000")
-    assert table.loc["MRNN", "dji"].endswith("/ 0.002487 (0.000105) *")
-    assert table.loc["AR", "tree"] == "1.1 AR"
+    table = found["Table 2"].tables[0].shown.set_index("model")
+    assert table.loc["MRNN", "dji"] == "1.000 (0.001) / 0.002 (0.000) *"
+    assert table.loc["AR", "tree"] == "1.100 AR"
     assert "No published minimum is at hand" in found["Table 3, minima"].text
-    assert len(found["Two-sample t-tests"].shown["t_tests"]) == 16
-    assert "differ in 0 of 16" in " ".join(found["Two-sample t-tests"].text.split())
-    assert len(found["Short memory"].shown["short_memory"]) == 9 + 3
-    assert set(found["Filter length"].shown["paper_filter_length"]["series"]) == set(SERIES)
+    assert len(found["Two-sample t-tests"].tables[0].shown) == 16
+    assert "differ in 0 of 16" in found["Two-sample t-tests"].text
+    assert len(found["Short memory"].tables[0].shown) == 9 + 3
     assert "no parameters" in found["Definition 3"].text
-    assert parts.at_a_glance(found[parts.CLAIMS].shown["claims"])["figure"][0] == "Better in 8 of 8"
+    claims = found[parts.CLAIMS]
+    assert claims.text.startswith("<p>Of 17 claims ")
+    assert parts.at_a_glance(claims.tables[0].shown)["figure"][0] == "Better in 8 of 8"
 
 
 def test_the_parts_of_a_report_without_anything_are_no_error(tmp_path: Path) -> None:
     runs = rows(good_level, ["rnn"], seeds=1)
-    study = Study.of(runs)
-    held = baselines(1.1, 1.05).iloc[:0]
-    material = parts.Material(Ledger(str(tmp_path)), runs, study, held, judge(study, held, zhao2020.pairs(study)), forgetting.Memory())
+    study = Study.of(runs, baselines=baselines(1.1, 1.05).iloc[:0])
+    material = parts.Material(Ledger(str(tmp_path)), runs, judge(study, zhao2020.pairs(study)), forgetting.Memory())
     vars(material)["responses"] = (pd.DataFrame(), {}, "")
     assert next(part.title for part in parts.sections(material)) == parts.CLAIMS
     assert find(study, "mrnn", "dji") is None

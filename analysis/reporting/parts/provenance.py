@@ -1,4 +1,4 @@
-"""The report's last part: what the figures were computed with, what that cost, and what the intervals are about."""
+"""The report's last part: what the figures were computed with, and what that cost."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from analysis.report.section import Section
-from sweeps.ledger import Ledger
-
-VARIABILITY = (
-    "Intervals and tests are about seeds: initial parameters drawn anew, on one series with one split. They say nothing of another path of the same"
-    " process, or of another split."
-)
+from analysis.reporting.page import details
+from analysis.reporting.section import Section
+from sweeps.store.ledger import Ledger
 
 
 def section(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any]) -> Section:
     """What conference checklists ask for: hardware, seconds a seed run and in total, software; and the command and config."""
-    sources = {name: source(ledger, str(name)) for name in runs["provenance"].dropna().unique()}
+    sources = sources_of(ledger, runs)
     total, each = runs["seconds"].sum(), runs["seconds"].median()
     words = [
         f"<p>{len(runs):,} seed runs took {total:,.0f} s of training in all, {each:.2g} s a seed run (median; a pack's time divided by its seed runs), on"
-        f" {html.escape(hardware(sources))}. {VARIABILITY}</p>",
+        f" {html.escape(hardware(sources))}.</p>",
         "<p>Every seed run, with its run_id, config and data fingerprint, is a row of <code>runs/*.parquet</code> beside this report;"
         " its column <code>provenance</code> names the file with its code, packages and processor.</p>",
         *(f"<p>{html.escape(line)}</p>" for line in versions(runs)),
         f"<pre>{html.escape(str(record.get('command', '')))}\n{html.escape(code(sources, runs))}</pre>",
-        f"<pre>{html.escape(yaml.safe_dump(record.get('config', {}), sort_keys=False))}</pre>",
+        details("The study's config", f"<pre>{html.escape(yaml.safe_dump(record.get('config', {}), sort_keys=False))}</pre>"),
     ]
     kept = (
         runs.groupby(["provenance", "engine", "engine_version"], dropna=False)["seconds"].agg(seed_runs="size", seconds="sum").reset_index()
     )
     return Section("Where these figures come from", "".join(words), kept={"compute": kept})
+
+
+def sources_of(ledger: Ledger, runs: pd.DataFrame) -> dict[Any, dict[str, Any]]:
+    """The files of ``provenance/`` that these rows name."""
+    return {name: source(ledger, str(name)) for name in runs["provenance"].dropna().unique()}
 
 
 def source(ledger: Ledger, name: str) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from ltm.errors import UserError
-from sweeps.ledger import Ledger, pack_of
+from sweeps.store.ledger import Ledger
+from sweeps.store.storage import pack_of
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +42,7 @@ def seeds(runs: pd.DataFrame, metric: str = "test_rmse", most: int | None = None
     return runs[(runs["status"] != "diverged") & np.isfinite(runs[metric].astype(float))]
 
 
-def networks(ledger: Ledger, rows: pd.DataFrame) -> list[Networks]:
+def load(ledger: Ledger, rows: pd.DataFrame) -> list[Networks]:
     """The trained networks of these rows, condition by condition in their order.
 
     Raises:

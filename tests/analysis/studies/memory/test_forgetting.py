@@ -9,14 +9,18 @@ import pandas as pd
 import pytest
 from statsmodels.stats.diagnostic import acorr_ljungbox
 
-from analysis.report import folder
+from analysis.reporting import folder
+from analysis.reporting.parts import forgetting as part
+from analysis.reporting.section import Section
 from analysis.statistics import memory
 from analysis.statistics.intervals import mean_interval
-from analysis.studies import forgetting, trained
+from analysis.studies.memory import forgetting, networks
+from analysis.study import Study
 from ltm import cells, data
 from ltm.cells.record import record
-from sweeps import tables
-from sweeps.ledger import Ledger
+from sweeps.store import tables
+from sweeps.store.ledger import Ledger
+from tests.analysis.rows import rows as made_up
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
@@ -42,13 +46,19 @@ def by_seed(book: Ledger) -> pd.DataFrame:
     return book.runs().sort_values("seed", ignore_index=True)
 
 
+def shown(book: Ledger) -> Section:
+    """The report's part."""
+    runs = by_seed(book)
+    return part.section(book, runs, Study.of(runs), forgetting.measure(book, runs, Study.of(runs)))
+
+
 def test_a_condition_of_three_seeds_is_the_mean_of_the_three_alone(tmp_path: Path) -> None:
     book = study(tmp_path, 4, diverged=(2,))
-    rows = trained.seeds(by_seed(book))
+    rows = networks.seeds(by_seed(book))
     assert list(rows["seed"]) == [0, 1, 3]
-    found = forgetting.memory_table(trained.networks(book, rows))
+    found = forgetting.memory_table(networks.load(book, rows), Study.of(rows))
     table, series = found.table, found.series
-    alone = [forgetting.memory_table(trained.networks(book, rows.iloc[[i]])).table.iloc[0] for i in range(3)]
+    alone = [forgetting.memory_table(networks.load(book, rows.iloc[[i]]), Study.of(rows)).table.iloc[0] for i in range(3)]
     (row,) = table.to_dict("records")
     d = np.array([one["residual_d"] for one in alone])
     assert row["seeds"] == 3
@@ -58,34 +68,34 @@ def test_a_condition_of_three_seeds_is_the_mean_of_the_three_alone(tmp_path: Pat
     assert (row["residual_low"], row["residual_high"]) == pytest.approx(mean_interval(d))
     assert row["not_zero"] == pytest.approx(np.mean([one["not_zero"] for one in alone]))
     assert np.isnan(alone[0]["residual_low"])  # one seed carries no interval
-    one = memory.local_whittle(trained.networks(book, rows.iloc[[0]])[0].errors()[0])
+    one = memory.local_whittle(networks.load(book, rows.iloc[[0]])[0].errors()[0])
     assert (alone[0]["residual_d"], alone[0]["own"]) == pytest.approx((one.estimate, (one.high - one.low) / 2))
     assert list(series) == ["arfima"]
 
 
 def test_the_first_seeds_by_number_are_measured(tmp_path: Path) -> None:
     rows = by_seed(study(tmp_path, 5, diverged=(1,)))
-    assert list(trained.seeds(rows.iloc[::-1], most=3)["seed"]) == [2, 0]
-    assert "first 3 seeds" not in forgetting.left_out(rows, ["rnn / arfima"])
-    assert "1 further conditions" in forgetting.left_out(pd.concat([rows, rows.assign(condition="b")]), ["b"])
+    assert list(networks.seeds(rows.iloc[::-1], most=3)["seed"]) == [2, 0]
+    assert "first 3 seeds" not in part.left_out(rows, ["rnn / arfima"])
+    assert "1 further conditions" in part.left_out(pd.concat([rows, rows.assign(condition="b")]), ["b"])
 
 
 def test_responses_of_other_seeds_are_not_read_as_current(tmp_path: Path) -> None:
     book = study(tmp_path, 3)
-    (group,) = trained.networks(book, trained.seeds(by_seed(book)))
+    (group,) = networks.load(book, networks.seeds(by_seed(book)))
     laws = forgetting.law_rows(group, group.response(20))
     book.put(f"report/{folder.RESPONSES[0]}", laws.to_csv(index=False).encode())
-    kept, stale = forgetting.current(book, trained.seeds(by_seed(book)))
+    kept, stale = part.current(book, networks.seeds(by_seed(book)))
     assert (list(kept["run_id"]), stale) == (["r0", "r1", "r2"], [])
-    assert "Definition 3" in forgetting.forgetting(book, by_seed(book), "test_rmse").text
+    assert [table.name for table in shown(book).tables] == ["memory", "laws"]
     book = study(tmp_path, 4)  # one seed more
-    kept, stale = forgetting.current(book, trained.seeds(by_seed(book)))
+    kept, stale = part.current(book, networks.seeds(by_seed(book)))
     assert (len(kept), stale) == (0, ["rnn / arfima"])
-    part = forgetting.forgetting(book, by_seed(book), "test_rmse")
-    assert "measured on other seeds" in part.text
-    assert "law of decay" not in part.shown["memory"]
+    section = shown(book)
+    assert "measured on other seeds" in section.text
+    assert [table.name for table in section.tables] == ["memory"]
     book.put(f"report/{folder.RESPONSES[0]}", b"run_id,law,power,rate\nr0,either,1,1\n")  # of an older ltm
-    assert forgetting.current(book, by_seed(book))[0].empty
+    assert part.current(book, by_seed(book))[0].empty
 
 
 def test_laws_are_counted_over_seeds_with_their_intervals() -> None:
@@ -93,14 +103,23 @@ def test_laws_are_counted_over_seeds_with_their_intervals() -> None:
     decays = [memory.decay(1.0 * k**-a) for a in (1.2, 1.4, 1.6)] + [memory.decay(np.exp(-0.3 * k)), memory.decay(np.ones(40))]
     rows = pd.DataFrame(
         [
-            {"condition": "c", "to_lag": 40, "law": one.law, "power": one.power, "rate": one.rate, "law_beyond": None, "rate_beyond": None}
+            {
+                "condition": "rnn / tree",
+                "to_lag": 40,
+                "law": one.law,
+                "power": one.power,
+                "rate": one.rate,
+                "law_beyond": None,
+                "rate_beyond": None,
+            }
             for one in decays
         ]
     )
     (row,) = forgetting.law_table(rows).to_dict("records")
     assert (row["power_law"], row["exponential"], row["no_decay"], row["measured"]) == (0.6, 0.2, 0.2, 5)
     assert (row["power_low"], row["power_high"]) == pytest.approx(mean_interval(rows["power"].to_numpy()))
-    shown = forgetting.laws_for_page(forgetting.law_table(rows)).iloc[0]
+    shown = part.laws_for_page(forgetting.law_table(rows), Study.of(made_up(rnn=[1.0, 2.0]))).iloc[0]
+    assert (shown["condition"], shown["series"]) == ("RNN", "tree")
     assert shown["law of decay"] == "3 power law, 1 exponential, 1 no decay of 5"
     assert shown["law beyond K"] == "–"
 

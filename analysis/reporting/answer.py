@@ -1,0 +1,216 @@
+"""What a study found, in one paragraph: what beats the forecasts without a network, which network may be the best where, which K will do; and what
+that is about. And the comparisons that matter, for the terminal."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from analysis.reporting.sentences import TESTS, baseline_of, over
+from analysis.reporting.tables import called, p_cell, with_interval
+from analysis.studies.baselines import Share
+from analysis.studies.compare import Comparison
+from analysis.studies.table import of_series
+from analysis.studies.verdicts import Verdicts
+from analysis.study import Condition
+from sweeps.console import counted
+
+MOST_NAMES = 6
+"""Names in one list of the paragraph."""
+
+MOST_PAIRS = 10
+"""Comparisons that the terminal prints."""
+
+T = TypeVar("T")
+
+
+def paragraph(verdicts: Verdicts) -> str:
+    """The answer; its sentences are those of which the study knows something."""
+    about = ABOUT if all(one.fingerprint for one in verdicts.study) else ABOUT_TABLE
+    found = [worth(verdicts), best(verdicts), against(verdicts), lengths(verdicts), about]
+    return " ".join(filter(None, found))
+
+
+ABOUT = "All of this is about seeds, other initial parameters, on one path and one split of each series; it says nothing of another path."
+ABOUT_TABLE = "All of this is about seeds, on the data that they were trained on; it says nothing of other data."
+
+
+def worth(verdicts: Verdicts) -> str:
+    """Do networks beat the best forecast that needs none?"""
+    shares = verdicts.shares
+    if not shares:
+        return ""
+    series, where = of_series(shares), every(len(of_series(shares)))
+    if not any(one.learned for one in shares):
+        return f"The networks learned nothing{where}: no mean beats a constant."
+    if all(one.verdict == "too few seeds" for one in shares):
+        return f"{counted(max(one.n for one in shares), 'seed')} are too few for a verdict against forecasts without a network ({verdicts.needed} are needed)."
+    best = called_baseline(verdicts)
+    any_of = f" on any of the {len(series)} series" if len(series) > 1 else ""
+    if all(one.verdict == "is beaten" for one in shares):
+        return f"Every network loses to {best}{where}{closest(shares, verdicts)}."
+    winners = {dataset: [one for one in some if one.verdict == "beats"] for dataset, some in series.items()}
+    told = [
+        f"{among([briefly(one.condition, verdicts) for one in some])}{on([dataset], len(series))}"
+        for dataset, some in winners.items()
+        if some
+    ]
+    if not told:
+        return f"No network is shown to beat {best}{any_of}{closest(shares, verdicts)}."
+    rest = len(series) - len(told)
+    return f"{best[0].upper()}{best[1:]} is beaten by {'; by '.join(told)}{f'; on {rest} other series by none' if rest else ''}."
+
+
+def called_baseline(verdicts: Verdicts) -> str:
+    """The forecast that networks are held against: by its name where there is one series."""
+    datasets = list(verdicts.study.series)
+    return "the best forecast without a network" + (f" ({baseline_of(verdicts, datasets[0])})" if len(datasets) == 1 else "")
+
+
+def closest(shares: Sequence[Share], verdicts: Verdicts) -> str:
+    """The condition of which most seeds beat the baseline."""
+    one = max(shares, key=lambda one: one.share)
+    if not one.beating:
+        return ", with every seed"
+    where = on([one.dataset], len(of_series(shares)))
+    return f"; the closest is {briefly(one.condition, verdicts)}{where}, with {one.beating} of {one.n} seeds"
+
+
+def best(verdicts: Verdicts) -> str:
+    """Which networks may be the best where: names that share their series together."""
+    series = of_series(verdicts.best)
+    if not series:
+        return ""
+    seeds = max(sorted(len(one.condition.errors) for one in some)[-2] for some in series.values())
+    if seeds < verdicts.needed_best:
+        return f"{counted(seeds, 'seed')} cannot tell which network is the best ({verdicts.needed_best} each are needed)."
+    inside = {dataset: [one.condition for one in some if one.may_be_best] for dataset, some in series.items()}
+    if all(len(inside[dataset]) == len(some) for dataset, some in series.items()):
+        return f"Any network may be the best{every(len(series))}: none is beaten by another."
+    places: dict[str, list[Condition]] = {}
+    for conditions in inside.values():
+        for one in sorted(conditions, key=lambda one: one.level):
+            places.setdefault(one.name, []).append(one)
+    groups: dict[tuple[str, ...], list[Condition]] = {}
+    for some in sorted(places.values(), key=len, reverse=True):
+        groups.setdefault(tuple(one.dataset for one in some), []).append(some[0])
+    told = [f"{among(together(some, verdicts))}{on(datasets, len(series))}" for datasets, some in groups.items()]
+    more = f"; and {len(told) - MOST_NAMES} more groups" if len(told) > MOST_NAMES else ""
+    return f"May be the best network: {'; '.join(told[:MOST_NAMES])}{more}. Each other one is beaten by another."
+
+
+def together(conditions: Sequence[Condition], verdicts: Verdicts) -> list[str]:
+    """Names of conditions, those that differ in K alone as one: ``MRNN (K = 25, 50)``."""
+    families: dict[str, list[Condition]] = {}
+    for one in conditions:
+        families.setdefault(one.family, []).append(one)
+    return [
+        f"{called(family)} (K = {', '.join(str(K) for K in sorted(one.K or 0 for one in some))})"
+        if len(some) > 1
+        else briefly(some[0], verdicts)
+        for family, some in families.items()
+    ]
+
+
+def briefly(one: Condition, verdicts: Verdicts) -> str:
+    """A condition's name, without its K where the study has its model with one K."""
+    several = any(one.family == trend.model for trend in verdicts.trends)
+    return called(one.name if several else one.family)
+
+
+def against(verdicts: Verdicts) -> str:
+    """How the comparisons came out, by what conditions were held against."""
+    by: dict[str, list[str]] = {}
+    for one in verdicts.comparisons:
+        by.setdefault(called(one.b.name), []).append(one.verdict)
+    told = [
+        f"against {name} {sum(word.startswith('better') for word in said)} of {len(said)} conditions are better, {sum(word.startswith('worse') for word in said)} worse"
+        for name, said in by.items()
+    ]
+    return f"A{'; '.join(told)[1:]}." if 0 < len(told) <= 3 else ""
+
+
+def lengths(verdicts: Verdicts) -> str:
+    """The shortest K that will do, by model."""
+    if not verdicts.trends:
+        return ""
+    models = {one.model: [other for other in verdicts.trends if other.model == one.model] for one in verdicts.trends}
+    groups: dict[str, list[str]] = {}
+    for model, some in models.items():
+        if not all(one.no_worse for one in some):
+            continue  # of scores below 0 it is not asked
+        found = {one.recommended for one in some}
+        K = found.pop() if len(found) == 1 else None if found == {None} else "by series"
+        groups.setdefault("none" if K is None else str(K), []).append(called(model))
+    margin = f"{verdicts.study.rule.margin:g} %"
+    told = [f"K = {K} for {among(some)}" for K, some in groups.items() if K.isdigit()]
+    if "none" in groups:
+        told.append(f"none is for {among(groups['none'])}")
+    if "by series" in groups:
+        told.append(f"which one is depends on the series for {among(groups['by series'])}")
+    return f"The shortest filter shown to be within {margin} of every other: {'; '.join(told)}." if told else ""
+
+
+def every(series: int) -> str:
+    return f" on all {series} series" if series > 1 else ""
+
+
+def on(datasets: Sequence[str], series: int) -> str:
+    """Where, of so many series."""
+    if series == 1:
+        return ""
+    if len(datasets) == series:
+        return every(series)
+    return f" on {among(datasets)}" if series <= 4 else f" on {len(datasets)} of {series} series"
+
+
+def among(words: Sequence[str]) -> str:
+    """``MRNN, RNN and LSTM``; a long list is cut."""
+    few = list(words[:MOST_NAMES])
+    if len(words) > MOST_NAMES:
+        return f"{', '.join(few)} and {len(words) - MOST_NAMES} more"
+    return " and ".join(filter(None, (", ".join(few[:-1]), few[-1])))
+
+
+def pairs(verdicts: Verdicts) -> tuple[pd.DataFrame, str]:
+    """The comparisons that matter, and the test and hypothesis of their p: those of the best conditions of each series, with what they are held against."""
+    place = {one.label: i for some in verdicts.study.series.values() for i, one in enumerate(sorted(some, key=lambda one: one.level))}
+    won = {one.condition.label: {"beat the baseline": f"{one.beating} of {one.n}"} for one in verdicts.shares}
+    if verdicts.comparisons:
+        by = [sorted(some, key=lambda one: place[one.a.label]) for some in of_series(verdicts.comparisons).values()]
+        tests = in_turn(by)
+        paired = {one.paired for one in tests}
+        title = f"two-sided, null hypothesis P = 1/2, {' or '.join(TESTS[one] for one in sorted(paired))}, {over(verdicts, verdicts.tests)}"
+        rows = [
+            {
+                "series": one.dataset, "a": called(one.a.name), "b": called(one.b.name), "verdict of a": one.verdict,
+                f"P({verdicts.study.rule.better.split()[0]})": with_interval(one.theta.estimate, one.theta.low, one.theta.high, 2), "typically": percent(one), "p of P = 1/2": p_cell(one.p_adjusted), **won.get(one.a.label, {}),
+            }
+            for one in tests
+        ]  # fmt: skip
+    else:
+        shares = in_turn([sorted(some, key=lambda one: place[one.condition.label]) for some in of_series(verdicts.shares).values()])
+        title = f"exact binomial test, two-sided, null hypothesis half of the seeds, {over(verdicts, verdicts.tests)}"
+        rows = [
+            {
+                "series": one.dataset, "a": called(one.condition.name), "b": one.baseline, "verdict of a": one.verdict,
+                "seeds of a that beat b": f"{one.beating} of {one.n}", "p of half": p_cell(one.p_adjusted),
+            }
+            for one in shares
+        ]  # fmt: skip
+    return pd.DataFrame(rows), title
+
+
+def in_turn(by_series: list[list[T]]) -> list[T]:
+    """The first of every series, the second of every series, and so on."""
+    turns = itertools.zip_longest(*by_series)
+    return [one for turn in turns for one in turn if one is not None][:MOST_PAIRS]
+
+
+def percent(one: Comparison) -> str:
+    gap = one.percent
+    return f"{gap:+.2g} %" if np.isfinite(gap) else "–"

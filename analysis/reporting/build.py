@@ -1,0 +1,220 @@
+"""The report of a study: the answer first, then what it rests on. One HTML page that needs nothing beside it, and every table and
+figure as a file of its own, in the formats that were asked for."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import html
+import io
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+import ltm
+from analysis.reporting import answer, folder, plots, tables
+from analysis.reporting.page import DEFAULT, Head, page, rendered
+from analysis.reporting.parts import first, forgetting, lengths, provenance, reproduction, search, series, training, zhao2020
+from analysis.reporting.section import Section
+from analysis.reporting.sentences import listed, over
+from analysis.studies import baselines
+from analysis.studies.memory.forgetting import measure
+from analysis.studies.search import fresh
+from analysis.studies.verdicts import Verdicts, judge
+from analysis.study import Rule, Study
+from ltm.errors import UserError
+from sweeps.console import counted
+from sweeps.store.ledger import Ledger
+
+PAPERS = {"zhao2020": zhao2020}
+"""The parts of a report for a whole paper, by the name that a study gives as ``published``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A study as read and judged, and the parts of its report; no verdicts where a search has no fresh seed run yet."""
+
+    ledger: Ledger
+    runs: pd.DataFrame
+    record: dict[str, Any]
+    verdicts: Verdicts | None
+    parts: Sequence[Section]
+
+
+def load(study: str | Path) -> tuple[Ledger, pd.DataFrame, dict[str, Any]]:
+    """A study's ledger, its rows in the order of its grid, and its record (``config.yaml``).
+
+    Raises:
+        UserError: no such study, or one without a finished seed run.
+    """
+    ledger = Ledger(study)
+    record = ledger.record()
+    runs = ledger.runs()
+    if runs.empty:
+        raise UserError(f"{ledger.path} has no finished seed run; expected a study's folder, such as results/k_sweep.")
+    return ledger, in_order(runs, list(record.get("conditions", {}))), record
+
+
+def in_order(runs: pd.DataFrame, condition_ids: list[str]) -> pd.DataFrame:
+    """Rows in the order of the study's grid, whatever order they finished in."""
+    place = {condition: i for i, condition in enumerate(condition_ids)}
+    keys = pd.DataFrame({"place": runs["condition_id"].map(place).fillna(len(place)), "seed": runs["seed"]})
+    return runs.loc[keys.sort_values(["place", "seed"], kind="stable").index].reset_index(drop=True)
+
+
+def write(study: str | Path, console: Console | None = None, rule: Rule | None = None, formats: Collection[str] = DEFAULT) -> str:
+    """Write ``report/`` of a study: ``index.html``, and ``tables/`` and ``figures/`` in these formats (:data:`analysis.reporting.page.FORMATS`);
+    print the answer and the comparisons that matter if given a console.
+
+    Returns:
+        The path of ``index.html``.
+    """
+    rule = rule or Rule()
+    loaded = load(study)
+    of = folder.stamp(loaded[0]) if rule == Rule() and formats == DEFAULT else ""
+    report = made(*loaded, rule)
+    ledger = report.ledger
+    plain = Console(file=io.StringIO(), width=console.width if console else 120)
+    for one in (plain, *([console] if console else [])):
+        to_terminal(report, one)
+        if line := ledger.left_out():
+            one.print(line, highlight=False, soft_wrap=True)
+    folder.replace(ledger, files(report, formats), folder.kept(report.parts), of=of, said=plain.file.getvalue())  # type: ignore[attr-defined]
+    return f"{ledger.path if ledger.is_local else ledger.uri}/report/index.html"
+
+
+def made(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], rule: Rule) -> Report:
+    """Every part of the report, in its order; parts without content are left out."""
+    searched = Section("Search")
+    if record.get("search"):
+        searched, runs = search.section(runs, record), fresh(runs, record)
+        if runs.empty:
+            return Report(ledger, runs, record, None, [Section(""), searched])
+    study = Study.of(runs, rule, baselines.known(ledger, record, rule.metric))
+    source = (record.get("config") or {}).get("published")
+    paper = PAPERS.get(str(source))
+    verdicts = judge(study, paper and paper.pairs(study))
+    memory = measure(ledger, runs, study)
+    parts = [
+        first.section(verdicts),
+        *(paper.sections(paper.Material(ledger, runs, verdicts, memory)) if paper else []),
+        lengths.section(verdicts),
+        *series.sections(verdicts),
+        series.across(verdicts),
+        searched,
+        *([] if paper else [reproduction.section(runs, study, source, rule)]),
+        forgetting.section(ledger, runs, study, memory),
+        training.section(ledger, runs, study),
+        provenance.section(ledger, runs, record),
+    ]
+    return Report(ledger, runs, record, verdicts, [part for i, part in enumerate(parts) if i == 0 or part.holds_something])
+
+
+def files(report: Report, formats: Collection[str] = DEFAULT) -> dict[str, bytes]:
+    """All files of a report: those of :func:`rendered`, and the page."""
+    beside = rendered(report.parts, formats)
+    return beside | {"index.html": page(head(report), report.parts, [*beside, *folder.kept(report.parts)]).encode()}
+
+
+def write_table(
+    verdicts: Verdicts, to: Path, source: Path | None = None, console: Console | None = None, formats: Collection[str] = DEFAULT
+) -> str:
+    """The report of anybody's table of seeds: the parts that need no ledger, into a folder, in place of an earlier one.
+
+    Returns:
+        The path of ``index.html``.
+    """
+    parts = [first.section(verdicts), lengths.section(verdicts), *series.sections(verdicts), series.across(verdicts)]
+    parts = [part for i, part in enumerate(parts) if i == 0 or part.holds_something]
+    foot = f"Written on {today().isoformat()} by ltm {ltm.__version__}"
+    if source:
+        digest = hashlib.sha256(source.read_bytes()).hexdigest()
+        foot += f" from {html.escape(source.name)} (sha256 {digest}), a row a seed run; how its scores were come by is not known here"
+    beside = rendered(parts, formats)
+    top = Head(source.stem if source else "Seeds", html.escape(run_in_words(verdicts)), html.escape(answer.paragraph(verdicts)), f"{foot}.")
+    folder.replace(Ledger(to), beside | {"index.html": page(top, parts, list(beside)).encode()}, folder="")
+    if console:
+        findings(verdicts, console)
+    return str(to / "index.html")
+
+
+def head(report: Report) -> Head:
+    """What was run, the answer, and when, by what and where."""
+    ledger, runs, record = report.ledger, report.runs, report.record
+    title = str(record.get("study", Path(ledger.path).name))
+    sources = provenance.sources_of(ledger, runs) if len(runs) else {}
+    versions = sorted({str(one) for one in runs["code"].dropna().unique()}) if len(runs) else []
+    foot = (
+        f"Written on {today().isoformat()} by ltm {ltm.__version__}. Trained by ltm {html.escape(', '.join(versions) or 'of an unknown version')} on"
+        f" {html.escape(provenance.hardware(sources))}."
+    )
+    if report.verdicts is None:
+        return Head(
+            title,
+            "A search without fresh seed runs yet.",
+            "No winner has been trained on fresh seeds yet, so there is nothing to judge.",
+            foot,
+        )
+    unfinished = missing_runs(runs, record)
+    warned = f" <b>The study is not finished: {html.escape(unfinished)}.</b> What is here is reported." if unfinished else ""
+    return Head(title, html.escape(run_in_words(report.verdicts)) + warned, html.escape(answer.paragraph(report.verdicts)), foot)
+
+
+def today() -> datetime.date:
+    """The date; that of SOURCE_DATE_EPOCH where a reproducible build sets it."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).date() if epoch else datetime.date.today()
+
+
+def run_in_words(verdicts: Verdicts) -> str:
+    """What was run and how it is judged."""
+    study = verdicts.study
+    seeds = sorted({len(one.errors) for one in study})
+    each = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    diverged = sum(one.diverged for one in study)
+    ranks = " (last in every rank; means are of the seeds that finished)" if diverged else ""
+    words = (
+        f"{counted(sum(len(one.errors) for one in study), 'seed run')}: {counted(len(study), 'condition')} on {len(study.series)} series, {each} seeds each,"
+        f" {diverged} diverged{ranks}. Judged by {plots.axis_label(study.metric)}; {'smaller' if study.rule.sign > 0 else 'higher'} is better. Tests at 0.05, {over(verdicts, verdicts.tests)} (all that a condition is"
+        f" held against) and {over(verdicts, verdicts.best_tests)} (which may be the best)."
+    )
+    if any(one.below_0 for one in study):
+        words += " Of conditions with a score below 0, of which per cent have no meaning, it is not asked whether they are no worse than another."
+    return words + (f" Left out, as they have no finite {study.metric}: {listed(study.without, 5)}." if study.without else "")
+
+
+def missing_runs(runs: pd.DataFrame, record: dict[str, Any]) -> str:
+    """What the study still lacks, in words; empty where it lacks nothing."""
+    known = record.get("conditions", {})
+    seeds = int(runs.groupby("condition_id")["seed"].nunique().max())
+    have = runs.groupby("condition_id").size()
+    absent = [label for key, label in known.items() if key not in have.index]
+    short = [f"{known.get(key, key)} ({n} of {seeds})" for key, n in have.items() if n < seeds]
+    words = [f"{len(absent)} of {len(known)} conditions have no seed run ({listed(absent, 5)})"] if absent else []
+    words += [f"{len(short)} conditions have fewer seeds than the others ({listed(short, 5)})"] if short else []
+    return "; ".join(words)
+
+
+def to_terminal(report: Report, console: Console) -> None:
+    """The answer, and the comparisons that matter; of a paper, its claims."""
+    if report.verdicts is None:
+        return
+    claims = next((part for part in report.parts if part.title == zhao2020.CLAIMS), None)
+    findings(report.verdicts, console, missing_runs(report.runs, {}), claims)
+
+
+def findings(verdicts: Verdicts, console: Console, missing: str = "", claims: Section | None = None) -> None:
+    console.print(answer.paragraph(verdicts), highlight=False)
+    if missing:
+        console.print(missing, highlight=False, soft_wrap=True)
+    if claims:
+        console.print(tables.for_terminal(zhao2020.at_a_glance(claims.tables[0].shown), zhao2020.CLAIMS))
+        return
+    table, test = answer.pairs(verdicts)
+    if len(table):
+        console.print(tables.for_terminal(table, f"p: {test}"))

@@ -1,0 +1,158 @@
+"""What stands first: every effect with its interval, and every verdict with its key."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.reporting import plots, sentences, tables
+from analysis.reporting.parts import lengths
+from analysis.reporting.section import Plot, Section, Table
+from analysis.reporting.tables import called
+from analysis.statistics.intervals import median_interval
+from analysis.studies.compare import AGAINST, Comparison
+from analysis.studies.verdicts import DISAGREE, Verdicts
+from analysis.study import Condition
+
+SIGN_OF = {
+    "better": "▲", "worse": "▼", "equivalent": "=", "no worse": "≥", "undecided": "·", "too few seeds": "?", **dict.fromkeys(DISAGREE.values(), "◆"),
+    "beats": "▲", "is beaten": "▼",
+}  # fmt: skip
+
+BASELINE = "the best baseline"
+
+MOST_ROWS = 40
+"""Conditions in the matrix of the page; its CSV has all."""
+
+
+def section(verdicts: Verdicts) -> Section:
+    part = Section("")
+    rows = effects(verdicts)
+    if len(rows):
+        marks = ["●", "■", "◆"]
+        key = ", ".join(
+            f'<span aria-hidden="true" style="color:var(--c{i})">{marks[i]}</span> against {role}'
+            for i, role in enumerate(rows["role"].unique())
+        )
+        part.plots.append(
+            Plot(
+                "effects",
+                f"Typical difference of a seed's score with its 95 % interval, per cent: {key}. Intervals are of one comparison each; filled: told apart after correction for all. Band: ±{verdicts.study.rule.margin:g} %. Arrow: beyond the axis.",
+                plots.forest(rows, verdicts.study.rule.margin, verdicts.study.rule.sign),
+                {str(dataset): f"{dataset}. {finding(group, verdicts.study.rule.sign)}" for dataset, group in rows.groupby("dataset", sort=False)},
+            )
+        )  # fmt: skip
+        part.kept["effects"] = rows
+    whole = matrix(verdicts)
+    if len(verdicts.study.series) == 1 and verdicts.trends:
+        part.plots.append(lengths.main_plot(verdicts))
+    if len(whole):
+        part.tables.append(Table("verdicts", key_of(verdicts), few(whole, verdicts)))
+        part.kept["verdicts"] = tables.flat(whole)
+    return part
+
+
+def in_order(tests: Sequence[Comparison]) -> list[Comparison]:
+    """As they are held against RNN first, then LSTM, then others."""
+    place = {model: i for i, model in enumerate(AGAINST)}
+    return sorted(tests, key=lambda one: place.get(one.b.model, len(place)))
+
+
+def key_of(verdicts: Verdicts) -> str:
+    seen = {one.verdict for one in verdicts.comparisons} | {one.verdict for one in verdicts.shares}
+    signs = list(dict.fromkeys(sign for verdict, sign in SIGN_OF.items() if verdict in seen))
+    told = [f"{sign} {tables.SIGNS[sign]}{f' within {verdicts.study.rule.margin:g} %' * (sign in '=≥')}" for sign in signs]
+    both = " A network that equals another and loses to the baseline (last column of its series) is no good forecast." if seen & {"equivalent", "no worse"} and verdicts.shares else ""  # fmt: skip
+    figures = " or the ".join(
+        filter(
+            None,
+            (
+                f"probability that a seed of the row has the {verdicts.study.rule.better} than one of the column"
+                if verdicts.comparisons
+                else "",
+                "share of its seeds that beat the baseline" if verdicts.shares else "",
+            ),
+        )
+    )
+    return f"Verdicts on the row: {', '.join(told)}. Number: {figures}.{both}"
+
+
+def effects(verdicts: Verdicts) -> pd.DataFrame:
+    """Differences in per cent, a row each: ``dataset, name, role`` (what it is held against), ``percent, low, high, verdict, decided``."""
+    study, rows = verdicts.study, []
+    chosen = {one.label for conditions in study.series.values() for one in plots.best_conditions(conditions)}
+    references = references_of(verdicts)
+    for one in in_order(verdicts.comparisons):
+        level = abs(one.b.median)
+        if one.b.model not in references or one.a.label not in chosen or not level or not np.isfinite(level):
+            continue
+        ends = (100 * one.difference.estimate / level, 100 * one.difference.low / level, 100 * one.difference.high / level)
+        rows.append((one.dataset, called(one.a.name), called(one.b.model), *ends, one.verdict))
+    for share in verdicts.shares:
+        if share.condition.label in chosen and share.error:
+            rows.append(
+                (share.dataset, called(share.condition.name), BASELINE, *from_baseline(share.condition, share.error), share.verdict)
+            )
+    table = pd.DataFrame(rows, columns=["dataset", "name", "role", "percent", "low", "high", "verdict"])
+    table = table[np.isfinite(table["percent"].astype(float))]
+    return table.assign(decided=table["verdict"].isin({"better", "worse", "beats", "is beaten", *DISAGREE.values()}))
+
+
+def references_of(verdicts: Verdicts) -> set[str]:
+    """The models that others are held against: RNN and LSTM, or else the one that most are."""
+    held = Counter(one.b.model for one in verdicts.comparisons)
+    return {*AGAINST} & {*held} or {model for model, _ in held.most_common(1)}
+
+
+def from_baseline(one: Condition, error: float) -> tuple[float, float, float]:
+    """The median seed's distance from a baseline with the interval that the sign test inverts, per cent of it; none where seeds diverged."""
+    low, high = (np.nan, np.nan) if one.diverged else median_interval(one.errors)
+    percent = 100 * (np.array([one.median, low, high]) - error) / abs(error)
+    return float(percent[0]), float(percent[1]), float(percent[2])
+
+
+def finding(rows: pd.DataFrame, sign: int) -> str:
+    """What a panel of the forest shows."""
+    words = []
+    for role, group in rows.groupby("role", sort=False):
+        decided = group[group["decided"]]
+        sides = {"better": decided[sign * decided["percent"] < 0], "worse": decided[sign * decided["percent"] > 0]}
+        told = [
+            f"{side}: {sentences.listed([f'{name} by {abs(gap):.2g} %' for name, gap in zip(some['name'], some['percent'], strict=True)], 4)}"
+            for side, some in sides.items()
+            if len(some)
+        ]
+        words.append(f"Against {role}, {'; '.join(told) or 'none is told apart'}.")
+    return " ".join(words)
+
+
+def matrix(verdicts: Verdicts) -> pd.DataFrame:
+    """All verdicts at a glance: a row a condition, a column a series and what it is held against (RNN, LSTM, the best baseline).
+
+    A cell is a sign with the probability of the smaller error against the other's seed, or with the share of seeds that beats the baseline.
+    """
+    references = references_of(verdicts)
+    cells = [
+        (one.dataset, one.a.name, called(one.b.name), f"{SIGN_OF[one.verdict]} {one.theta.estimate:.2f}")
+        for one in in_order(verdicts.comparisons)
+        if one.b.model in references
+    ]
+    cells += [(one.dataset, one.condition.name, one.baseline, f"{SIGN_OF[one.verdict]} {one.share:.2f}") for one in verdicts.shares]
+    series = list(dict.fromkeys(dataset for dataset, *_ in cells))
+    columns = list(dict.fromkeys((dataset, other) for name in series for dataset, _, other, _ in cells if dataset == name))
+    table: dict[str, dict[tuple[str, str], str]] = {}
+    for dataset, name, other, cell in cells:
+        table.setdefault(name, {}).setdefault((dataset, other), cell)
+    rows = [[called(name), *(row.get(column, "–") for column in columns)] for name, row in table.items()]
+    return pd.DataFrame(rows, columns=pd.MultiIndex.from_tuples([("condition", ""), *columns])) if rows else pd.DataFrame()
+
+
+def few(whole: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
+    """Of a large matrix the conditions that may be the best somewhere."""
+    if len(whole) <= MOST_ROWS:
+        return whole
+    inside = {called(one.condition.name) for one in verdicts.best if one.may_be_best}
+    return whole[whole.iloc[:, 0].isin(inside)].head(MOST_ROWS)

@@ -1,0 +1,55 @@
+"""A study against published figures: a check of the reproduction, not a verdict."""
+
+from __future__ import annotations
+
+import html
+
+import pandas as pd
+
+from analysis.reporting import tables
+from analysis.reporting.page import as_paragraph
+from analysis.reporting.section import Section, Table
+from analysis.reporting.tables import called
+from analysis.statistics.families import CORRECTIONS
+from analysis.studies.published import published
+from analysis.study import Rule, Study
+from ltm.errors import UserError
+
+
+def section(runs: pd.DataFrame, study: Study, source: object, rule: Rule) -> Section:
+    part = Section("Against the published figures")
+    if not source:
+        return part
+    try:
+        found = published(runs, str(source), rule.correction)
+    except UserError as error:
+        part.text = as_paragraph(f"Not shown: {error}", quiet=True)
+        return part
+    apart = int((found["p_adjusted"] < 0.05).sum())
+    part.text = f"<p>{apart} of {len(found)} means differ from the published ones at 0.05. A check of the reproduction, not a verdict.</p>"
+    caption = (
+        f"Means and population sds (ddof = 0) of finished seeds beside those of <i>{html.escape(str(source))}</i>. <i>p</i>: Welch's test, two-sided, null hypothesis"
+        f" equal means, {CORRECTIONS[rule.correction]} over this table."
+    )
+    part.tables.append(Table("published", caption, shown(found, study)))
+    part.kept["published"] = found
+    return part
+
+
+def shown(found: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """A row a condition, figures of one series with one power of ten."""
+    parts = []
+    for dataset, rows in found.groupby("dataset", sort=False):
+        power = tables.power_of_ten(rows["published_mean"])
+        names = [called(study.by_label[label].name) if label in study.by_label else label for label in rows["condition"]]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "condition": names, "series": f"{dataset}{tables.times(power)}", "seeds": [str(n) for n in rows["n"]],
+                    **{head: tables.column(rows[name], power, digits)
+                       for head, name, digits in (("mean", "mean", 4), ("published mean", "published_mean", 4), ("sd", "sd", 3), ("published sd", "published_sd", 3))},
+                    "difference, %": [f"{x:+.2f}" for x in rows["percent"]], "p of equal means": [tables.p_cell(p) for p in rows["p_adjusted"]],
+                }
+            )
+        )  # fmt: skip
+    return pd.concat(parts, ignore_index=True)

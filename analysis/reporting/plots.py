@@ -1,0 +1,350 @@
+"""The figures of a report, apart from the numbers they show: each takes a table or a study and returns a drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from analysis.reporting.drawing import FAINT, PALETTE, QUIET, Drawing
+from analysis.reporting.tables import called, power_of_ten, times
+from analysis.statistics import memory
+from analysis.statistics.intervals import best_of as expected_best
+from analysis.study import METRICS, Condition, Study
+
+SHOWN = 24
+"""Conditions in one panel at most: the best ones; a figure says where it left some out."""
+
+MARKERS = "osD^v"
+
+
+def best_conditions(conditions: Sequence[Condition], most: int = SHOWN) -> list[Condition]:
+    """The conditions of a series in their order, the best by median (diverged seeds last) where there are more than fit."""
+    medians = np.array([one.level for one in conditions])
+    kept = set(np.argsort(medians, kind="stable")[:most].tolist())
+    return [one for i, one in enumerate(conditions) if i in kept]
+
+
+def label(name: str, most: int = 24) -> str:
+    """The published name of a condition, its middle left out where it is too long for a figure."""
+    name = called(name)
+    return name if len(name) <= most else f"{name[: most // 2 - 1]}…{name[-(most // 2) :]}"
+
+
+def rows_of(axis: Axes, names: Sequence[str]) -> None:
+    """Names down the left side, the first on top."""
+    axis.set_yticks(range(len(names)), [label(name) for name in names], fontsize=8.5)
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.tick_params(axis="y", length=0)
+    axis.grid(axis="y", color=FAINT, linewidth=0.5)
+    axis.set_axisbelow(True)
+    axis.spines["left"].set_visible(False)
+
+
+def forest(table: pd.DataFrame, margin: float, sign: int = 1) -> Drawing:
+    """Differences from what a condition is held against, with their 95 % intervals; a panel a series.
+
+    Args:
+        table: ``dataset, name, against`` and, in per cent, ``percent, low, high``; ``decided``: whether the verdict is one of better or worse.
+        margin: of equivalence, per cent: a band.
+        sign: -1 where higher is better.
+    """
+    sides = list(dict.fromkeys(table["role"]))
+    most = int(table.groupby("dataset")["name"].nunique().max())
+
+    def draw(axis: Axes, dataset: str, position: int) -> None:
+        rows = table[table["dataset"] == dataset]
+        names = list(dict.fromkeys(rows["name"]))
+        left, right = reach(rows, margin)
+        axis.axvspan(-margin, margin, color=FAINT, alpha=0.5, linewidth=0)
+        axis.axvline(0, color="black", linewidth=0.8)
+        for row in rows.to_dict("records"):
+            side = sides.index(row["role"])
+            at = names.index(row["name"]) + (0.22 * (side - (len(sides) - 1) / 2) if len(sides) > 1 else 0)
+            colour, x = PALETTE[side], float(np.clip(row["percent"], left, right))
+            low, high = np.clip([row["low"], row["high"]], left, right)
+            axis.plot([low, high], [at, at], color=colour, linewidth=1.1, solid_capstyle="butt")
+            outside = x != row["percent"]
+            mark = (">" if x > 0 else "<") if outside else MARKERS[side]
+            axis.plot(x, at, mark, color=colour, markersize=4.2, markerfacecolor=colour if row["decided"] else "none", clip_on=False)
+        axis.set_xlim(left, right)
+        rows_of(axis, names)
+        axis.set_xlabel(f"difference, % ({'left' if sign > 0 else 'right'}: better)", loc="right")
+        axis.xaxis.set_major_locator(MaxNLocator(5))
+        if position == 0:
+            lines = [axis.plot([], [], MARKERS[i], color=PALETTE[i], label=f"against {side}")[0] for i, side in enumerate(sides)]
+            axis.legend(handles=lines, fontsize=8.5)
+
+    return Drawing(draw, tuple(table["dataset"].unique()), (3.3, 0.85 + 0.2 * most), columns=2, legend=False)
+
+
+def reach(rows: pd.DataFrame, margin: float) -> tuple[float, float]:
+    """Ends of the axis of a forest, per cent: past the margin and nearly all intervals; what lies beyond is an arrow at the edge."""
+    ends = rows[["percent", "low", "high"]].to_numpy(float).ravel()
+    ends = ends[np.isfinite(ends)]
+    cap = max(3.0, 1.5 * float(np.quantile(np.abs(ends), 0.85))) if len(ends) else 3.0
+    low, high = min(ends.min(initial=0), -margin), max(ends.max(initial=0), margin)
+    return max(1.1 * low, -cap), min(1.1 * high, cap)
+
+
+def spread(study: Study, lines: Mapping[str, tuple[str, float]] | None = None) -> Drawing:
+    """Box over violin of the errors of finished seeds, a panel a series; beside a name how many seeds of how many finished, if not all.
+
+    Args:
+        lines: the best baseline of a series, its name and error: a dashed line.
+    """
+    models = list(dict.fromkeys(one.model for one in study))
+    powers = {dataset: power_of_ten(one.median for one in some) for dataset, some in study.series.items()}
+    most = min(SHOWN, max(map(len, study.series.values())))
+
+    def draw(axis: Axes, dataset: str, _: int) -> None:
+        shown, scale = best_conditions(study.series[dataset]), 10.0 ** powers[dataset]
+        for i, one in enumerate(shown):
+            a, colour = one.finished * scale, PALETTE[models.index(one.model) % len(PALETTE)]
+            if not len(a):
+                continue
+            if len(a) > 4 and np.ptp(a) > 0:
+                drawn = axis.violinplot([a], [i], widths=0.85, showextrema=False, points=48, orientation="horizontal")
+                for body in drawn["bodies"]:  # type: ignore[attr-defined]
+                    body.set(facecolor=colour, alpha=0.3, linewidth=0)
+            axis.boxplot(
+                [a], positions=[i], widths=0.3, orientation="horizontal", manage_ticks=False,
+                boxprops={"color": colour, "linewidth": 0.9}, medianprops={"color": "black", "linewidth": 1.3},
+                flierprops={"markersize": 2, "markeredgecolor": colour}, whiskerprops={"linewidth": 0.7, "color": colour},
+                capprops={"linewidth": 0.7, "color": colour},
+            )  # fmt: skip
+        rows_of(axis, [one.name + (f" ({len(one.finished)} of {len(one.errors)})" if one.diverged else "") for one in shown])
+        axis.set_xlabel(metric_name(study.metric) + times(powers[dataset]))
+        if lines and dataset in lines:
+            name, error = lines[dataset][0], scale * lines[dataset][1]
+            axis.axvline(error, color="black", linestyle="--", linewidth=0.8)
+            axis.annotate(name, (error, 1.0), xycoords=("data", "axes fraction"), xytext=(3, -1), textcoords="offset points", va="bottom", ha="center", fontsize=9)  # fmt: skip
+
+    return Drawing(draw, tuple(study.series), (5.4, 0.9 + 0.3 * most))
+
+
+def filter_length(table: pd.DataFrame, metric: str = "test_rmse") -> Drawing:
+    """Mean error against K with 95 % intervals, a panel a series and a line a model (:func:`analysis.studies.filter_length.by_filter_length`)."""
+    return over_lengths(table, "mean", f"mean {metric_name(metric)}")
+
+
+def paired_lengths(table: pd.DataFrame) -> Drawing:
+    """Differences of the same seeds at another K (:func:`analysis.reporting.lengths.paired`), per cent, with 95 % intervals."""
+    return over_lengths(table, "percent", "difference from shortest K, %", zero=True)
+
+
+def over_lengths(table: pd.DataFrame, value: str, axis_name: str, zero: bool = False) -> Drawing:
+    models = list(table["model"].unique())
+
+    def draw(axis: Axes, dataset: str, position: int) -> None:
+        group = table[table["dataset"] == dataset]
+        lengths, power = sorted(group["K"].unique()), 0 if zero else power_of_ten(group[value])
+        if zero:
+            axis.axhline(0, color="black", linewidth=0.8)
+        for model, line in group.groupby("model", sort=False):
+            i = models.index(model)
+            at = np.searchsorted(lengths, line["K"]) + 0.08 * (i - (len(models) - 1) / 2)
+            at_value = 10.0**power * line[value].to_numpy(float)
+            errors = np.abs(10.0**power * line[["low", "high"]].to_numpy(float).T - at_value)
+            look: dict[str, Any] = {"color": PALETTE[i % len(PALETTE)], "marker": "o", "markersize": 4, "capsize": 2.5, "linewidth": 1.2}
+            axis.errorbar(at, at_value, errors, label=label(str(model)), **look)
+        axis.set_xticks(range(len(lengths)), [str(K) for K in lengths])
+        axis.set(xlabel="filter length K (values)", ylabel=axis_name + times(power))
+        axis.margins(y=0.2)
+        if position == 0:
+            axis.legend(fontsize=8.5, ncols=2)
+
+    return Drawing(draw, tuple(table["dataset"].unique()))
+
+
+def win_shares(matrices: Mapping[str, pd.DataFrame]) -> Drawing:
+    """Probability that a seed of the row's condition beats one of the column's, a panel a series (:func:`analysis.studies.best.wins_matrix`)."""
+    most = max(map(len, matrices.values()))
+
+    def draw(axis: Axes, dataset: str, _: int) -> None:
+        matrix = matrices[dataset].to_numpy(float)
+        labels = [label(str(name)) for name in matrices[dataset].index]
+        cells = axis.pcolormesh(matrix, cmap="PuOr", vmin=0, vmax=1, edgecolors="none")
+        if len(labels) <= 16:
+            for (i, j), p in np.ndenumerate(matrix):
+                if i != j:
+                    ink = ink_on(cells.cmap(float(p)))
+                    axis.text(j + 0.5, i + 0.5, f"{p:.2f}", ha="center", va="center", fontsize=7.5, color=ink)
+        axis.set_xticks(np.arange(len(labels)) + 0.5, labels, rotation=45, ha="right", rotation_mode="anchor", fontsize=8.5)
+        axis.set_yticks(np.arange(len(labels)) + 0.5, labels, fontsize=8.5)
+        axis.invert_yaxis()
+        axis.tick_params(length=0)
+        axis.spines[:].set_visible(False)
+
+    side = min(max(1.6 + 0.26 * most, 2.6), 7.6)
+    return Drawing(draw, tuple(matrices), (side + 0.4, side), columns=1 if most > 14 else 2)
+
+
+def ink_on(colour: tuple[float, ...]) -> str:
+    """What is read better on a colour; not quite white or black, which the page takes for its own ink."""
+    light = np.array(colour[:3])
+    light = np.where(light <= 0.04045, light / 12.92, ((light + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+    return "#fefefe" if light < 0.179 else "#010101"
+
+
+def critical_difference(ranks: pd.Series, difference: float) -> Drawing:
+    """Mean ranks over series; bars join conditions that Nemenyi's test does not tell apart (Demsar 2006)."""
+    ordered = ranks.sort_values(kind="stable")
+    groups: list[tuple[int, int]] = []
+    for i in range(len(ordered)):
+        j = int(np.flatnonzero(ordered.to_numpy() - ordered.iloc[i] <= difference)[-1])
+        if j > i and (not groups or j > groups[-1][1]):
+            groups.append((i, j))
+
+    def draw(axis: Axes, _: str, __: int) -> None:
+        axis.plot(ordered, np.arange(len(ordered)), "o", color=PALETTE[0], markersize=5)
+        for column, (i, j) in enumerate(groups):
+            axis.plot([ordered.max() + 0.25 + 0.12 * column] * 2, [i - 0.2, j + 0.2], color=PALETTE[1], linewidth=2.5)
+        rows_of(axis, [str(name) for name in ordered.index])
+        axis.set(xlabel=f"mean rank over series (1 is best; critical difference {difference:.2f})")
+
+    return Drawing(draw, size=(5.4, 0.9 + 0.24 * len(ordered)))
+
+
+def learning_curves(curves: Mapping[str, Mapping[str, list[np.ndarray]]]) -> Drawing:
+    """Validation loss by epoch, median and quartiles over the seeds still training; ``{series: {name: [(epochs,), ...]}}``."""
+
+    def draw(axis: Axes, dataset: str, position: int) -> None:
+        for i, (name, lanes) in enumerate(curves[dataset].items()):
+            epochs, low, middle, high = quartiles(lanes)
+            colour = PALETTE[i % len(PALETTE)]
+            axis.plot(epochs, middle, color=colour, linewidth=1.2, label=label(name))
+            axis.fill_between(epochs, low, high, color=colour, alpha=0.12, linewidth=0)
+        logarithmic(axis, "xy")
+        axis.set(xlabel="epoch", ylabel="best validation loss so far (MSE, scaled)")
+        if position == 0:
+            axis.legend(fontsize=8.5, ncols=2)
+
+    return Drawing(draw, tuple(curves), (4.8, 3.4))
+
+
+def quartiles(lanes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Epochs, and over seeds the quartiles of the best loss so far; a seed that has stopped keeps its best."""
+    table = np.full((len(lanes), max(map(len, lanes))), np.nan)
+    for row, lane in zip(table, lanes, strict=True):
+        row[: len(lane)] = lane
+        row[len(lane) :] = np.minimum.accumulate(lane)[-1] if len(lane) else np.nan
+    table = np.minimum.accumulate(np.where(np.isfinite(table), table, np.inf), axis=1)
+    epochs = np.unique(np.geomspace(1, table.shape[1], 100).astype(int))
+    low, middle, high = np.quantile(table[:, epochs - 1], [0.25, 0.5, 0.75], axis=0, method="lower")
+    return epochs, low, middle, high
+
+
+def logarithmic(axis: Axes, which: str) -> None:
+    """Logarithmic axes with plain labels, at decades only unless there is none."""
+    for name in which:
+        getattr(axis, f"set_{name}scale")("log")
+        ruler = getattr(axis, f"{name}axis")
+        ruler.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        ruler.set_minor_formatter(FuncFormatter(lambda x, _: f"{x:.2g}"))
+        low, high = getattr(axis, f"get_{name}lim")()
+        if np.floor(np.log10(high)) - np.ceil(np.log10(low)) >= 1:
+            ruler.set_minor_formatter(NullFormatter())
+
+
+def autocorrelation(series: Mapping[str, np.ndarray], lags: int = 60) -> Drawing:
+    """ACF of each series with the band of white noise and that of ARFIMA(0, d, 0) over the interval of its local Whittle d."""
+
+    def draw(axis: Axes, name: str, position: int) -> None:
+        x = series[name]
+        rho = memory.acf(x, min(lags, len(x) // 4))
+        k = np.arange(1, len(rho))
+        found = memory.local_whittle(x)
+        axis.vlines(k, 0, rho[1:], color=PALETTE[0], linewidth=1.6, label="ACF")
+        band = memory.white_band(len(x))
+        axis.axhspan(-band, band, color=QUIET, alpha=0.25, linewidth=0, zorder=0, label="white noise, 95 %")
+        low, high = (memory.fractional_acf(float(np.clip(d, 0.0, 0.49)), len(rho) - 1)[1:] for d in (found.low, found.high))
+        axis.fill_between(k, low, high, color=PALETTE[1], alpha=0.3, linewidth=0, label="ARFIMA(0, d, 0)")
+        axis.axhline(0, color="black", linewidth=0.6)
+        axis.set(
+            xlabel="lag (steps)", ylabel="autocorrelation", title=f"{name}: d = {found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
+        )
+        if position == 0:
+            axis.legend(fontsize=8.5)
+
+    return Drawing(draw, tuple(series), (4.6, 2.6))
+
+
+def memory_left(table: pd.DataFrame) -> Drawing:
+    """Local Whittle d of every model's residuals, mean over seeds with its interval, against that of the series."""
+
+    def draw(axis: Axes, dataset: str, _: int) -> None:
+        group = table[table["dataset"] == dataset]
+        at = np.arange(len(group))
+        errors = np.abs(group[["residual_low", "residual_high"]].to_numpy(float).T - group["residual_d"].to_numpy(float))
+        axis.errorbar(group["residual_d"], at, xerr=errors, fmt="o", color=PALETTE[0], markersize=4, capsize=2, linewidth=1)
+        axis.axvline(0, color="black", linewidth=0.6)
+        axis.axvline(float(group["series_d"].iloc[0]), color=PALETTE[1], linestyle="--", linewidth=1)
+        rows_of(axis, [str(name) for name in group["name"]])
+        axis.set(xlabel="d left in the residuals (dashed: d of the series)")
+
+    most = min(SHOWN, int(table.groupby("dataset").size().max()))
+    return Drawing(draw, tuple(table["dataset"].unique()), (4.6, 0.9 + 0.22 * most))
+
+
+def responses(found: Mapping[str, Mapping[str, np.ndarray]]) -> Drawing:
+    """|A_k| against k on double logarithmic axes, where a power law is a straight line; ``{series: {name: (S, K)}}``, a panel a series.
+
+    Lines are medians over seeds, bands quartiles.
+    """
+
+    def draw(axis: Axes, dataset: str, position: int) -> None:
+        for i, (name, response) in enumerate(found[dataset].items()):
+            largest = np.abs(response).max(1, keepdims=True)
+            low, size, high = np.quantile(np.abs(response) / np.where(largest > 0, largest, 1), [0.25, 0.5, 0.75], axis=0)
+            k, there, colour = np.arange(1, len(size) + 1), size > 1e-8, PALETTE[i % len(PALETTE)]
+            axis.plot(k[there], size[there], color=colour, linewidth=1.1, label=label(name))
+            if len(response) > 1:
+                axis.fill_between(k[there], np.maximum(low, 1e-8)[there], high[there], color=colour, alpha=0.12, linewidth=0)
+        logarithmic(axis, "xy")
+        axis.set(ylim=(1e-8, 2), xlabel="lag k (steps)", ylabel="|A_k| / largest")
+        if position == 0:
+            axis.legend(fontsize=8.5, ncols=2, loc="lower left")
+
+    return Drawing(draw, tuple(found), (4.8, 3.4))
+
+
+def best_of(study: Study) -> Drawing:
+    """Expected smallest error of n seeds against n: what a study that reports minima would have reported.
+
+    Where seeds diverged a line begins at the n of which every subset has a finished one.
+    """
+
+    def draw(axis: Axes, dataset: str, position: int) -> None:
+        chosen = best_conditions(study.series[dataset], len(PALETTE))
+        power = power_of_ten(one.median for one in chosen)
+        for i, one in enumerate(chosen):
+            if len(one.finished):
+                n = np.unique(np.geomspace(1, len(one.errors), 40).astype(int))
+                curve = one.sign * 10.0**power * expected_best(one.errors, n)
+                there = np.isfinite(curve)
+                axis.plot(n[there], curve[there], color=PALETTE[i % len(PALETTE)], label=label(one.name), linewidth=1.2)
+        logarithmic(axis, "x")
+        axis.set(xlabel="seeds n", ylabel=f"expected best {metric_name(study.metric)}{times(power)}")
+        if position == 0:
+            axis.legend(fontsize=8.5, ncols=2)
+
+    return Drawing(draw, tuple(study.series))
+
+
+def metric_name(metric: str) -> str:
+    """``test RMSE`` of ``test_rmse``."""
+    part, _, name = metric.partition("_")
+    return f"{part} {name.upper()}" if metric in METRICS and part == "test" else metric.replace("_", " ")
+
+
+def axis_label(metric: str) -> str:
+    """``test RMSE (units of the series)`` of ``test_rmse``."""
+    units = {"test_rmse": "units of the series", "test_mae": "units of the series", "test_mape": "%"}
+    if metric not in METRICS:
+        return metric
+    return f"{metric_name(metric)} ({units.get(metric, 'MSE, scaled')})"
