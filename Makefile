@@ -6,7 +6,7 @@ help: ## this list
 install: ## an editable install with everything the checks need, at the versions tested
 	$(PYTHON) -m pip install -c constraints.txt -e '.[dev]'
 
-check: lint types test ## lint, format, types, and the tests that take minutes; before every commit
+check: lint types docs test ## lint, format, types, the site, and the tests that take minutes; before every commit
 
 lint: ## ruff: lint and format
 	$(PYTHON) -m ruff check .
@@ -14,6 +14,9 @@ lint: ## ruff: lint and format
 
 types: ## mypy
 	$(PYTHON) -m mypy
+
+docs: ## the site in build/docs; a warning is an error
+	$(PYTHON) -m sphinx -q -W --keep-going docs build/docs
 
 test: ## the tests of check, and the ten slowest of them
 	$(PYTHON) -m pytest -n auto --dist worksteal --durations=10 -m "not long"
@@ -25,4 +28,4 @@ format: ## let ruff format and fix
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
 
-.PHONY: help install check check-all lint types test format
+.PHONY: help install check check-all lint types docs test format

@@ -61,5 +61,5 @@ echo '$ ray down'
 ray down --yes cluster.yaml 2>&1 | tail -8
 sleep 3
 echo "raylets left: $(pgrep -c raylet || true)"
-rows=$("$python" -c "from sweeps.ledger import Ledger; print(len(Ledger('$work/shared/k_sweep').runs()))")
+rows=$("$python" -c "from sweeps.store.ledger import Ledger; print(len(Ledger('$work/shared/k_sweep').runs()))")
 [ "$nodes" = 3 ] && [ "$rows" = 64 ] && [ "$(pgrep -c raylet || true)" = 0 ] && echo "passed: 3 nodes, $rows seed runs, all down"
