@@ -166,3 +166,12 @@ def test_every_experiment_runs_at_its_smallest(run, tmp_path: Path, experiment: 
     assert (study / "report" / "index.html").is_file()
     rows = Ledger(study).runs()
     assert len(rows) == {"hpo": 10, "k_full": 20, "paper": 120, "paper_table2": 36, "smoke": 3}[experiment]
+
+
+def test_a_driver_imports_nothing_that_draws_or_tracks_or_schedules_before_it_trains() -> None:
+    code = (
+        "from sweeps import config, study; study.prepare(config.compose(['+experiment=smoke'])); import sys;"
+        " print({'ray', 'wandb', 'matplotlib', 'statsmodels', 'analysis.reporting.build'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
