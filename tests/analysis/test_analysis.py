@@ -132,7 +132,7 @@ def test_a_study_without_baselines_is_reported_and_the_same_sweep_adds_them(stud
     assert "no mean beats a constant" in " ".join(run(*command, cwd=study.parents[1]).stdout.split())
 
 
-def test_compare_power_memory_and_export_print_their_tables(study: Path, run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_compare_and_power_print_their_tables(study: Path, run) -> None:  # type: ignore[no-untyped-def]
     shown = run("analysis", "compare", str(study), "--a", "mrnn K=10 / arfima", "--b", "rnn", COLUMNS="160").stdout
     for name in (
         "wins (the default)",
@@ -147,6 +147,10 @@ def test_compare_power_memory_and_export_print_their_tables(study: Path, run, tm
     shown = run("analysis", "power", str(study), "--a", "mrnn", "--b", "rnn", COLUMNS="160").stdout
     assert "wins (the default)" in shown
     assert "no pack of 10 seeds, of the same numbers, is complete in both" in shown
+
+
+@pytest.mark.long
+def test_memory_and_export_print_and_write_their_tables(study: Path, run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     shown = run("analysis", "memory", str(study), "--lags", "20", COLUMNS="160").stdout
     assert "power (95 %)" in shown
     assert (study / "report" / "tables" / "responses.csv").is_file()

@@ -28,7 +28,7 @@ def p_of(x: np.ndarray, y: np.ndarray) -> float:
     return float(wins.p_values(x[None], y[None])[1][0])
 
 
-@pytest.mark.parametrize(("n", "m"), [(4, 4), (5, 7), (7, 5), (2, 9), (1, 6), (8, 8)])
+@pytest.mark.parametrize(("n", "m"), [(4, 4), (5, 7), (7, 5), (2, 9), (1, 6), pytest.param(8, 8, marks=pytest.mark.long)])
 def test_p_with_all_relabellings_is_the_recipes(n: int, m: int) -> None:
     for seed in range(8 if n + m < 14 else 2):
         x, y = draw(seed, n, m)
