@@ -122,6 +122,7 @@ def test_the_same_ledger_gives_the_same_report_on_the_same_day(study: Path, run)
     assert (study / "report" / "index.html").read_bytes() == first
 
 
+@pytest.mark.long
 def test_a_study_without_baselines_is_reported_and_the_same_sweep_adds_them(study: Path, run) -> None:  # type: ignore[no-untyped-def]
     shutil.rmtree(study / "baselines")
     run("analysis", "report", str(study))

@@ -41,7 +41,8 @@ def test_a_sweep_trains_what_is_missing_and_no_more(run, tmp_path: Path, real_da
     assert "http" not in page
 
 
-def test_sweep_and_train_give_the_same_bits(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("ray", [pytest.param("always", marks=pytest.mark.long), "never"])
+def test_sweep_and_train_give_the_same_bits(run, tmp_path: Path, ray: str) -> None:  # type: ignore[no-untyped-def]
     run(
         "ltm.sweep",
         "model=mrnn",
@@ -50,7 +51,7 @@ def test_sweep_and_train_give_the_same_bits(run, tmp_path: Path) -> None:  # typ
         "tracking=off",
         "study=one",
         "compute.pack_size=4",
-        "compute.ray=always",
+        f"compute.ray={ray}",
         *SMALL,
     )
     rows = Ledger(tmp_path / "results" / "one").runs().set_index("seed")

@@ -35,6 +35,7 @@ def test_p_with_all_relabellings_is_the_recipes(n: int, m: int) -> None:
         assert p_of(x, y) == pytest.approx(recipes.p_exact(x, y), abs=1e-12)
 
 
+@pytest.mark.long
 def test_p_of_random_relabellings_is_the_recipes_to_within_their_noise() -> None:
     for seed in range(12):
         x, y = draw(seed, 15, 22)

@@ -112,9 +112,8 @@ def test_gpu_kernel_equals_reference_under_the_simulator(name: str, hidden: int)
 PTX = [(name, "float32") for name in CELLS] + [("mrnn", "float64")]
 
 
-@pytest.mark.parametrize(
-    ("name", "dtype"), [pytest.param(*one, marks=[] if one == ("mrnn", "float32") else pytest.mark.long) for one in PTX]
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "dtype"), PTX)
 def test_gpu_kernel_compiles_to_ptx_of_its_own_precision(name: str, dtype: str) -> None:
     toolkit = max(Path("/usr/local").glob("cuda*"), default=None)  # numba looks where CUDA_HOME points
     done = python(COMPILE, name, "3", dtype, **({"CUDA_HOME": str(toolkit)} if toolkit and "CUDA_HOME" not in os.environ else {}))
