@@ -75,6 +75,11 @@ class Condition:
         training = {key: value for key, value in self.training.items() if key not in LANE_KEYS}
         return digest([self.model, training, self.fingerprint, self.step])
 
+    def built(self, series: data.Series | None = None) -> tuple[Network, data.Series]:
+        """Its network and its series, which is built where it is not given."""
+        series = series or data.build(self.dataset)
+        return cells.build(self.model, len(series.values) - 1), series
+
     def lane(self, seed: int) -> Lane:
         return Lane(seed, **{key: float(self.training[key]) for key in LANE_KEYS})
 
@@ -112,9 +117,7 @@ class Pack:
 
         A parameter takes six forward and back, a past value five (a long filter runs as a sum of exponentials), a unit of a state 55.
         """
-        condition = self.runs[0].condition
-        series = data.build(condition.dataset)
-        network = cells.build(condition.model, len(series.values) - 1)
+        network, series = self.runs[0].condition.built()
         states = network.state().values()
         past = sum(state.size * min(state.lags, LONGEST_PAST) for state in states if state.lags > 1)
         step = 6 * network.size + 5 * past + 55 * sum(state.size for state in states)

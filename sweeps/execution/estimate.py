@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from ltm import cells, data
 from ltm.engine import Engine, Protocol, choose
 from ltm.errors import UserError
 from sweeps.config import Composed, StudyConfig
@@ -66,8 +65,8 @@ def engine_of(condition: Condition, name: str) -> Engine:
     Raises:
         UserError: the one that is named cannot.
     """
-    series = data.build(condition.dataset)
-    return choose(name, cells.build(condition.model, len(series.values) - 1), series.problem(), Protocol())
+    network, series = condition.built()
+    return choose(name, network, series.problem(), Protocol())
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 import ltm
-from ltm import cells, checks, data
+from ltm import checks
 from ltm.data import Series
 from ltm.engine import Protocol
 from ltm.engine.base import VERSION
@@ -179,8 +179,7 @@ def orders(config: StudyConfig, ledger: Ledger, plan: Plan, packs: Sequence[Pack
 def training_of(pack: Pack, engine: str = "auto", threads: int = 1, known: Mapping[str, Series] | None = None) -> Training:
     """The pack's training, at its start. ``known``: series by fingerprint, for nodes that lack the data files."""
     condition = pack.runs[0].condition
-    series = (known or {}).get(condition.fingerprint) or data.build(condition.dataset)
-    network = cells.build(condition.model, len(series.values) - 1)
+    network, series = condition.built((known or {}).get(condition.fingerprint))
     if recorded(network, series).digest != condition.step:
         raise UserError(
             f"the cell '{condition.model['cell']}' computes something else here than where the sweep was started: its file differs, or was"
