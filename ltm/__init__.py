@@ -1,6 +1,7 @@
 """ltm: seed sweeps of recurrent cells that are trained as lanes of one program.
 
-``from ltm import Cell, State, Parameter, linear, bias, filters`` is all that a cell needs; :func:`ltm.run` is ``ltm sweep`` from Python.
+``from ltm import Cell, State, Parameter, linear, bias, filters`` is all that a cell needs; :func:`ltm.run` is ``ltm sweep`` from Python, and
+:func:`ltm.states` what the networks that it trained remember at every step.
 Each is imported when it is first asked for, so that ``import ltm`` takes no time.
 """
 
@@ -13,12 +14,16 @@ if TYPE_CHECKING:
     from ltm import filters
     from ltm.cells.base import Cell, Parameter, State, bias, linear
     from ltm.sweep import run
+    from ltm.trained import states
 
 __version__ = "0.2.0"
 
-__all__ = ["Cell", "Parameter", "State", "bias", "filters", "linear", "run"]
+__all__ = ["Cell", "Parameter", "State", "bias", "filters", "linear", "run", "states"]
 
-HOMES = {**dict.fromkeys(("Cell", "Parameter", "State", "bias", "linear"), "ltm.cells.base"), "filters": "ltm.filters", "run": "ltm.sweep"}
+HOMES = {
+    **dict.fromkeys(("Cell", "Parameter", "State", "bias", "linear"), "ltm.cells.base"), "filters": "ltm.filters", "run": "ltm.sweep",
+    "states": "ltm.trained",
+}  # fmt: skip
 """The module of every public name; ``filters`` is one itself."""
 
 

@@ -50,6 +50,12 @@ def text(name: str, value: Any) -> None:
         raise UserError(f"{name} is {said(value)}; expected text, not empty and without control characters.")
 
 
+def flag(name: str, value: Any) -> None:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise UserError(f"{name} is {said(value)}; expected true or false.")
+
+
 def numbers(name: str, value: Any, most: int = 1000) -> None:
     """A list of finite numbers, possibly empty."""
     if not isinstance(value, list | tuple):
@@ -60,7 +66,7 @@ def numbers(name: str, value: Any, most: int = 1000) -> None:
         number(f"{name}[{i}]", each)
 
 
-BY_TYPE: dict[str, Callable[[str, Any], None]] = {"float": number, "str": text, "Sequence[float]": numbers}
+BY_TYPE: dict[str, Callable[[str, Any], None]] = {"float": number, "str": text, "bool": flag, "Sequence[float]": numbers}
 
 
 def fields(instance: Any, name: Callable[[str], str], ranges: Mapping[str, tuple[int, int]] | None = None) -> None:

@@ -13,6 +13,7 @@ from ltm.errors import UserError
 from sweeps import config, plan
 from sweeps.console import say, terminal
 from sweeps.record import folder_of
+from sweeps.store.tables import TESTS, headline
 from sweeps.study import run
 
 USAGE = """python -m ltm.train model=NAME [dataset=NAME] [seeds=N] [training.max_epochs=E] [any Hydra override]
@@ -58,14 +59,19 @@ def train(overrides: list[str], console: Console) -> int:
 
 def show(rows: pd.DataFrame, console: Console) -> None:
     """Print the seed runs of one condition, and what they come to."""
-    shown = ["seed", "status", "epochs", "best_epoch", "validation_loss", "test_rmse", "test_mae", "test_mape", "d"]
+    tests = [name for name in TESTS if rows[name].notna().any()]
+    shown = ["seed", "status", "epochs", "best_epoch", "validation_loss", *tests, "d"]
     table = Table(*shown)
     for row in rows[shown].sort_values("seed").itertuples(index=False):
         table.add_row(*(f"{value:.5g}" if isinstance(value, float) else str(value) for value in row))
     console.print(table)
-    rmse = rows["test_rmse"].dropna()
-    if len(rmse):
-        say(console, f"test RMSE: mean {rmse.mean():.5g}, sd {rmse.std():.3g}, min {rmse.min():.5g} over {len(rmse)} of {len(rows)} seeds")
+    values = rows[name := headline(rows)].dropna()
+    if len(values):
+        ends = f"min {values.min():.5g}, max {values.max():.5g}"
+        say(
+            console,
+            f"test {TESTS[name]}: mean {values.mean():.5g}, sd {values.std():.3g}, {ends} over {len(values)} of {len(rows)} seeds",
+        )
     say(console, f"engine {rows['engine'].iloc[0]}, {rows['epochs'].sum() / rows['seconds'].sum():,.0f} seed-epochs/s")
 
 

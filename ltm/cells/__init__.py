@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from ltm import checks
+from ltm.cells import initial
 from ltm.cells.base import Cell, Parameter, State
+from ltm.cells.feedforward import DROPOUTS, Dropout, LayerNorm, Linear, Mean
+from ltm.cells.gru import GRU
 from ltm.cells.lstm import LSTM
 from ltm.cells.mist import MIST
 from ltm.cells.mlstm import MLSTM, MLSTMF
 from ltm.cells.mrnn import MRNN, MRNNF
-from ltm.cells.network import Network, Readout
+from ltm.cells.network import Network, Readout, outputs_of
 from ltm.cells.rnn import RNN, RNN2
 from ltm.cells.rwa import RWA
 from ltm.errors import UserError, reason, shown, unknown
 
-CELLS: dict[str, type[Cell]] = {cell.__name__.lower(): cell for cell in (RNN, RNN2, RWA, MIST, MRNNF, MRNN, LSTM, MLSTMF, MLSTM)}
+if TYPE_CHECKING:
+    from ltm.data.base import Task
+
+CELLS: dict[str, type[Cell]] = {cell.__name__.lower(): cell for cell in (RNN, RNN2, RWA, MIST, MRNNF, MRNN, GRU, LSTM, MLSTMF, MLSTM)}
+
+READOUTS = ("every", "last", "mean")
+"""Of which steps the outputs are read: as the task's weights say, or the mean of all steps of a labelled sequence."""
+
+MOST_LAYERS = 100
 
 LARGEST = 10_000_000
 """Parameters of one seed run, and past values in its state."""
@@ -71,35 +83,164 @@ def config_of(name: str) -> dict[str, Any]:
     return keys
 
 
-def options(cell: type[Cell]) -> set[str]:
-    """The keys a model of this cell may set."""
-    return {field.name for field in dataclasses.fields(cell)} - {"input_size"}
+def options(*kinds: type[Cell]) -> set[str]:
+    """The keys that a model of these cells may set."""
+    return {field.name for kind in kinds for field in dataclasses.fields(kind)} - {"input_size"} | set(STACK)
 
 
-def build(model: Mapping[str, Any], length: int, input_size: int = 1, output_size: int = 1) -> Network:
-    """The network of a resolved model config: a cell, whose class ``cell`` names and whose fields are the other keys, under a linear read-out.
+STACK = {
+    "layers": 1, "cells": None, "bidirectional": False, "embedding": 16, "readout": None, "dropout": "none", "layer_norm": False, "input_map": 0,
+    "forget_bias": None, "gate_biases": None,
+}  # fmt: skip
+"""Keys of the network around the cells, and their defaults: see ``conf/model``."""
 
-    Args:
-        length: steps of the sequence, which is what ``K: full`` (the whole past) stands for.
-        input_size, output_size: width of the series and of the read-out.
+
+def build(model: Mapping[str, Any], task: Task) -> Network:
+    """The network of a resolved model config for a task: cells, whose class ``cell`` names (or ``cells``, layer by layer) and whose fields are the
+    other keys, between what :data:`STACK` adds, under a linear read-out.
+
+    Raises:
+        UserError: an unknown key, a value that a cell or the task rejects, layers that do not fit each other.
     """
-    cell = find(str(model.get("cell")))
     given = {key: value for key, value in model.items() if key not in ("name", "cell")}
+    stack = STACK | {key: given.pop(key) for key in list(given) if key in STACK}
+    name, said = str(model.get("name", model.get("cell"))), stack["cells"]
+    if said is not None and (not isinstance(said, list | tuple) or not said or stack["layers"] not in (1, len(said))):
+        raise UserError(
+            f"model key 'cells' is {shown(said)}; expected a list of cells, a layer each, such as [mrnnf, lstm] (and no other number of layers)."
+        )
+    checks.whole("model key 'layers'", stack["layers"], high=MOST_LAYERS)
+    kinds = [find(str(one)) for one in said or [model.get("cell")] * stack["layers"]]
     for key in given:
-        if key not in options(cell):
-            raise unknown(f"key of model '{model.get('name', model['cell'])}':", key, options(cell))
+        if key not in options(*kinds):
+            raise unknown(f"key of model '{name}':", key, options(*kinds))
     if given.get("K") == "full":
-        given["K"] = length
+        given["K"] = task.steps
+    checked(stack, task)
     try:
-        built = Network.of(cell(input_size=input_size, **given), output_size)
-        size, kept = built.size, sum(state.size * state.lags for state in built.state().values())
+        built = assembled(kinds, given, stack, task)
+        kept = sum(state.size * state.lags for part in built.parts for state in part.cell.state().values())
+        size = built.size
     except UserError:
         raise
     except Exception as error:  # an own cell's code
         raise UserError(f"cell '{model['cell']}' cannot be made of {shown(given)} ({reason(error)}).") from None
     for what, count in (("parameters", size), ("past values in its state", kept)):
         if count > LARGEST:
-            raise UserError(
-                f"model '{model.get('name', model['cell'])}' has {count:,} {what}; expected at most {LARGEST:,} (make it smaller: {shown(given)})."
-            )
+            raise UserError(f"model '{name}' has {count:,} {what}; expected at most {LARGEST:,} (make it smaller: {shown(given)}).")
     return built
+
+
+def checked(stack: Mapping[str, Any], task: Task) -> None:
+    """The keys of a network around its cells.
+
+    Raises:
+        UserError: the first with a value that it, or the task, cannot have.
+    """
+    for key, choices in (("readout", (None, *READOUTS)), ("dropout", ("none", *DROPOUTS))):
+        if stack[key] not in choices:
+            raise unknown(f"value of model key '{key}':", stack[key], [str(choice) for choice in choices])
+    for key in ("bidirectional", "layer_norm"):
+        if not isinstance(stack[key], bool):
+            raise UserError(f"model key '{key}' is {shown(stack[key])}; expected true or false.")
+    checks.whole("model key 'embedding'", stack["embedding"])
+    checks.whole("model key 'input_map'", stack["input_map"], low=0)
+    check_biases(stack)
+    if stack["bidirectional"] and task.split:
+        raise UserError(
+            f"bidirectional=true reads the future that '{task.name}' is to forecast; expected bidirectional=false for a series."
+        )
+    if stack["readout"] in ("last", "mean") and not task.labelled:
+        raise UserError(
+            f"readout={stack['readout']} reads one step, and task '{task.name}' has a target at every step; expected readout=every."
+        )
+    if stack["readout"] == "every" and task.labelled:
+        raise UserError(f"readout=every reads every step, and task '{task.name}' has one label a sequence; expected readout=last or mean.")
+
+
+def check_biases(stack: Mapping[str, Any]) -> None:
+    """The keys that set the biases of gates.
+
+    Raises:
+        UserError: what is no number, or no gate's; two numbers for one gate.
+    """
+    forget, gates = stack["forget_bias"], {} if stack["gate_biases"] is None else stack["gate_biases"]
+    if not isinstance(gates, Mapping) or not all(isinstance(gate, str) for gate in gates):
+        raise UserError(f"model key 'gate_biases' is {shown(gates)}; expected a number by the name of a gate, such as {{i: -1.0, f: 1.0}}.")
+    for gate, value in gates.items():
+        checks.number(f"model key 'gate_biases.{gate}'", value)
+    if forget is not None:
+        checks.number("model key 'forget_bias'", forget)
+        if "f" in gates:
+            raise UserError(
+                f"model keys 'forget_bias' ({forget:g}) and 'gate_biases.f' ({gates['f']:g}) are one bias; leave one of them out."
+            )
+
+
+def check_orthogonal(cell: Cell) -> None:
+    """That a cell which is to start with orthogonal recurrent maps says which they are.
+
+    Raises:
+        UserError: it does not.
+    """
+    without_memory = type(cell).__module__ == Linear.__module__
+    if cell.init == "orthogonal" and not without_memory and not any(q.recurrent for q in cell.parameters().values()):
+        kind = type(cell).__name__
+        raise UserError(
+            f"model key 'init' is orthogonal, but {kind} does not say which columns read past states; expected a Parameter or linear(...) with recurrent=,"
+            " or another init."
+        )
+
+
+def biases_of(stack: Mapping[str, Any], cells: Sequence[Cell]) -> tuple[tuple[str, float], ...]:
+    """What the biases of gates sum to at the start, by gate.
+
+    Raises:
+        UserError: a gate that no cell has.
+    """
+    found = {**(stack["gate_biases"] or {}), **({} if stack["forget_bias"] is None else {"f": stack["forget_bias"]})}
+    for gate in found:
+        if not any(gate in cell.gates and any(initial.places(cell.parameters(), cell.gates, gate, cell.hidden_size)) for cell in cells):
+            key = "gate_biases" if gate in (stack["gate_biases"] or {}) else "forget_bias"
+            have = dict.fromkeys(
+                f"{type(cell).__name__} has {'the gates ' + ', '.join(cell.gates) if cell.gates else 'no gates'}" for cell in cells
+            )
+            raise UserError(
+                f"model key '{key}' sets the bias of gate '{gate}', and {', '.join(have)}; expected one of the cell's, or {key}=null."
+            )
+    return tuple((gate, float(value)) for gate, value in sorted(found.items()))
+
+
+def assembled(kinds: Sequence[type[Cell]], given: Mapping[str, Any], stack: Mapping[str, Any], task: Task) -> Network:
+    """The layers from the inputs up, each as wide as what is below it hands on.
+
+    Layer norm and dropout follow every cell; but not the last where a label is read from a cell in both directions, as these end at different steps.
+    """
+    layers: list[tuple[Cell, ...]] = []
+    below = stack["embedding"] if task.symbols else task.input_size
+
+    def add(*cells: Cell) -> None:
+        nonlocal below
+        layers.append(cells)
+        below = sum(size for cell in cells for _, size in outputs_of(cell))
+
+    if stack["input_map"]:
+        rule = given.get("init", "default")
+        add(Linear(hidden_size=stack["input_map"], input_size=below, init="default" if rule in initial.OF_CELLS else rule))
+    recurrent = []
+    for i, kind in enumerate(kinds):
+        own = {key: value for key, value in given.items() if key in {field.name for field in dataclasses.fields(kind)}}
+        cell = kind(input_size=below, **own)
+        check_orthogonal(cell)
+        recurrent.append(cell)
+        add(*((cell, cell) if stack["bidirectional"] else (cell,)))
+        if i == len(kinds) - 1 and stack["bidirectional"] and task.labelled and stack["readout"] != "mean":
+            break
+        if stack["layer_norm"]:
+            add(LayerNorm(hidden_size=below, input_size=below))
+        if stack["dropout"] != "none":
+            add(Dropout(hidden_size=below, input_size=below, kind=stack["dropout"]))
+    if stack["readout"] == "mean":
+        add(Mean(hidden_size=below, input_size=below))
+    readout = Readout.of(layers[-1][0], task.output_size, *layers[-1][1:])
+    return Network(tuple(layers), readout, task.symbols, stack["embedding"] if task.symbols else 0, biases_of(stack, recurrent))

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from ltm import checks
-from ltm.errors import UserError, unknown
+from ltm.cells import initial
+from ltm.errors import UserError
 
 Tensors = SimpleNamespace
 """Named tensors, read as attributes: ``p.W_h``, ``s.h``, ``x.now``."""
@@ -25,13 +26,16 @@ Tensors = SimpleNamespace
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter's shape, and the bound of its initial uniform(-bound, bound) draw (0: it starts at zero).
+    """A parameter's shape, and the bound of its initial uniform(mean - bound, mean + bound) draw (0: it starts at the mean).
 
-    Several maps side by side have a bound each: ``((columns, bound), ...)``.
+    Several maps side by side have a bound each: ``((columns, bound), ...)``. ``recurrent``: of a matrix, the columns that a past state is
+    multiplied by, as ``((first, how many), ...)``, which ``init: orthogonal`` asks for.
     """
 
     shape: tuple[int, ...]
     bound: float | tuple[tuple[int, float], ...]
+    mean: float = 0.0
+    recurrent: tuple[tuple[int, int], ...] = ()
 
     @property
     def size(self) -> int:
@@ -49,12 +53,13 @@ class State:
     initial: float = 0.0
 
 
-def linear(out: int, *fan_in: int) -> Parameter:
+def linear(out: int, *fan_in: int, recurrent: tuple[tuple[int, int], ...] = ()) -> Parameter:
     """A weight matrix ``(out, sum(fan_in))`` of one or more maps side by side, each drawn as ``torch.nn.Linear`` draws it.
 
     That is uniform within 1/sqrt(fan_in) of that map: ``linear(H, I + H)`` is one map of ``[x, h]``, ``linear(H, I, H)`` a map of x and one of h.
     """
-    return Parameter((out, sum(fan_in)), tuple((size, size**-0.5) for size in fan_in) if len(fan_in) > 1 else fan_in[0] ** -0.5)
+    bound = tuple((size, size**-0.5) for size in fan_in) if len(fan_in) > 1 else fan_in[0] ** -0.5
+    return Parameter((out, sum(fan_in)), bound, recurrent=recurrent)
 
 
 def bias(out: int, fan_in: int) -> Parameter:
@@ -76,7 +81,7 @@ class Draws:
     def within(self, parameter: Parameter) -> torch.Tensor:
         unit = torch.rand(parameter.size, generator=self.generator, dtype=torch.float32).reshape(parameter.shape) * 2.0 - 1.0
         if not isinstance(parameter.bound, tuple):
-            return unit * parameter.bound
+            return unit * parameter.bound + parameter.mean if parameter.mean else unit * parameter.bound
         maps = unit.split([columns for columns, _ in parameter.bound], 1)
         return torch.cat([part * bound for part, (_, bound) in zip(maps, parameter.bound, strict=True)], 1)
 
@@ -104,7 +109,8 @@ class Cell:
     The step must be pure and free of branches on values, in torch operations: the fused engines trace it.
 
     ``init``: ``default`` draws every parameter by its bound, in the order of ``parameters()``; ``released`` draws the very numbers of the
-    code released with Zhao et al. (2020), for the six cells that it contains (:meth:`released`).
+    code released with Zhao et al. (2020), for the six cells that it contains (:meth:`released`); the others are those of
+    :func:`ltm.cells.initial.drawn`.
     """
 
     hidden_size: int = 1
@@ -114,10 +120,12 @@ class Cell:
     outputs: ClassVar[tuple[str, ...]] = ("h",)
     """The states that the read-out of a network reads."""
 
+    gates: ClassVar[tuple[str, ...]] = ()
+    """The gates whose biases can be set (:func:`ltm.cells.initial.places`), in the order in which vectors hold them."""
+
     def __post_init__(self) -> None:
         checks.fields(self, lambda key: f"model key '{key}'")
-        if self.init not in ("default", "released"):
-            raise unknown("way to draw initial values, init:", self.init, ("default", "released"))
+        initial.check(self.init)
         if self.init == "released" and type(self).released is Cell.released:
             raise UserError(f"model key 'init' is released, but the released code has no {type(self).__name__}; expected default.")
 
@@ -146,7 +154,7 @@ class Cell:
 
     def initial(self, draws: Draws) -> dict[str, torch.Tensor]:
         """Initial values of every parameter by name, from one seed's draws."""
-        return self.released(draws) if self.init == "released" else draws.bounded(self.parameters())
+        return self.released(draws) if self.init == "released" else initial.drawn(self.init, self.parameters(), draws, self.hidden_size)
 
     def released(self, draws: Draws) -> dict[str, torch.Tensor]:
         """Every parameter by name as the released code draws it: its modules' draws in the order of their construction, unused ones included."""

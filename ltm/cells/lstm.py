@@ -16,12 +16,14 @@ class LSTM(Cell):
     (Hochreiter & Schmidhuber 1997; Gers et al. 2000). Parameters, gate order and initialisation are those of ``torch.nn.LSTM``.
     """
 
+    gates = ("i", "f", "g", "o")
+
     def parameters(self) -> dict[str, Parameter]:
         H, I = self.hidden_size, self.input_size
         bound = H**-0.5
         return {
             "W_ih": Parameter((4 * H, I), bound),
-            "W_hh": Parameter((4 * H, H), bound),
+            "W_hh": Parameter((4 * H, H), bound, recurrent=((0, H),)),
             "b_ih": Parameter((4 * H,), bound),
             "b_hh": Parameter((4 * H,), bound),
         }

@@ -23,6 +23,8 @@ class MIST(Cell):
 
     delays: int = 8
 
+    gates = ("r",)
+
     def __post_init__(self) -> None:
         super().__post_init__()  # the types
         checks.whole("model key 'delays'", self.delays, high=MOST_DELAYS)
@@ -31,8 +33,8 @@ class MIST(Cell):
         H, I, D = self.hidden_size, self.input_size, self.delays
         return {
             "W_a": linear(D, H + I), "b_a": bias(D, H + I),
-            "W_r": linear(H, H + I), "b_r": bias(H, H + I),
-            "W_h": linear(H, H), "W_x": linear(H, I), "b": bias(H, H),
+            "W_r": linear(H, H + I, recurrent=((0, H),)), "b_r": bias(H, H + I),
+            "W_h": linear(H, H, recurrent=((0, H),)), "W_x": linear(H, I), "b": bias(H, H),
         }  # fmt: skip
 
     def state(self) -> dict[str, State]:

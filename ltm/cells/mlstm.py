@@ -19,16 +19,18 @@ class MLSTM(Cell):
 
     K: int = 100
 
+    gates = ("d", "i", "o", "c")
+
     def parameters(self) -> dict[str, Parameter]:
         H, I = self.hidden_size, self.input_size
-        return {"W_d": linear(H, I + 2 * H), "b_d": bias(H, I + 2 * H), **self.gates()}
+        return {"W_d": linear(H, I + 2 * H, recurrent=((I, H), (I + H, H))), "b_d": bias(H, I + 2 * H), **self.others()}
 
-    def gates(self) -> dict[str, Parameter]:
+    def others(self) -> dict[str, Parameter]:
         H, I = self.hidden_size, self.input_size
         return {
-            "W_i": linear(H, I + H), "b_i": bias(H, I + H),
-            "W_o": linear(H, I + H), "b_o": bias(H, I + H),
-            "W_c": linear(H, I + H), "b_c": bias(H, I + H),
+            "W_i": linear(H, I + H, recurrent=((I, H),)), "b_i": bias(H, I + H),
+            "W_o": linear(H, I + H, recurrent=((I, H),)), "b_o": bias(H, I + H),
+            "W_c": linear(H, I + H, recurrent=((I, H),)), "b_c": bias(H, I + H),
         }  # fmt: skip
 
     def released(self, draws: Draws) -> dict[str, torch.Tensor]:
@@ -58,7 +60,7 @@ class MLSTMF(MLSTM):
     """MLSTM with one learned memory parameter per hidden unit, constant in time: d = 0.5 sigma(b_d), b_d = 0 at the start."""
 
     def parameters(self) -> dict[str, Parameter]:
-        return {"b_d": Parameter((self.hidden_size,), 0.0), **self.gates()}
+        return {"b_d": Parameter((self.hidden_size,), 0.0), **self.others()}
 
     def released(self, draws: Draws) -> dict[str, torch.Tensor]:
         return super().released(draws) | {"b_d": torch.zeros(self.hidden_size)}

@@ -71,8 +71,16 @@ def record(network: Network) -> Record:
     """
     initial = draws(network)
     parameters = [f"parameter {name} {list(q.shape)}" for name, q in network.parameters().items()]
-    states = [f"state {name} {q.size} lags {q.lags} from {q.initial!r}" for name, q in network.state().items()]
-    features = network.features(series(SAMPLE_STEPS, network.input_size))
+    states = [
+        f"state {part.prefix}{name} {q.size} lags {q.lags} from {q.initial!r}{' backwards' if part.reverse else ''}"
+        for part in network.parts
+        for name, q in part.cell.state().items()
+    ]
+    features = {
+        part.prefix + name: value
+        for part in network.parts
+        for name, value in part.cell.features(series(SAMPLE_STEPS, part.cell.input_size)).items()
+    }
     read = [f"feature {name} {list(value.shape[1:])}: {digest_of(value[:: 1 + value.size // MOST])}" for name, value in features.items()]
     lines = [*parameters, *initial, *states, *read, *step(network, features)]
     return Record("\n".join(lines), digest("\n".join([*parameters, *initial])))
@@ -109,9 +117,13 @@ class Recorder(TorchFunctionMode):
         self.held: list[Any] = []
         self.constants: set[int] = set()
         drawn = {name: torch.rand(q.shape, generator=generator) - 0.5 for name, q in network.parameters().items()}
-        states = {name: torch.rand((q.lags, q.size), generator=generator) - 0.5 for name, q in network.state().items()}
+        states = {
+            part.prefix + name: (torch.rand((q.lags, q.size), generator=generator) - 0.5, q.lags)
+            for part in network.parts
+            for name, q in part.cell.state().items()
+        }
         self.p = {name: self.leaf(value, name) for name, value in drawn.items()}
-        self.s = {name: self.leaf(w if network.state()[name].lags > 1 else w[0], f"last {name}") for name, w in states.items()}
+        self.s = {name: self.leaf(w if lags > 1 else w[0], f"last {name}") for name, (w, lags) in states.items()}
         self.x = {name: self.leaf(torch.rand(v.shape[1:], generator=generator), f"x.{name}") for name, v in features.items()}
 
     def leaf(self, value: torch.Tensor, name: str) -> torch.Tensor:
@@ -128,12 +140,19 @@ class Recorder(TorchFunctionMode):
         Raises:
             Unrecordable: a value leaves torch (``.item()``, a branch on it), or the step raises.
         """
-        p = SimpleNamespace(**self.p)
+        found: dict[str, torch.Tensor] = {}
         try:
             with torch.enable_grad(), self:
-                new = self.network.step(p, SimpleNamespace(**self.s), SimpleNamespace(**self.x))
-                y = self.network.readout(p, SimpleNamespace(**new))
-            for name, value in (*new.items(), ("y", y)):
+                for part in self.network.parts:
+                    s, x = (SimpleNamespace(**beginning(part.prefix, values)) for values in (self.s, self.x))
+                    found |= {part.prefix + name: value for name, value in part.cell.step(part.own(self.p), s, x).items()}
+                top = [
+                    found[part.prefix + name] for part in self.network.of_layer(len(self.network.layers) - 1) for name, _ in part.outputs
+                ]
+                names = [name for name, _ in self.network.readout.states]
+                read = SimpleNamespace(**{name: self.p[name] for name in self.network.readout.parameters()})
+                y = self.network.readout(read, SimpleNamespace(**dict(zip(names, top, strict=True))))
+            for name, value in (*found.items(), ("y", y)):
                 if has_own_gradient(value):
                     raise Unrecordable("a gradient of its own")
                 self.lines.append(f"{name} = {self.said(value)}")
@@ -185,6 +204,11 @@ class Recorder(TorchFunctionMode):
         raise Unrecordable(f"an argument {type(value).__name__}")
 
 
+def beginning(prefix: str, values: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What is named with a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
+
+
 def has_own_gradient(value: torch.Tensor) -> bool:
     """Whether a ``torch.autograd.Function`` stands behind a tensor: the recorder sees its forward calls, but not its gradient."""
     waiting, seen = [value.grad_fn], set()
@@ -231,7 +255,9 @@ def syntax(network: Network, *methods: str) -> list[str]:
         UserError: source that cannot be read.
     """
     trees: dict[str, str] = {}
-    waiting: list[tuple[str, Any]] = [(one.__qualname__, one) for part in (network.cell, network.readout) for one in type(part).__mro__]
+    waiting: list[tuple[str, Any]] = [
+        (one.__qualname__, one) for part in (*(part.cell for part in network.parts), network.readout) for one in type(part).__mro__
+    ]
     while waiting:
         name, value = waiting.pop()
         value = inspect.unwrap(value) if callable(value) else value

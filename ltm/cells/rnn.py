@@ -23,7 +23,7 @@ class RNN(Cell):
         bound = H**-0.5
         return {
             "W_ih": Parameter((H, I), bound),
-            "W_hh": Parameter((H, H), bound),
+            "W_hh": Parameter((H, H), bound, recurrent=((0, H),)),
             "b_ih": Parameter((H,), bound),
             "b_hh": Parameter((H,), bound),
         }
@@ -64,8 +64,8 @@ def two_track_parameters(cell: Cell) -> dict[str, Parameter]:
     """Parameters of the tracks h and m. A sum of maps is drawn map by map, its bias with the first."""
     H, I = cell.hidden_size, cell.input_size
     return {
-        "W_h": linear(H, H), "W_x": linear(H, I), "b_h": bias(H, H),
-        "W_m": linear(H, H), "W_f": linear(H, I), "b_m": bias(H, H),
+        "W_h": linear(H, H, recurrent=((0, H),)), "W_x": linear(H, I), "b_h": bias(H, H),
+        "W_m": linear(H, H, recurrent=((0, H),)), "W_f": linear(H, I), "b_m": bias(H, H),
     }  # fmt: skip
 
 

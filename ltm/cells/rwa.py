@@ -23,8 +23,8 @@ class RWA(Cell):
         H, I = self.hidden_size, self.input_size
         return {
             "W_u": linear(H, I), "b_u": bias(H, I),
-            "W_g": linear(H, I + H), "b_g": bias(H, I + H),
-            "W_a": linear(H, I + H),
+            "W_g": linear(H, I + H, recurrent=((I, H),)), "b_g": bias(H, I + H),
+            "W_a": linear(H, I + H, recurrent=((I, H),)),
         }  # fmt: skip
 
     def state(self) -> dict[str, State]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from ltm.data.series import SeriesDataset
 from ltm.errors import UserError
 
 BURN_IN = 1000
@@ -70,3 +72,19 @@ def simulate(length: int, d: float, ar: Sequence[float] = (), ma: Sequence[float
         raise UserError(f"ARFIMA: ar={list(ar)} is not stationary; the roots of 1 - sum_i ar_i z^i must lie outside the unit circle.")
     noise = fractional_noise(d, length + BURN_IN, np.random.default_rng(seed))
     return sigma * arma(noise, ar, ma)[BURN_IN:]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arfima(SeriesDataset):
+    """Simulated ARFIMA(p, d, q); the defaults are the paper's model."""
+
+    kind = "arfima"
+    length: int = 4001
+    d: float = 0.4
+    ar: Sequence[float] = (0.7, -0.4)
+    ma: Sequence[float] = (-0.2,)
+    sigma: float = 1.0
+    seed: int = 0
+
+    def values(self) -> np.ndarray:
+        return simulate(self.length, self.d, self.ar, self.ma, self.sigma, self.seed)

@@ -1,4 +1,4 @@
-"""Data files: where they lie, what their sums are, how they are fetched and how one column is read."""
+"""Data files: where they lie, what their sums are, how they are fetched, and how tables and columns are read."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def sha256(path: Path) -> str:
 
 
 def locate(name: str) -> Path:
-    """The path of a data file by name, or of a CSV by path. A published file's sum is checked.
+    """The path of a published data file by name, or of any file by path. A published file's sum is checked.
 
     Raises:
         UserError: no such file, or a published file with another sum (it is left as it is).
@@ -88,13 +88,13 @@ def locate(name: str) -> Path:
     try:
         found = next((path for path in candidates if path.is_file()), None)
     except (OSError, ValueError) as error:
-        raise UserError(f"data file '{shown(name)}' is no path ({reason(error)}); expected that of a CSV.") from None
+        raise UserError(f"data file '{shown(name)}' is no path ({reason(error)}); expected that of a file.") from None
     if found is None:
         where = ", ".join(str(path) for path in candidates)
         how = f"; fetch it with: python -m ltm.data fetch {name}" if published else ""
         folder = next((path for path in candidates if path.is_dir()), None)
         if folder and name:
-            raise UserError(f"data file '{name}' is a folder ({folder}); expected the path of a CSV.")
+            raise UserError(f"data file '{name}' is a folder ({folder}); expected the path of a file.")
         raise UserError(f"data file '{name}' is not there (looked at {where}){how}")
     if published and sha256(found) != published.sha256:
         raise UserError(
@@ -104,34 +104,73 @@ def locate(name: str) -> Path:
     return found
 
 
+def read_table(name: str) -> tuple[Path, pd.DataFrame]:
+    """A CSV, or a Parquet file (``.parquet``, ``.pq``), and where it lies.
+
+    Raises:
+        UserError: file missing, unreadable or empty.
+    """
+    path = locate(name)
+    parquet = path.suffix.lower() in (".parquet", ".pq")
+    try:
+        frame = pd.read_parquet(path) if parquet else pd.read_csv(path, skip_blank_lines=False, low_memory=False)
+    except Exception as error:  # what pandas, a decompressor of its choice or the storage makes of the user's file
+        expected = "a table" if parquet else "a header line and one row a time step"
+        raise UserError(f"{path} cannot be read as {'Parquet' if parquet else 'CSV'} ({reason(error)}); expected {expected}.") from None
+    if frame.empty:
+        raise UserError(f"{path} has a header but no rows.")
+    return path, frame
+
+
+def column_of(path: Path, frame: pd.DataFrame, column: str) -> pd.Series:
+    """One column of a table.
+
+    Raises:
+        UserError: it is not there.
+    """
+    if column not in frame:
+        raise unknown(f"column of {path}:", column, frame.columns)
+    return frame[column]
+
+
+def numbers(path: Path, frame: pd.DataFrame, column: str, remedy: str) -> np.ndarray:
+    """One numeric column of a table, float64.
+
+    Args:
+        remedy: what to do where a value is missing.
+
+    Raises:
+        UserError: column missing, text or an empty cell in it.
+    """
+    held = column_of(path, frame, column)
+    values = pd.to_numeric(held, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        said, where = held.iloc[int(bad[0])], place(path, column, int(bad[0]))
+        if pd.isna(said):
+            raise missing(where, int(held.isna().sum()), remedy)
+        raise UserError(f"{where}: '{said}' is not a number.")
+    return values
+
+
+def place(path: Path, column: str, row: int) -> str:
+    """Where a cell lies, as a message says it."""
+    return f"{path}, column '{column}', {f'line {row + 2}' if path.suffix.lower() not in ('.parquet', '.pq') else f'row {row}'}"
+
+
+def missing(where: str, count: int, remedy: str) -> UserError:
+    """The error for a cell without a value, the first of ``count``."""
+    return UserError(f"{where}: no value{f', nor in {count - 1} further lines' if count > 1 else ''}; {remedy}.")
+
+
 def read_column(name: str, column: str) -> np.ndarray:
-    """One numeric column of a CSV, float64.
+    """One numeric column of a CSV or Parquet file, float64.
 
     Raises:
         UserError: file missing or empty, column missing, text or an empty cell in it.
     """
-    path = locate(name)
-    try:
-        frame = pd.read_csv(path, skip_blank_lines=False)
-    except Exception as error:  # what pandas, a decompressor of its choice or the storage makes of the user's file
-        raise UserError(f"{path} cannot be read as CSV ({reason(error)}); expected a header line and one row a time step.") from None
-    if column not in frame:
-        raise unknown(f"column of {path}:", column, frame.columns)
-    if frame.empty:
-        raise UserError(f"{path} has a header but no rows.")
-    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    bad = np.flatnonzero(~np.isfinite(values))
-    if len(bad):
-        row, said = int(bad[0]), frame[column].iloc[int(bad[0])]
-        where = f"{path}, column '{column}', line {row + 2}"
-        if pd.isna(said):
-            missing = int(frame[column].isna().sum())
-            raise UserError(
-                f"{where}: no value{f', nor in {missing - 1} further lines' if missing > 1 else ''}; fill it in (in pandas:"
-                f" frame['{column}'].interpolate()), or cut the series before or after it."
-            )
-        raise UserError(f"{where}: '{said}' is not a number.")
-    return values
+    path, frame = read_table(name)
+    return numbers(path, frame, column, f"fill it in (in pandas: frame['{column}'].interpolate()), or cut the series before or after it")
 
 
 def fetch(name: str, progress: Callable[[int, int], None] = lambda done, total: None) -> tuple[Path, bool]:

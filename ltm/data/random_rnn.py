@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+
+from ltm.data.series import SeriesDataset
 
 BURN_IN = 500
 
@@ -27,3 +31,17 @@ def simulate(length: int, hidden: int = 1, sigma: float = 1.0, seed: int = 0) ->
         h = np.tanh(W_h @ h + W_x * y[t - 1] + b)
         y[t] = V @ h + c + noise[t]
     return y[BURN_IN:]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomRNN(SeriesDataset):
+    """The short-memory series of a random RNN."""
+
+    kind = "random_rnn"
+    length: int = 4001
+    hidden: int = 1
+    sigma: float = 1.0
+    seed: int = 0
+
+    def values(self) -> np.ndarray:
+        return simulate(self.length, self.hidden, self.sigma, self.seed)

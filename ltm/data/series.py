@@ -1,16 +1,24 @@
-"""A series: values, split and scaling; and how it becomes the sequence a cell learns."""
+"""A series: values, split and scaling; how it becomes the sequence a cell learns; and the keys that every kind of series has."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from ltm.engine.base import Problem
+from ltm import checks
+from ltm.data.base import Dataset, Task, forecast
 from ltm.errors import UserError
 
 SCALINGS = ("released", "train_only", "none")
+
+LONGEST = 1_000_000
+"""Steps of a simulated series."""
+
+MOST_HIDDEN = 1_000
+"""Hidden units of the random RNN that makes a series."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,34 @@ class Series:
         part = self.values if self.scaling == "released" else self.values[: self.train + 1]
         return float(part.min()), float(np.ptp(part))
 
-    def problem(self) -> Problem:
+    def task(self) -> Task:
         """The one-step-ahead task on the scaled series."""
         offset, scale = self.offset_and_scale
         scaled = ((self.values - offset) / scale)[:, None]
-        return Problem(scaled[:-1], scaled[1:], self.train, self.validation)
+        return forecast(scaled[:-1], scaled[1:], self.train, self.validation, self.name, series=self, fingerprint=self.fingerprint)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesDataset(Dataset):
+    """Keys that every kind of series has; the split is checked against the values (:class:`Series`)."""
+
+    train: int
+    validation: int
+    scaling: str = "released"
+    ranges: ClassVar = {
+        "length": (1, LONGEST), "hidden": (1, MOST_HIDDEN), "train": (0, checks.LARGEST), "validation": (0, checks.LARGEST)
+    }  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (sigma := getattr(self, "sigma", None)) is not None:
+            checks.number("dataset.sigma", sigma, above=0)
+
+    def values(self) -> np.ndarray:
+        """The whole series, ``(T,)``, float64."""
+        raise NotImplementedError
+
+    def task(self) -> Task:
+        with np.errstate(all="ignore"):  # the series says which value is not finite
+            values = self.values()
+        return Series(self.name, values, self.train, self.validation, self.scaling).task()

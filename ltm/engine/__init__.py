@@ -1,52 +1,91 @@
-"""Engines run a network over a sequence for all lanes of a pack, forward and backward."""
+"""Engines run a network over sequences for all lanes of a pack, forward and backward."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from ltm.cells import Network
-from ltm.engine.base import Engine, PackState, Prediction, Problem, Protocol
-from ltm.engine.check import check
+from ltm.cells.feedforward import Mean
+from ltm.data.base import Task
+from ltm.engine.base import Engine, PackState, Prediction
+from ltm.engine.check import check, failed
 from ltm.engine.compiler import Unsupported
-from ltm.engine.cuda import FusedCuda
 from ltm.engine.fused import Fused
-from ltm.engine.reference import Reference, lanes_of
+from ltm.engine.torch import Torch
 from ltm.errors import UserError, unknown
+from ltm.training.state import Protocol
 
 log = logging.getLogger(__name__)
 
-ENGINES = ("auto", "reference", "cpu", "cuda")
+ENGINES = ("auto", "torch", "cpu", "cuda")
 
-__all__ = ["ENGINES", "Engine", "PackState", "Prediction", "Problem", "Protocol", "choose"]
+__all__ = ["ENGINES", "Engine", "PackState", "Prediction", "Protocol", "choose"]
 
 
-def choose(name: str, network: Network, problem: Problem, protocol: Protocol, threads: int = 1) -> Engine:
-    """The engine of this name; ``auto`` takes the fused CPU kernel where it covers the cell, and the log says where not and why.
+def choose(
+    name: str, network: Network, task: Task, protocol: Protocol, seeds: Sequence[int] = (), threads: int = 1, device: str = "cpu"
+) -> Engine:
+    """The engine of this name; ``auto`` takes the fused CPU kernel where it covers the network, and the log says where not and why.
 
-    ``cuda`` runs only where it is named: its logic is tested, its speed has not been measured.
+    ``cuda`` runs only where it is named: its logic is tested, its speed has not been measured. ``device`` is that of ``torch``.
 
     Raises:
-        UserError: unknown engine, ``cpu`` or ``cuda`` for a cell that they do not cover, ``cuda`` without a GPU, a mistake in
-            the cell (:func:`ltm.engine.check.check`).
+        UserError: unknown engine, ``cpu`` or ``cuda`` for a cell that they do not cover, a GPU where there is none, a network that does not
+            fit the task, a mistake in the cell (:func:`ltm.engine.check.check`).
     """
     if name not in ENGINES:
         raise unknown("engine", name, ENGINES)
-    check(network, problem.inputs)
-    if name == "reference":
-        return Reference(network, problem, protocol)
+    fits(network, task)
+    check(network, task.train.inputs[0])
+    if name == "torch":
+        return Torch(network, task, protocol, seeds, device=device)
     kind = type(network.cell).__name__
     try:
         if name == "cuda":
-            return FusedCuda(network, problem, protocol)
-        return Fused(network, problem, protocol, threads)
+            from ltm.engine.cuda import FusedCuda
+
+            return FusedCuda(network, task, protocol, seeds)
+        return Fused(network, task, protocol, seeds, threads)
     except Unsupported as error:
         if name != "auto":
-            raise UserError(f"engine={name} does not cover {kind}: {error}; use engine=reference.") from None
-        return fallback(Reference(network, problem, protocol), f"{kind}: the step cannot be derived, {error}")
+            raise UserError(f"engine={name} does not cover {kind}: {error}; use engine=torch.") from None
+        return fallback(Torch(network, task, protocol, seeds, device=device), f"{kind}: the step cannot be derived, {error}")
 
 
-def fallback(engine: Reference, why: str) -> Reference:
-    """The reference engine, with the reason that stands for it in the log, and how long it will take."""
-    engine.why = f"{why}; about {engine.seconds():.2g} s an epoch of up to {lanes_of(engine.network)} seeds"
-    log.info("Using the slow reference engine: %s", engine.why)
+def fits(network: Network, task: Task) -> None:
+    """Check that a network reads what the task gives and answers what it asks.
+
+    Raises:
+        UserError: inputs, symbols or outputs of other sizes; a cell that reads backwards what is forecast; one answer where every step asks.
+    """
+    for what, mine, theirs in (
+        ("reads {} inputs", network.input_size, task.input_size),
+        ("looks up {} symbols", network.symbols, task.symbols),
+        ("has {} outputs", network.output_size, task.output_size),
+    ):
+        if mine != theirs:
+            raise UserError(f"the network {what.format(mine)}, and task '{task.name}' has {theirs}; expected equal numbers.")
+    if task.split and any(part.reverse for part in network.parts):
+        raise UserError(
+            f"bidirectional is true, and '{task.name}' is a series: a cell that reads backwards would see what it forecasts; expected false."
+        )
+    if not task.labelled and isinstance(network.layers[-1][0], Mean):
+        raise UserError(f"readout is mean, and task '{task.name}' has a target at every step; expected every.")
+
+
+def fallback(engine: Torch, why: str) -> Torch:
+    """The torch engine, with the reason that stands for it in the log, and how long it will take.
+
+    Raises:
+        UserError: a step that it cannot run for many sequences at once either.
+    """
+    try:
+        seconds = engine.seconds()
+    except UserError:
+        raise
+    except Exception as error:
+        raise failed(f"the step of {type(engine.network.cell).__name__}", error) from None
+    engine.why = f"{why}; about {seconds:.2g} s an epoch of up to {engine.sizes[0]} seeds"
+    log.info("Using the slow torch engine: %s", engine.why)
     return engine

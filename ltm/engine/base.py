@@ -1,136 +1,120 @@
-"""What an engine is: it takes the lanes of a pack through epochs of the training protocol, and predicts with them."""
+"""What an engine is: it takes the lanes of a pack through the updates of the training protocol, and predicts with them."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ltm.cells import Network
+from ltm.data.base import Task
+from ltm.training import metrics
+from ltm.training.batches import Feed
+from ltm.training.losses import Loss, fitting
+from ltm.training.schedules import factor
+from ltm.training.state import PackState, Protocol
+from ltm.training.stopping import WATCHED, judge
 
 VERSION = 2
 """Raised whenever an engine gives a seed run other digits than before by rounding alone. Bits are promised within one version."""
 
-RUNNING, STOPPED, COMPLETED, DIVERGED = range(4)
-"""Lane states: still training; stopped early; reached max_epochs; loss or parameters no longer finite."""
-
-STATUS = {STOPPED: "stopped", COMPLETED: "completed", DIVERGED: "diverged"}
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One sequence to learn: inputs ``(T, I)`` and one-step-ahead targets ``(T, O)``, both scaled, split in time.
-
-    Steps ``[0, train)`` are trained on, ``[train, train + validation)`` choose the epoch, the rest is the test part.
-    The state is carried through all three.
-    """
-
-    inputs: np.ndarray
-    targets: np.ndarray
-    train: int
-    validation: int
-
-    @property
-    def length(self) -> int:
-        return len(self.inputs)
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """The training protocol, as released with Zhao et al. 2020: full-batch Adam on one sequence, MSE.
-
-    ``max_epochs`` counts evaluations. Training stops when the training loss has not beaten its best by more than
-    ``min_delta`` for ``patience`` epochs.
-    """
-
-    max_epochs: int = 1000
-    patience: int = 100
-    min_delta: float = 1e-5
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
-
-
-@dataclass
-class PackState:
-    """Everything that training changes, for S lanes with N parameters each: the checkpoint of a pack.
-
-    ``params, m, v, best_params`` are ``(S, N)`` (Adam's moments are m and v); all else is ``(S,)``.
-    ``lr``, ``weight_decay`` (L2, as in ``torch.optim.Adam``) and ``clip`` (gradient norm, 0 = off) differ per lane.
-    """
-
-    params: np.ndarray
-    m: np.ndarray
-    v: np.ndarray
-    best_params: np.ndarray
-    best_validation: np.ndarray
-    train_at_best: np.ndarray
-    best_train: np.ndarray
-    best_epoch: np.ndarray
-    stale: np.ndarray
-    epoch: np.ndarray
-    status: np.ndarray
-    lr: np.ndarray
-    weight_decay: np.ndarray
-    clip: np.ndarray
-
-    @classmethod
-    def start(cls, params: np.ndarray, lr: np.ndarray, weight_decay: np.ndarray, clip: np.ndarray) -> PackState:
-        """The state before the first epoch, from initial parameters ``(S, N)`` and per-lane settings ``(S,)``."""
-        S, dtype = len(params), params.dtype
-
-        def full(value: float) -> np.ndarray:
-            return np.full(S, value, dtype)
-
-        def counts(value: int) -> np.ndarray:
-            return np.full(S, value, np.int32)
-
-        return cls(
-            params=params.copy(), m=np.zeros_like(params), v=np.zeros_like(params), best_params=params.copy(),
-            best_validation=full(np.inf), train_at_best=full(np.inf), best_train=full(np.inf),
-            best_epoch=counts(0), stale=counts(0), epoch=counts(0), status=counts(RUNNING),
-            lr=lr.astype(dtype), weight_decay=weight_decay.astype(dtype), clip=clip.astype(dtype),
-        )  # fmt: skip
-
-    def take(self, lanes: np.ndarray) -> PackState:
-        """A copy with the lanes of this index only."""
-        return PackState(**{f.name: getattr(self, f.name)[lanes] for f in fields(self)})
-
-    def put(self, lanes: np.ndarray, other: PackState) -> None:
-        """Write the lanes of another state back to this index."""
-        for f in fields(self):
-            getattr(self, f.name)[lanes] = getattr(other, f.name)
+TRAIN, VALIDATION, TEST = range(3)
+"""The parts of a task."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Outputs ``(S, T, O)`` of every step, and the memory parameter d ``(S, T, n)`` where the cell has one."""
+    """Outputs of a part at its counted steps, sequence by sequence, ``(S, n, O)``, and the memory parameter d there ``(S, n, k)`` where the cell has one."""
 
     outputs: np.ndarray
-    d: np.ndarray | None
+    d: np.ndarray | None = None
 
 
 class Engine(ABC):
-    """Runs one network on one problem for all lanes of a pack. A lane's numbers never depend on the other lanes."""
+    """Runs one network on one task for all lanes of a pack. A lane's numbers never depend on the other lanes.
+
+    Args:
+        seeds: of the lanes, which decide orders, masks and, where the task says so, data; a series needs none.
+    """
 
     name: str
     why: str = ""
     """Why a slower engine than the fused one was taken, for the user; empty where nothing was given up."""
     vectors: str = ""
-    """What a vector is, seeds or units, by the cell alone; empty where there are none."""
+    """What a vector is: seeds, entries or units, by cell and task alone; empty where there are none."""
 
-    def __init__(self, network: Network, problem: Problem, protocol: Protocol) -> None:
-        self.network, self.problem, self.protocol = network, problem, protocol
+    def __init__(self, network: Network, task: Task, protocol: Protocol, seeds: Sequence[int] = ()) -> None:
+        self.network, self.task, self.protocol = network, task, protocol.fitted(task)
+        self.feed = Feed(task, protocol, seeds)
+        self.loss: Loss = fitting(protocol.loss, task)
 
-    @abstractmethod
-    def advance(self, state: PackState, epochs: int) -> tuple[np.ndarray, np.ndarray]:
-        """Train every running lane for up to ``epochs`` epochs, in place.
+    def advance(self, state: PackState, updates: int) -> tuple[np.ndarray, np.ndarray]:
+        """Train every running lane for up to so many updates, in place; a lane that ends its epoch is validated and judged.
 
         Returns:
-            Training and validation loss (MSE on the scaled series), each ``(S, epochs)``, NaN where a lane did not run.
+            Training and validation loss of every epoch that was ended, each ``(S, epochs)``, float32, NaN where a lane did not run.
+        """
+        curves: list[np.ndarray] = []
+        while updates > 0 and len(lanes := state.running):
+            count = min(updates, self.feed.updates - state.update)
+            epoch = int(state.epoch[lanes[0]])
+            running = state.take(lanes)
+            with np.errstate(all="ignore"):  # a diverged lane overflows; it is marked, not warned of
+                self.train(running, lanes, epoch, count, factor(self.protocol, epoch))
+            running.update += count
+            updates -= count
+            if running.update == self.feed.updates:
+                train = (running.seen[:, 0] / running.seen[:, 1]).astype(running.params.dtype)
+                validation = self.validate(running.params, lanes)
+                self.judge(running, train, validation, self.met(running.params, lanes))
+                curves.append(np.full((2, len(state.status)), np.nan, np.float32))
+                curves[-1][:, lanes] = train, validation
+                running.update, running.seen[:] = 0, 0.0
+            state.put(lanes, running)
+            state.update = running.update
+        whole = np.stack(curves, -1) if curves else np.zeros((2, len(state.status), 0), np.float32)
+        return whole[0], whole[1]
+
+    def judge(self, state: PackState, train: np.ndarray, validation: np.ndarray, met: np.ndarray | None = None) -> None:
+        """What the protocol does with one epoch of lanes that all run; the best keep their parameters. ``met``: those that have what they are trained until."""
+        finite, p = np.isfinite(state.params).all(1) & np.isfinite(train) & np.isfinite(validation), self.protocol
+        rules = p.max_epochs, p.patience, state.params.dtype.type(p.min_delta), WATCHED.index(p.watch)
+        for i in range(len(train)):
+            success = met is not None and bool(met[i])
+            if judge(state.reals[i], state.counts[i], train[i], validation[i], bool(finite[i]), success, *rules):
+                state.best_params[i] = state.params[i]
+
+    def met(self, params: np.ndarray, lanes: np.ndarray) -> np.ndarray | None:
+        """Which lanes have what the protocol trains until, ``(S,)``; None where it asks for nothing."""
+        if (until := self.protocol.until) is None:
+            return None
+        return until.met(self.measured((until.metric,), params, lanes, VALIDATION)[until.metric])
+
+    def measured(self, names: tuple[str, ...], params: np.ndarray, lanes: np.ndarray, part: int) -> dict[str, np.ndarray]:
+        """Metrics of a part of sequences by name, each ``(S,)``."""
+        return metrics.measured(names, self.predict(params, lanes, part).outputs, self.targets(part, lanes))
+
+    def targets(self, part: int, lanes: np.ndarray) -> np.ndarray:
+        """What every lane is to predict at the counted steps of a part, as metrics read it: yes or no as booleans."""
+        found = self.feed.targets(part, lanes)
+        return found > 0.5 if self.loss.targets == "yes or no" else found
+
+    @abstractmethod
+    def train(self, state: PackState, lanes: np.ndarray, epoch: int, count: int, rate: float) -> None:
+        """The next ``count`` updates of an epoch (from ``state.update`` on) for lanes that all run, in place: ``params``, ``slots``, ``seen``.
+
+        Args:
+            state: of these lanes only.
+            lanes: which of the pack's they are, for :class:`Feed`.
+            rate: what the schedule multiplies learning rates by.
         """
 
     @abstractmethod
-    def predict(self, params: np.ndarray) -> Prediction:
-        """Run the whole sequence with parameters ``(S, N)``."""
+    def validate(self, params: np.ndarray, lanes: np.ndarray) -> np.ndarray:
+        """Validation loss of every lane, ``(S,)``: the weighted mean over the counted steps."""
+
+    @abstractmethod
+    def predict(self, params: np.ndarray, lanes: np.ndarray | None = None, part: int = TEST) -> Prediction:
+        """Run a part with parameters ``(S, N)``; nothing is dropped out. ``lanes`` says which of the pack's these are (all, where not given)."""

@@ -11,6 +11,7 @@ import torch
 
 from ltm import checks
 from ltm.cells import Network, Parameter, State
+from ltm.cells.record import series
 from ltm.engine.compiler.tracing import line_of
 from ltm.errors import UserError
 
@@ -38,6 +39,10 @@ def check(network: Network, inputs: np.ndarray) -> None:
         UserError: a parameter or a state of no or odd size; a step or read-out that fails, returns other states or shapes
             than announced, changes what it is given, or does not give the same twice.
     """
+    if len(network.parts) > 1 or network.embedding:
+        for part in network.parts:
+            check(Network.of(part.cell), series(STEPS, part.cell.input_size))
+        return
     kind = type(network.cell).__name__
     try:
         declarations(network)
@@ -81,7 +86,7 @@ def declarations(network: Network) -> None:
 
 def sample(network: Network, flat: torch.Tensor, x: dict[str, torch.Tensor]) -> list[torch.Tensor]:
     """All states and outputs of some steps of every lane, and the gradient of their sum."""
-    kind, variables = type(network.cell).__name__, network.state()
+    kind, variables = type(network.cell).__name__, network.cell.state()
     given = {name: value.clone() for name, value in x.items()}
 
     def lane(flat: torch.Tensor) -> tuple[tuple[torch.Tensor, ...], ...]:
@@ -91,7 +96,7 @@ def sample(network: Network, flat: torch.Tensor, x: dict[str, torch.Tensor]) -> 
         for t in range(min(STEPS, len(next(iter(x.values()))))):
             past += [(w, w.clone()) for name, w in windows.items() if variables[name].lags > 1]
             s = {name: w if variables[name].lags > 1 else w[0].clone() for name, w in windows.items()}
-            new = network.step(
+            new = network.cell.step(
                 SimpleNamespace(**p), SimpleNamespace(**s), SimpleNamespace(**{name: value[t] for name, value in given.items()})
             )
             returned(kind, variables, new)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ltm.cells import Network
-from ltm.engine.base import Problem, Protocol
+from ltm.data.base import Task
+from ltm.engine.base import Protocol
+from ltm.engine.compiler import Unsupported
 from ltm.engine.compiler.vector import Processor
 from ltm.engine.fused import Compiled, Fused
+from ltm.engine.inputs import Pool
 from ltm.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -24,25 +28,30 @@ class FusedCuda(Fused):
 
     name = "cuda"
 
-    def __init__(self, network: Network, problem: Problem, protocol: Protocol, dtype: str = "float32") -> None:
+    def __init__(self, network: Network, task: Task, protocol: Protocol, seeds: Sequence[int] = (), dtype: str = "float32") -> None:
+        if task.split is None:
+            raise Unsupported("it has one long sequence only, and this task has batches")
         try:
             from numba import cuda
         except ImportError as error:
             raise UserError(f"engine=cuda needs numba.cuda ({error}): pip install 'ltm[gpu]', or use engine=auto.") from None
         if not cuda.is_available():
             raise UserError("engine=cuda finds no NVIDIA GPU in this process, or no CUDA toolkit; use engine=auto.")
-        super().__init__(network, problem, protocol, dtype=dtype, layout="seeds", width=WARP)
+        super().__init__(network, task, protocol, seeds, dtype=dtype, layout="seeds", width=WARP)
 
     def _processor(self) -> Processor:
         """Eight sums at a time: with more, ``ptxas`` runs out of registers. The same text on every machine."""
         return Processor("cuda", WARP, 16)
 
-    def _call(self, compiled: Compiled, entry: str, arrays: tuple[np.ndarray, ...], steps: int, *rest: Any) -> None:
+    def _call(
+        self, compiled: Compiled, entry: str, arrays: tuple[np.ndarray, ...], steps: int, *rest: Any, pool: Pool | None = None
+    ) -> None:
         from numba import cuda
 
         most = self._most_groups(compiled, steps)
         memory = tuple(cuda.device_array((min(most, len(arrays[0])), n), self.dtype) for n in compiled.sizes(steps, self.lead))
-        inputs = tuple(cuda.to_device(a) for a in self.inputs)
+        f, px, ta, sw = self.inputs.arrays
+        inputs = tuple(cuda.to_device(a) for a in (f, px, self.table, ta, sw))
         numbers = [cuda.to_device(x) if isinstance(x, np.ndarray) else x for x in rest]
         before = cuda.to_device(np.tile(np.repeat(np.array(compiled.kernel.initial, self.dtype), WARP), self.lead))
         for first in range(0, len(arrays[0]), most):
@@ -62,6 +71,6 @@ class FusedCuda(Fused):
         free = cuda.current_context().get_memory_info()[0]
         one = sum(compiled.sizes(steps, self.lead)) * self.dtype.itemsize
         most = max(int(min(free, 2**40) / 2 // one), 1)  # the simulator has no end of memory
-        if self.problem.length and most < 32:
+        if self.steps and most < 32:
             log.info("%d lanes at a time: more would not fit into the GPU's memory", most * WARP)
         return most

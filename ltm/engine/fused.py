@@ -1,19 +1,13 @@
-"""The fused engines: a kernel derived from the cell's step, compiled by numba, trains groups of lanes for many epochs a call."""
+"""The fused engines: a kernel derived from the network's steps, compiled by numba, trains groups of lanes for many updates a call."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import itertools
 import logging
 import math
-import os
-import shutil
-import sys
-import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,22 +15,33 @@ from typing import Any
 import numpy as np
 
 from ltm.cells import Network
-from ltm.engine.base import RUNNING, Engine, PackState, Prediction, Problem, Protocol
+from ltm.data.base import Sequences, Task
+from ltm.engine.base import TEST, VALIDATION, Engine, PackState, Prediction, Protocol
 from ltm.engine.check import not_repeatable
-from ltm.engine.compiler import FeatureLayout, Kernel, Layout, Unsupported, blocks, kernel, trace, vector
+from ltm.engine.compiler import Kernel, Layout, Program, Unsupported, blocks, kernel, stages_of, trace, vector
+from ltm.engine.inputs import Pool, aligned, flatten, pooled
+from ltm.engine.modules import load
 from ltm.errors import UserError
+from ltm.training.optimizers import OPTIMIZERS
+from ltm.training.schedules import factor
+from ltm.training.state import Lane
+from ltm.training.stopping import WATCHED
 
 log = logging.getLogger(__name__)
 
 UNITS_FROM = 16
 """From this hidden size on a vector is units of one seed: weights of many seeds side by side would fall out of the caches."""
 
+ENTRIES_FROM = 16
+"""From this batch size on a vector is entries of a batch, whatever the hidden size."""
+
+
+GATHERED = 16
+"""Sequences that are gathered at once, a lane each."""
+
+
 WIDE, VERY_WIDE = 800, 64
 """Steps of at most so many floating-point operations run two, or four, vectors side by side: alone they would wait for one another."""
-
-REALS = ("best_validation", "train_at_best", "best_train", "lr", "weight_decay", "clip")
-COUNTS = ("best_epoch", "stale", "epoch", "status")
-MATRICES = ("params", "m", "v", "best_params")
 
 
 @dataclass(frozen=True)
@@ -53,20 +58,24 @@ class Compiled:
     def lanes(self) -> int:
         return self.kernel.layout.lanes
 
-    def take(self, steps: int, lead: int, thread: int) -> tuple[np.ndarray, ...]:
-        """The memory of one group, at 64-byte addresses; the rows before the sequence have the states' initial values."""
-        k, sizes = self.kernel, self.sizes(steps, lead)
-        if thread not in self.memory or any(len(a) < n for a, n in zip(self.memory[thread], sizes, strict=True)):
+    def take(self, steps: int, lead: int, thread: int, gathered: tuple[int, ...] = ()) -> tuple[np.ndarray, ...]:
+        """The memory of one group, at 64-byte addresses; the rows before the sequence have the states' initial values.
+
+        ``gathered``: vectors of inputs, padded inputs, targets and weights that are gathered there.
+        """
+        k, layout = self.kernel, self.kernel.layout
+        sizes = (*self.sizes(steps, lead), *(n * layout.row for n in gathered))
+        if thread not in self.memory or any(len(a) < n for a, n in zip(self.memory[thread], sizes, strict=False)):
             self.memory.pop(thread, None)
             self.memory[thread] = tuple(aligned((n,), self.dtype) for n in sizes)
-        rows = self.memory[thread][3][: lead * k.row].reshape(lead, len(k.initial), -1)
+        rows = self.memory[thread][4][: lead * k.row].reshape(lead, len(k.initial), -1)
         rows[:] = np.array(k.initial, self.dtype)[:, None]
         return tuple(a[None] for a in self.memory[thread])
 
     def sizes(self, steps: int, lead: int) -> tuple[int, ...]:
-        """Elements of the memory of one group: gradient, work, copies of weights, trajectory and scratch."""
-        k, width = self.kernel, self.kernel.layout.width
-        return k.parameters, k.work + width, k.copies, (steps + lead) * k.row + width, 8 * width
+        """Elements of the memory of one group: gradient, work, what is carried, copies of weights, trajectory and scratch."""
+        k, width = self.kernel, self.kernel.layout.row
+        return k.parameters, k.work + width, k.carry + width, k.copies, (steps + 2 * lead) * k.row + width, k.scratch
 
     def pack(self, values: np.ndarray) -> np.ndarray:
         """Values ``(S, N)`` as groups of flat parameters ``(S / lanes, size)``, filled up with copies of the last lane."""
@@ -81,20 +90,41 @@ class Compiled:
         N = self.seed_size
         return packed[:, : N * self.lanes].reshape(-1, N, self.lanes).transpose(0, 2, 1).reshape(-1, N)
 
+    def slots(self, values: np.ndarray) -> np.ndarray:
+        """An optimiser's slots ``(S, k, N)`` as groups of them one after another."""
+        parts = [self.pack(values[:, i]) for i in range(values.shape[1])]
+        out = aligned((len(self.fill(values)) // self.lanes, len(parts) * self.kernel.parameters), self.dtype)
+        if parts:
+            out[:] = np.concatenate(parts, 1)
+        return out
+
+    def unslot(self, packed: np.ndarray, k: int) -> np.ndarray:
+        """The inverse of :meth:`slots`."""
+        return (
+            np.stack([self.unpack(part) for part in np.split(packed, k, 1)], 1)
+            if k
+            else np.zeros((len(packed) * self.lanes, 0, self.seed_size))
+        )
+
     def fill(self, values: np.ndarray) -> np.ndarray:
         return np.concatenate([values, np.repeat(values[-1:], -len(values) % self.lanes, axis=0)])
 
+    def grouped(self, values: np.ndarray) -> np.ndarray:
+        """Values by lane ``(S, ...)`` as groups of lanes, filled up."""
+        filled = self.fill(values)
+        return np.ascontiguousarray(filled.reshape(-1, self.lanes, *values.shape[1:]))
+
 
 class Fused(Engine):
-    """Groups of lanes, each taken through all epochs of a call before the next; threads share the groups.
+    """Groups of lanes, each taken through all updates of a call before the next; threads share the groups.
 
     Args:
-        layout: what a vector is, ``seeds`` or ``units``; by the cell's size where it is not given.
-        width: lanes of a vector; by the step's cost where it is not given. It changes no bit of a lane of ``seeds``.
+        layout: what a vector is, ``seeds``, ``entries`` or ``units``; by cell and batch size where it is not given.
+        width: lanes of a vector; by the step's cost where it is not given. It changes no bit of a lane of ``seeds`` or ``entries``.
 
     Raises (on construction):
-        Unsupported: the cell's step has something that cannot be derived.
-        UserError: the step is another program when it is traced again.
+        Unsupported: a step has something that cannot be derived.
+        UserError: a step is another program when it is traced again.
     """
 
     name = "cpu"
@@ -102,38 +132,70 @@ class Fused(Engine):
     def __init__(
         self,
         network: Network,
-        problem: Problem,
+        task: Task,
         protocol: Protocol,
+        seeds: Sequence[int] = (),
         threads: int = 1,
         dtype: str = "float32",
         layout: str | None = None,
         width: int | None = None,
     ) -> None:
-        super().__init__(network, problem, protocol)
+        super().__init__(network, task, protocol, seeds)
         self.dtype, self.threads = np.dtype(dtype), threads
         processor = self._processor()
         if processor is None:
             raise Unsupported("this processor has no vectors with fused multiply-add (AVX2 or NEON)")
+        self.series = task.split is not None
         one = 64 // self.dtype.itemsize  # on every processor, as sums over units depend on it; narrower registers take two or four
-        self.vectors = layout or layout_of(network)
-        self.layout = Layout(self.vectors, width or one, processor)
-        shapes = {name: value.shape[1:] for name, value in network.features(problem.inputs).items()}
-        self.traced, again = (trace(network, shapes, self.layout) for _ in range(2))
-        if not self.traced.same(again):
+        self.vectors = layout or layout_of(network, 1 if self.series else self.feed.batch)
+        if self.vectors == "entries":
+            one = entries_of(self.feed.batch)
+        elif self.vectors == "seeds" and not self.series:
+            one = GATHERED  # of float64 too
+        vectors = processor.comfortable if self.vectors == "entries" else width or one
+        self.layout = Layout(self.vectors, vectors, processor, width or one, gathered=not self.series and self.vectors != "units")
+        states = [q for part in network.parts for q in part.cell.state().values()]
+        K = max((q.lags for q in states), default=1)
+        self.inputs, self.shapes = (flatten if self.series else pooled)(network, task, self.dtype)
+        stages = stages_of(network, self.shapes, inside=not task.labelled, held=self.inputs.padded)
+        self.traced, again = (tuple(trace(network, stage, self.loss, self.layout) for stage in stages) for _ in range(2))
+        if not all(map(type(self.traced[0]).same, self.traced, again)):
             raise not_repeatable(network)
-        lengths = {n.data.K for n in self.traced.graph.nodes.values() if n.op == "block" and isinstance(n.data, blocks.Filter)}
-        K = max(q.lags for q in network.state().values())  # one table of rates: only filters over the longest window may share it
-        self.exponential = dtype == "float32" and lengths == {K} and blocks.EXPONENTIAL_FROM <= K
-        self.features, inputs = flatten(network, problem, self.dtype, self.exponential)
-        self.inputs = tuple(aligned(part.shape, self.dtype, part) for part in inputs)
+        filters = {
+            n.data.K for part in self.traced for n in part.graph.nodes.values() if n.op == "block" and isinstance(n.data, blocks.Filter)
+        }
+        # one table of rates: only filters over the longest window may share it
+        self.exponential = dtype == "float32" and filters == {K} and blocks.EXPONENTIAL_FROM <= K
+        self.table = aligned_as(blocks.filter_table(K, self.exponential), self.dtype)
+        self.optimizer = OPTIMIZERS[protocol.optimizer]
+        self.program = Program(
+            network,
+            stages,
+            self.loss,
+            self.optimizer,
+            self.inputs.layout,
+            task.labelled,
+            self.series,
+            self.exponential,
+            self.dtype.name,
+            self.name,
+        )
         self._compiled: dict[int, Compiled] = {}
-        k = self.compiled(self.layout.width).kernel
+        self._pools: dict[int, Pool] = {}
+        k = self.compiled(self.layout.row).kernel
         self.flops = k.flops
         self.lead = max(k.lead, K + 1 if self.exponential else 0)
-        self.widths = [self.layout.width]
-        if width is None and self.layout.kind == "seeds":
+        self.widths = [self.layout.row]
+        if width is None and self.layout.kind != "units":
             self.widths = [one * n for n, most in ((1, math.inf), (2, WIDE), (4, VERY_WIDE)) if sum(k.flops) <= most]
+        if self.layout.kind == "entries":
+            self.widths = [w for w in self.widths if w == one or w <= processor.registers // 8 * self.layout.width]
         self._fit()
+
+    @property
+    def steps(self) -> int:
+        """Of the longest sequence."""
+        return self.task.steps
 
     def _fit(self) -> None:
         """Take as many threads, and as wide groups, as trajectories fit into memory.
@@ -142,11 +204,11 @@ class Fused(Engine):
             UserError: not even one fits.
         """
         one = self.compiled(self.widths[0])
-        need = sum(one.sizes(self.problem.length, self.lead)) * self.dtype.itemsize
+        need = sum(one.sizes(self.steps, self.lead)) * self.dtype.itemsize
         free = memory_available()
         if need > free:
             raise UserError(
-                f"the trajectory of {one.lanes} seeds over {self.problem.length:,} steps takes {need / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB"
+                f"the trajectory of {one.lanes} seeds over {self.steps:,} steps takes {need / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB"
                 " are free; expected a shorter series, a smaller hidden size, or more memory."
             )
         wanted = self.threads, self.widths[-1]
@@ -163,81 +225,187 @@ class Fused(Engine):
     def compiled(self, width: int) -> Compiled:
         """The kernel of this width; numba compiles it when it is first called."""
         if width not in self._compiled:
-            layout = replace(self.layout, width=width)
-            k = kernel(self.network, self.traced, self.features, layout, self.dtype.name, self.exponential, self.name)
+            if self.layout.kind == "entries":
+                layout = replace(self.layout, row=width, side=width // self.layout.row)
+            else:
+                layout = replace(self.layout, row=width, width=width)
+            k = kernel(self.program, self.traced, layout)
             self._compiled[width] = Compiled(k, load(k.source), self.dtype, self.network.size)
         return self._compiled[width]
 
     def compiled_for(self, S: int) -> Compiled:
         """The kernel that takes S lanes: the narrowest that holds them all in one group, else the widest."""
-        return self.compiled(next((width for width in self.widths if width >= S), self.widths[-1]))
+        lanes = [width // (self.layout.row if self.layout.kind == "entries" else 1) for width in self.widths]
+        return self.compiled(next((width for width, n in zip(self.widths, lanes, strict=True) if n >= S), self.widths[-1]))
 
-    def advance(self, state: PackState, epochs: int) -> tuple[np.ndarray, np.ndarray]:
-        curves = np.full((2, len(state.status), epochs), np.nan, np.float32)
-        lanes = np.flatnonzero(state.status == RUNNING)  # only these are computed
+    def advance(self, state: PackState, updates: int) -> tuple[np.ndarray, np.ndarray]:
+        if not self.series:
+            return super().advance(state, updates)
+        curves = np.full((2, len(state.status), updates), np.nan, np.float32)
+        lanes = state.running  # only these are computed
         if not len(lanes):
             return curves[0], curves[1]
-        compiled = self.compiled_for(len(state.status))
-        width = compiled.lanes
-        packed = state.take(compiled.fill(lanes))
-        groups = len(packed.status) // width
-        matrices = [compiled.pack(getattr(packed, name)) for name in MATRICES]
-        reals = np.stack([getattr(packed, name).reshape(groups, width) for name in REALS], 1)
-        counts = np.stack([getattr(packed, name).reshape(groups, width) for name in COUNTS], 1)
-        new = np.full((groups, 2, epochs, width), np.nan, self.dtype)
-        p, real = self.protocol, self.dtype.type
-        protocol = (p.max_epochs, p.patience, real(p.min_delta), real(p.beta1), real(p.beta2), real(p.eps))
-        end = self.problem.train + self.problem.validation
-        self._call(compiled, "advance", (*matrices, reals, counts, new), end, epochs, protocol, self.problem.train, end)
+        compiled, running = self.compiled_for(len(state.status)), state.take(lanes)
+        packed = self._packed(compiled, running)
+        best, reals, counts = compiled.pack(running.best_params), compiled.grouped(running.reals), compiled.grouped(running.counts)
+        new = np.full((len(best), compiled.lanes, 2, updates), np.nan, self.dtype)
+        first, p = int(running.epoch[0]), self.protocol
+        rates = np.array([factor(p, first + e) for e in range(updates)])
+        rules = p.max_epochs, p.patience, self.dtype.type(p.min_delta), WATCHED.index(p.watch)
+        train, validation = self.split
+        arrays = *packed[:2], best, reals, counts, packed[2], new
+        self._call(compiled, "advance", arrays, train + validation, updates, rates, rules, self.constants, train, train + validation)
         n = len(lanes)
-        for name, matrix in zip(MATRICES, matrices, strict=True):
-            getattr(packed, name)[:] = compiled.unpack(matrix)
-        for names, values in ((REALS, reals), (COUNTS, counts)):
-            for i, name in enumerate(names):
-                getattr(packed, name)[:] = values[:, i].reshape(-1)
-        state.put(lanes, packed.take(np.arange(n)))
-        curves[:, lanes] = new.transpose(1, 0, 3, 2).reshape(2, groups * width, epochs)[:, :n]
+        self._unpack(compiled, running, packed)
+        running.best_params[:] = compiled.unpack(best)[:n]
+        running.reals[:], running.counts[:] = (a.reshape(-1, a.shape[-1])[:n] for a in (reals, counts))
+        state.put(lanes, running)
+        curves[:, lanes] = new.reshape(-1, 2, updates)[:n].transpose(1, 0, 2)
         return curves[0], curves[1]
 
+    def _packed(self, compiled: Compiled, state: PackState) -> tuple[np.ndarray, ...]:
+        """Parameters, slots and settings of lanes, as a kernel reads them."""
+        return compiled.pack(state.params), compiled.slots(state.slots), compiled.grouped(state.settings)
+
+    def _unpack(self, compiled: Compiled, state: PackState, packed: tuple[np.ndarray, ...]) -> None:
+        n, k = state.slots.shape[:2]
+        state.params[:] = compiled.unpack(packed[0])[:n]
+        state.slots[:] = compiled.unslot(packed[1], k)[:n]
+
+    @property
+    def constants(self) -> tuple[Any, ...]:
+        return tuple(map(self.dtype.type, self.protocol.constants))
+
+    @property
+    def split(self) -> tuple[int, int]:
+        assert self.task.split is not None
+        return self.task.split
+
+    def train(self, state: PackState, lanes: np.ndarray, epoch: int, count: int, rate: float) -> None:
+        compiled = self.compiled_for(len(self.feed.seeds))
+        packed, seen = self._packed(compiled, state), compiled.grouped(state.seen)
+        self._updates(compiled, (*packed, seen), lanes, epoch, state.update, count, rate)
+        self._unpack(compiled, state, packed)
+        state.seen[:] = seen.reshape(-1, 2)[: len(lanes)]
+
+    def _updates(
+        self, compiled: Compiled, arrays: tuple[np.ndarray, ...], lanes: np.ndarray, epoch: int, first: int, count: int, rate: float
+    ) -> np.ndarray:
+        """Run updates of an epoch; without one (``rate`` < 0), the gradients."""
+        sequences, order = self.feed.train(epoch, lanes)
+        pool = self.pool(sequences)
+        grads = np.zeros((len(arrays[0]), compiled.kernel.parameters if rate < 0 else 0), self.dtype)
+        keys = compiled.grouped(np.array([self.feed.seeds[lane] for lane in lanes], np.int64))
+        places = compiled.grouped(order.astype(np.int64))
+        self._call(
+            compiled, "train", (*arrays, grads, places, keys), pool.steps, pool.arrays, pool.strides, (self.table, *pool.tables), self.constants,
+            float(rate), first, count, self.feed.batch, epoch * self.feed.updates, pool=pool,
+        )  # fmt: skip
+        return grads
+
+    def gradient_of(self, params: np.ndarray, lanes: np.ndarray, epoch: int = 0, update: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Loss ``(S,)`` and gradient ``(S, N)`` of one update's batch; nothing is changed."""
+        compiled = self.compiled_for(len(lanes))
+        state = PackState.start(params, [Lane(0)] * len(params), self.protocol.optimizer)
+        seen = compiled.grouped(state.seen)
+        grads = self._updates(compiled, (*self._packed(compiled, state), seen), lanes, epoch, update, 1, -1.0)
+        total = seen.reshape(-1, 2)[: len(params)]
+        return total[:, 0] / total[:, 1], compiled.unpack(grads)[: len(params)] / total[:, 1:]
+
+    def validate(self, params: np.ndarray, lanes: np.ndarray) -> np.ndarray:
+        seen, _ = self._evaluated(params, lanes, VALIDATION, False)
+        return (seen[:, 0] / seen[:, 1]).astype(self.dtype)
+
+    def _evaluated(self, params: np.ndarray, lanes: np.ndarray, part: int, kept: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of losses and weights ``(S, 2)``, and what is kept at counted steps ``(S, n, columns)``."""
+        compiled, (sequences, index) = self.compiled_for(len(self.feed.seeds)), self.feed.part(part, lanes)
+        pool, k, packed = self.pool(sequences), compiled.kernel, compiled.pack(params)
+        slots = np.array([*k.outputs, *k.d], np.int64)
+        places, n = pool.places(index) if kept else (np.zeros(len(sequences) + 1, np.int64), 0)
+        seen, order = np.zeros((len(packed), compiled.lanes, 2)), compiled.grouped(index.astype(np.int64))
+        out = np.zeros((len(packed), n, len(slots), compiled.lanes), self.dtype)
+        self._call(
+            compiled, "evaluate", (packed, seen, out, order), pool.steps, pool.arrays, pool.strides, (self.table, *pool.tables), slots, places,
+            self.lead, pool=pool,
+        )  # fmt: skip
+        return seen.reshape(-1, 2)[: len(params)], out.transpose(0, 3, 1, 2).reshape(len(packed) * compiled.lanes, n, len(slots))[
+            : len(params)
+        ]
+
+    def pool(self, sequences: Sequences) -> Pool:
+        """Sequences as a kernel reads them, prepared once."""
+        if id(sequences) not in self._pools or self._pools[id(sequences)].sequences is not sequences:
+            if len(self._pools) >= 4:
+                self._pools.pop(next(iter(self._pools)))
+            self._pools[id(sequences)] = Pool.of(self.network, sequences, self.task, self.dtype, self.inputs)
+        return self._pools[id(sequences)]
+
     def gradient(self, params: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Training loss ``(S,)``, validation loss ``(S,)`` and the gradient of the first ``(S, N)``."""
+        """Of a series: training loss ``(S,)``, validation loss ``(S,)`` and the gradient of the first ``(S, N)``."""
         S, compiled = len(params), self.compiled_for(len(params))
         packed = compiled.pack(params)
         gradient = aligned(packed.shape, self.dtype)
         losses = np.empty((len(packed), 2, compiled.lanes), self.dtype)
-        end = self.problem.train + self.problem.validation
-        self._call(compiled, "gradients", (packed, gradient, losses), end, self.problem.train, end)
-        train, validation = losses.transpose(1, 0, 2).reshape(2, -1)[:, :S]
-        return train, validation, compiled.unpack(gradient)[:S]
+        train, end = self.split[0], sum(self.split)
+        self._call(compiled, "gradients", (packed, gradient, losses), end, train, end)
+        train_loss, validation_loss = losses.transpose(1, 0, 2).reshape(2, -1)[:, :S]
+        return train_loss, validation_loss, compiled.unpack(gradient)[:S]
 
-    def predict(self, params: np.ndarray) -> Prediction:
-        S, T, compiled = len(params), self.problem.length, self.compiled_for(len(params))
-        k, packed = compiled.kernel, compiled.pack(params)
-        slots = np.array([*k.outputs, *k.d], np.int64)
-        out = np.empty((len(packed), T, len(slots), compiled.lanes), self.dtype)
-        self._call(compiled, "predict", (packed, out), T, slots, self.lead, T)
-        by_lane, n = out.transpose(0, 3, 1, 2).reshape(-1, T, len(slots))[:S], len(k.outputs)
-        return Prediction(by_lane[..., :n], by_lane[..., n:] if k.d else None)
+    def predict(self, params: np.ndarray, lanes: np.ndarray | None = None, part: int = TEST) -> Prediction:
+        S = len(params)
+        if not self.series:
+            _, out = self._evaluated(params, np.arange(S) if lanes is None else lanes, part, True)
+        else:
+            T, compiled = self.steps, self.compiled_for(S)
+            k, packed = compiled.kernel, compiled.pack(params)
+            slots = np.array([*k.outputs, *k.d], np.int64)
+            whole = np.empty((len(packed), T, len(slots), compiled.lanes), self.dtype)
+            self._call(compiled, "predict", (packed, whole), T, slots, self.lead, T)
+            counted = self.task.parts(0)[part].weight[0] > 0
+            out = whole[:, counted].transpose(0, 3, 1, 2).reshape(-1, int(counted.sum()), len(slots))[:S]
+        n = self.network.output_size
+        return Prediction(out[..., :n], out[..., n:] if out.shape[2] > n else None)
 
-    def _call(self, compiled: Compiled, entry: str, arrays: tuple[np.ndarray, ...], steps: int, *rest: Any) -> None:
+    def _call(
+        self, compiled: Compiled, entry: str, arrays: tuple[np.ndarray, ...], steps: int, *rest: Any, pool: Pool | None = None
+    ) -> None:
         """Run an entry of the kernel over all groups of ``arrays``, in place; threads share them."""
 
         def work(thread: int, share: slice) -> None:
-            memory = compiled.take(steps, self.lead, thread)
-            getattr(compiled.module, entry)(*(a[share] for a in arrays), memory, self.inputs, *rest)
+            if pool is None:
+                memory: tuple[Any, ...] = compiled.take(steps, self.lead, thread)
+                f, px, y, v = self.inputs.arrays
+                inputs: tuple[Any, ...] = ((f, px, self.table, y, v),)
+            else:
+                layout = compiled.kernel.layout
+                memory = compiled.take(steps, self.lead, thread, pool.gathered if layout.gathered else (1,) * 4)
+                memory += (np.zeros(layout.lanes * layout.entries, np.int64), np.zeros(16, np.int64))
+                inputs = ()
+            getattr(compiled.module, entry)(*(a[share] for a in arrays), memory, *inputs, *rest)
 
         edges = np.linspace(0, len(arrays[0]), min(self.threads, len(arrays[0])) + 1).round().astype(int)
         shares = [slice(a, b) for a, b in itertools.pairwise(edges)]
         if len(shares) == 1:
             work(0, shares[0])
             return
-        with ThreadPoolExecutor(len(shares)) as pool:
-            list(pool.map(work, range(len(shares)), shares))
+        with ThreadPoolExecutor(len(shares)) as workers:
+            list(workers.map(work, range(len(shares)), shares))
 
 
-def layout_of(network: Network) -> str:
-    """What a vector is, by the cell's size alone: never by the pack."""
+def layout_of(network: Network, batch: int) -> str:
+    """What a vector is, by the cell's size and that of a batch alone: never by the pack."""
+    if batch >= ENTRIES_FROM:
+        return "entries"
     return "units" if network.hidden_size >= UNITS_FROM else "seeds"
+
+
+def entries_of(batch: int) -> int:
+    """Sequences of a batch that share a vector: what leaves the fewest lanes empty, and of these the most."""
+    return min((64, 32, 16), key=lambda n: -(-batch // n) * n)
+
+
+def aligned_as(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    return aligned(values.shape, dtype, values)
 
 
 def memory_available() -> float:
@@ -247,73 +415,3 @@ def memory_available() -> float:
         return next(float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration, ValueError):
         return math.inf
-
-
-def aligned(shape: tuple[int, ...], dtype: np.dtype, values: np.ndarray | float = 0.0) -> np.ndarray:
-    """An array at a 64-byte address, with a vector of memory behind its end, which kernels may read."""
-    n = int(np.prod(shape)) * dtype.itemsize
-    raw = np.zeros(n + 1024, np.uint8)
-    first = -raw.ctypes.data % 64
-    out = raw[first : first + n].view(dtype).reshape(shape)
-    if np.any(values):
-        out[:] = values
-    return out
-
-
-def flatten(cell: Network, problem: Problem, dtype: np.dtype, exponential: bool) -> tuple[FeatureLayout, tuple[np.ndarray, ...]]:
-    """All features and targets in flat arrays; a window over past inputs is stored once, not K times."""
-    rows: dict[str, int] = {}
-    windows: dict[str, tuple[int, int, int]] = {}
-    columns, padded, width, offset = [], [np.zeros(0)], 0, 0
-    for name, value in {**cell.features(problem.inputs), "target": problem.targets}.items():
-        if value.ndim == 3 and value.strides[1] == -value.strides[0]:
-            windows[name] = (offset, value.shape[1], value.shape[2])
-            padded.append(np.concatenate([value[0, :0:-1], value[:, 0]]).ravel())
-            offset += len(padded[-1])
-        else:
-            rows[name] = width
-            columns.append(value.reshape(problem.length, -1))
-            width += columns[-1].shape[1]
-    scale = np.array([2.0 / (problem.train * problem.targets.shape[1])])
-    table = blocks.filter_table(max(q.lags for q in cell.state().values()), exponential)
-    flat = (np.concatenate([scale, np.concatenate(columns, axis=1).ravel()]), np.concatenate(padded), table)
-    return FeatureLayout(width, rows, windows), tuple(part.astype(dtype) for part in flat)
-
-
-def cache_folder() -> Path:
-    """Where compiled kernels are kept: ``LTM_CACHE_DIR``, or the user's cache."""
-    named = os.environ.get("LTM_CACHE_DIR")
-    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ltm" / "kernels"
-
-
-@lru_cache(maxsize=256)
-def load(source: str) -> ModuleType:
-    """The module of a generated source, compiled code cached on disk. A damaged cache entry is made anew."""
-    import numba
-
-    salt = f"{numba.__version__} {vector.processor()} {Path(str(vector.__file__)).read_text()}"
-    name = f"k{hashlib.sha256((salt + source).encode()).hexdigest()[:20]}"
-    folder = cache_folder() / name
-    try:
-        return load_from(folder, name, source)
-    except OSError as error:
-        temporary = Path(tempfile.mkdtemp(prefix="ltm-kernels-"))
-        log.warning("kernel cache %s cannot be used (%s); kernels of this process go to %s", folder, error, temporary)
-        return load_from(temporary / name, name, source)
-
-
-def load_from(folder: Path, name: str, source: str) -> ModuleType:
-    path = folder / f"{name}.py"
-    if not path.exists() or path.read_text() != source:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".{os.getpid()}"
-        temporary.write_text(source)
-        temporary.replace(path)
-    spec = importlib.util.spec_from_file_location(f"ltm_kernel_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module  # numba's cache imports it by name
-    spec.loader.exec_module(module)
-    return module

@@ -1,92 +1,105 @@
-"""Training of one pack: seed runs of one model on one series, in chunks of epochs, with checkpoints and results."""
+"""Training of one pack: seed runs of one model on one task, in chunks of updates, with checkpoints and results."""
 
 from __future__ import annotations
 
 import io
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
 
 from ltm.cells import Network
-from ltm.data.series import Series
-from ltm.engine import Engine, PackState, Protocol, choose
-from ltm.engine.base import DIVERGED, RUNNING, STATUS
+from ltm.data.base import Task
+from ltm.engine import Engine, PackState, choose
+from ltm.engine.base import TEST, VALIDATION
 from ltm.errors import UserError
-from ltm.training.metrics import errors
-
-
-@dataclass(frozen=True)
-class Lane:
-    """One seed run's place in a pack: its seed and the settings that may differ from lane to lane."""
-
-    seed: int
-    lr: float = 0.01
-    weight_decay: float = 0.0
-    clip: float = 0.0
+from ltm.training import metrics
+from ltm.training.state import Lane, Protocol
+from ltm.training.stopping import DIVERGED, STATUS, SUCCEEDED
 
 
 class Training:
-    """A pack in training: ``advance`` until ``done``, then read ``results`` and ``curves``."""
+    """A pack in training: ``advance`` until ``done``, then read ``results`` and ``curves``.
+
+    Raises (on construction):
+        UserError: anything that network, task, protocol and engine make impossible together.
+    """
 
     def __init__(
-        self, network: Network, series: Series, lanes: Sequence[Lane], protocol: Protocol, engine: str = "auto", threads: int = 1
+        self,
+        network: Network,
+        task: Task,
+        lanes: Sequence[Lane],
+        protocol: Protocol,
+        engine: str = "auto",
+        threads: int = 1,
+        device: str = "cpu",
     ) -> None:
-        self.network, self.series, self.lanes, self.protocol = network, series, tuple(lanes), protocol
-        self.engine: Engine = choose(engine, network, series.problem(), protocol, threads)
+        self.network, self.task, self.lanes, self.protocol = network, task, tuple(lanes), protocol
+        self.engine: Engine = choose(engine, network, task, protocol, [lane.seed for lane in self.lanes], threads, device)
+        metrics.check(task.metrics, self.engine.loss.targets)
+        self.targets = self.engine.targets(TEST, np.arange(len(self.lanes)))
         params = np.stack([network.initial(lane.seed) for lane in self.lanes])
-        settings = (np.array([getattr(lane, key) for lane in self.lanes], np.float32) for key in ("lr", "weight_decay", "clip"))
-        self.state = PackState.start(params, *settings)
+        self.state = PackState.start(params, self.lanes, protocol.optimizer)
         self._curves: list[np.ndarray] = []
         self.seconds = 0.0
         self._pace = 1
 
     @property
     def done(self) -> bool:
-        return not (self.state.status == RUNNING).any()
+        return not len(self.state.running)
 
     @property
     def epochs(self) -> int:
         """Seed-epochs done, summed over lanes."""
         return int(self.state.epoch.sum())
 
-    def advance(self, epochs: int = 50) -> None:
-        """Train every running lane for up to this many epochs."""
+    @property
+    def updates(self) -> int:
+        """Updates of an epoch."""
+        return self.engine.feed.updates
+
+    def advance(self, updates: int = 50) -> None:
+        """Train every running lane for up to so many updates, of which a series has one an epoch."""
         started = time.perf_counter()
-        self._curves.append(np.stack(self.engine.advance(self.state, epochs)))
+        self._curves.append(np.stack(self.engine.advance(self.state, updates)))
         self.seconds += time.perf_counter() - started
 
     def advance_for(self, seconds: float, most: int) -> None:
-        """Advance for about so long, by ``most`` epochs at most; one call of the engine takes a quarter of it."""
-        started = time.monotonic()
-        while not self.done and most > 0 and (left := started + seconds - time.monotonic()) > 0:
-            epochs, before = min(self._pace, most), time.monotonic()
-            self.advance(epochs)
-            most -= epochs
+        """Advance for about so long, to the end of the ``most``-th epoch from here at most; one call of the engine takes a quarter of the time."""
+        started, left = time.monotonic(), most * self.updates - self.state.update
+        while not self.done and left > 0 and (more := started + seconds - time.monotonic()) > 0:
+            updates, before = min(self._pace, left), time.monotonic()
+            self.advance(updates)
+            left -= updates
             took = max(time.monotonic() - before, 1e-4)
-            self._pace = max(1, min(int(epochs * min(seconds / 4, left) / took), 8 * self._pace))
+            self._pace = max(1, min(int(updates * min(seconds / 4, more) / took), 8 * self._pace))
 
     def curves(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Per lane: training and validation loss (MSE, scaled series) by epoch, each ``(epochs,)``, float32."""
-        whole = np.concatenate(self._curves, axis=2)
+        """Per lane: training and validation loss by epoch, each ``(epochs,)``, float32."""
+        whole = self._whole_curves()
         return [
             (train[: self.state.epoch[i]], validation[: self.state.epoch[i]])
             for i, (train, validation) in enumerate(zip(*whole, strict=True))
         ]
 
-    def results(self) -> pd.DataFrame:
-        """One row a lane: status, epochs, losses at the best epoch, test errors on the original scale, learned d.
+    def _whole_curves(self) -> np.ndarray:
+        return np.concatenate([np.zeros((2, len(self.lanes), 0), np.float32), *self._curves], axis=2)
 
-        The best epoch's parameters are run over the whole sequence, state carried on, and judged on the test part.
-        A diverged lane has no test errors.
+    def results(self) -> pd.DataFrame:
+        """One row a lane: status, epochs, losses at the best epoch, the task's metrics on its validation (of sequences) and its test part, learned d.
+
+        They are those of the best epoch's parameters; of a series the whole sequence is run, and errors are on its original scale. A diverged
+        lane has no losses and no metrics. Where lanes are trained until something: whether they met it, and after how many training sequences.
         """
-        state, problem = self.state, self.engine.problem
+        state, lanes = self.state, np.arange(len(self.lanes))
+        chosen = self.engine.measured(metrics.of_validation(self.task), state.best_params, lanes, VALIDATION)
+        succeeded = state.status == SUCCEEDED
         prediction = self.engine.predict(state.best_params)
-        test = slice(problem.train + problem.validation, None)
-        offset, scale = self.series.offset_and_scale
-        outputs = np.ascontiguousarray(prediction.outputs[:, test, 0], np.float64) * scale + offset
+        outputs, targets = self._scaled(np.asarray(prediction.outputs, np.float64), self.targets)
+        measured = metrics.measured(self.task.metrics, outputs, targets)
         rows = pd.DataFrame(
             {
                 "seed": [lane.seed for lane in self.lanes],
@@ -95,30 +108,39 @@ class Training:
                 "best_epoch": state.best_epoch,
                 "train_loss": state.train_at_best.astype(np.float64),
                 "validation_loss": state.best_validation.astype(np.float64),
-                **{f"test_{name}": value for name, value in errors(outputs, self.series.values[1:][test]).items()},
+                **{f"validation_{name}": value for name, value in chosen.items()},
+                **{f"test_{name}": value for name, value in measured.items()},
+                "d": np.nan,
             }
         )
-        # One lane's mean over contiguous memory: the same order of additions however lanes are packed.
-        rows["d"] = np.nan
         if prediction.d is not None:
-            rows["d"] = np.ascontiguousarray(prediction.d[:, test], np.float64).reshape(len(rows), -1).mean(1)
-        measured = ["train_loss", "validation_loss", "test_rmse", "test_mae", "test_mape", "d"]
-        rows.loc[state.status == DIVERGED, measured] = np.nan
+            rows["d"] = metrics.rows(np.asarray(prediction.d, np.float64)).mean(1)
+        numbers = [*rows.columns[rows.columns.get_loc("train_loss") :]]
+        rows.loc[state.status == DIVERGED, numbers] = np.nan
+        rows["test_success"] = succeeded.astype(float) if self.protocol.until else np.nan
+        rows["test_sequences"] = np.where(succeeded, state.epoch * len(self.task.train), np.nan)
         return rows
+
+    def _scaled(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Outputs and targets as metrics read them: those of a series on its original scale."""
+        if (series := self.task.series) is None:
+            return outputs, targets
+        offset, scale = series.offset_and_scale
+        actual = series.values[-outputs.shape[1] :].reshape(1, -1, 1)  # as they are: a 0 that was scaled and back may be none
+        return outputs * scale + offset, np.broadcast_to(actual, outputs.shape)
 
     def checkpoint(self) -> bytes:
         """The whole state of training, as an ``.npz`` (no pickle)."""
         buffer = io.BytesIO()
         arrays = {f.name: getattr(self.state, f.name) for f in fields(self.state)}
-        curves = np.concatenate(self._curves, axis=2) if self._curves else np.zeros((2, len(self.lanes), 0), np.float32)
-        np.savez(buffer, curves=curves, seconds=self.seconds, **arrays)
+        np.savez(buffer, curves=self._whole_curves(), seconds=self.seconds, **arrays)
         return buffer.getvalue()
 
     def restore(self, checkpoint: bytes) -> None:
-        """Go on from a checkpoint of the same pack."""
+        """Go on from a checkpoint of the same pack, in the middle of an epoch too."""
         with np.load(io.BytesIO(checkpoint), allow_pickle=False) as saved:
             if saved["params"].shape != self.state.params.shape:
                 raise UserError(f"checkpoint has lanes and parameters {saved['params'].shape}, the pack {self.state.params.shape}.")
             self._curves = [saved["curves"]]
             self.seconds = float(saved["seconds"])
-            self.state = PackState(**{f.name: saved[f.name] for f in fields(self.state)})
+            self.state = PackState(**{f.name: saved[f.name] if saved[f.name].ndim else saved[f.name].item() for f in fields(self.state)})

@@ -16,7 +16,7 @@ import numpy as np
 
 from ltm import filters
 from ltm.engine.compiler.ir import Given, Node, Parts, tiled
-from ltm.engine.compiler.layout import Slot
+from ltm.engine.compiler.layout import Layout, Slot
 
 if TYPE_CHECKING:
     from ltm.engine.compiler.program import Program
@@ -30,6 +30,17 @@ EXPONENTIAL_FROM = 32
 
 def indented(lines: Sequence[str], depth: int = 1) -> list[str]:
     return ["    " * depth + line for line in lines]
+
+
+def side_by_side(arrays: Sequence[tuple[Slot, int]]) -> list[tuple[Slot, int]]:
+    """Arrays and their units; those that follow each other in memory are one."""
+    out: list[tuple[Slot, int]] = []
+    for slot, n in arrays:
+        if out and out[-1][0] + out[-1][1] == slot:
+            out[-1] = out[-1][0], out[-1][1] + n
+        else:
+            out.append((slot, n))
+    return out
 
 
 def tiles(total: int, tile: int, step: int, variable: str) -> Iterator[tuple[str, int]]:
@@ -77,30 +88,37 @@ class Product:
     def lines(self, program: Program, node: Node) -> list[str]:
         layout = program.layout
         matrix, sr, sc = program.matrix(node)
-        to, parts = program.at[node], [program.where(z) for z in node.args[1:]]
+        to, parts = program.at[node], [(program.where(z), z.n) for z in node.args[1:]]
+        if layout.kind == "entries":
+            parts = side_by_side(parts)
         rows = -(-self.R // layout.step)
-        chains = 1 if self.C < 8 else {1: 8, 2: 4, 3: 2}.get(rows, 2 if rows < 8 else 1)  # sums side by side hide their latency
+        beside = min(2, layout.entries // layout.width) if layout.kind == "entries" else 1  # vectors that read the same weights
+        chains = (
+            1 if self.C < 8 or beside > 1 else {1: 8, 2: 4, 3: 2}.get(rows, 2 if rows < 8 else 1)
+        )  # sums side by side hide their latency
         out = []
-        for head, U in tiles(rows, max(1, layout.accumulators // chains), layout.step, "a"):
-            body = [f"s{k}_{j} = ZERO" for k in range(U) for j in range(chains)]
+        for head, U in tiles(rows, max(1, layout.accumulators // (chains * beside)), layout.step, "a"):
+            body = [f"s{k}_{j}_{b} = ZERO" for k in range(U) for j in range(chains) for b in range(beside)]
             low = 0
-            for z, length in zip(parts, (part.n for part in node.args[1:]), strict=True):
+            for z, length in parts:
                 for loop, M in tiles(length, chains, 1, "c"):
                     inner = []
                     for j in range(M):
-                        inner.append(f"z = {layout.load(z, j, one=True, c=1)}")
+                        inner += [f"z{b} = {layout.load(z, j, one=True, beside=b, c=1)}" for b in range(beside)]
                         for k in range(U):
                             weight = layout.load(Slot(matrix.buffer, matrix.index), k * layout.step * sr + (low + j) * sc, a=sr, c=sc)
-                            inner.append(f"s{k}_{j} = fma({weight}, z, s{k}_{j})")
+                            inner.append(f"m = {weight}")
+                            inner += [f"s{k}_{j}_{b} = fma(m, z{b}, s{k}_{j}_{b})" for b in range(beside)]
                     body += [loop, *indented(inner)]
                 low += length
-            for k in range(U):
-                total = [f"s{k}_{j}" for j in range(chains)]
+            for k, b in itertools.product(range(U), range(beside)):
+                total = [f"s{k}_{j}_{b}" for j in range(chains)]
                 while len(total) > 1:
                     total = [f"add({x}, {y})" for x, y in zip(total[::2], total[1::2], strict=True)]
-                body.append(layout.store(to, total[0], self.R, unit=k * layout.step, a=1, left=f"{self.R - k * layout.step} - a"))
+                unit = k * layout.step
+                body.append(layout.store(to, total[0], self.R, unit=unit, beside=b, a=1, left=f"{self.R - unit} - a"))
             out += [head, *indented(body)]
-        return out
+        return layout.over_lanes(out, beside)
 
 
 @dataclass(frozen=True)
@@ -126,7 +144,7 @@ class Outer:
         layout, step = program.layout, program.layout.step
         target = program.gradient(node.args[0]) + self.first
         arrays = [(program.where(arg), arg.n) for arg in node.args[1:]]
-        rows, columns, sr, sc = arrays[: self.rows], arrays[self.rows :], self.sr, self.sc
+        rows, columns, sr, sc = side_by_side(arrays[: self.rows]), side_by_side(arrays[self.rows :]), self.sr, self.sc
         if layout.kind == "units" and (sc != 1 or any(slot.buffer == "px" for slot, _ in columns)):
             rows, columns, sr, sc = columns, rows, sc, sr
         wide = min(4, layout.accumulators)
@@ -141,7 +159,7 @@ class Outer:
                             over.append(f"z = {layout.load(z, j * step, c=1)}")
                             over += [f"s{k}_{j} = fma(d{k}, z, s{k}_{j})" for k in range(U)]
                         inner = [f"s{k}_{j} = ZERO" for k in range(U) for j in range(V)]
-                        inner += ["for t in range(t0, t1):", *indented([*program.bases, *over])]
+                        inner += over_steps(layout, program.bases, over)
                         for k, j in itertools.product(range(U), range(V)):
                             unit, left = (r + k) * sr + (c + j * step) * sc, f"{m - j * step} - c"
                             inner.append(layout.store(target, f"s{k}_{j}", m, add=True, unit=unit, left=left, a=sr, c=sc))
@@ -149,7 +167,14 @@ class Outer:
                     c += m
                 out += [head, *indented(body)]
             r += n
-        return out
+        return [f"for s in range({layout.side}):", *indented(out)] if layout.kind == "entries" else out
+
+
+def over_steps(layout: Layout, bases: Sequence[str], body: Sequence[str]) -> list[str]:
+    """A loop over the steps ``t0 .. t1``, and over all vectors of a seed's entries."""
+    if layout.kind == "entries":
+        body = [f"for v in range(s * {layout.entries}, (s + 1) * {layout.entries}, {layout.width}):", *indented(body)]
+    return ["for t in range(t0, t1):", *indented([*bases, *body])]
 
 
 @dataclass(frozen=True)
@@ -194,12 +219,19 @@ class Filter:
                 "dq = fnma(q0, i, mul(dq, r))",
                 "q0 = mul(q0, r)",
             ]
-            inner += [f"c = {layout.load(Slot('tr', row, 'q - (k + 1) * RW'), u=1)}", "s = fma(q0, c, s)", "ds = fma(dq, c, ds)"]
-            body += [f"for k in range(min({program.reach(self.K)}, t)):", *indented(inner), store(value, "s"), store(slope, "ds")]
-            return [*copies, program.over(self.n), *indented(body)]
+            inner += [f"c = {layout.load(Slot('tr', row, program.past('(k + 1)')), u=1)}", "s = fma(q0, c, s)", "ds = fma(dq, c, ds)"]
+            body += [
+                f"for k in range(min({program.reach(self.K)}, {program.started})):",
+                *indented(inner),
+                store(value, "s"),
+                store(slope, "ds"),
+            ]
+            return [*copies, *layout.over_lanes([program.over(self.n), *indented(body)])]
         J, P = RATES, TERMS
-        sums = program.work(self.n * J)
-        body = [f"c, e = {layout.load(Slot('tr', row, 'q - RW'), u=1)}, {layout.load(Slot('tr', row, 'q - (K + 1) * RW'), u=1)}"]
+        sums = program.carry(self.n * J)
+        body = [
+            f"c, e = {layout.load(Slot('tr', row, program.past('1')), u=1)}, {layout.load(Slot('tr', row, program.past('(K + 1)')), u=1)}"
+        ]
         for j in range(J):
             s = sums + j * self.n
             body.append(f"s{j} = fma(spread(kt, {1 + j}), {layout.load(s, u=1)}, fnma(spread(kt, {1 + J + j}), e, c))")
@@ -209,7 +241,7 @@ class Filter:
         for p in range(P - 2, 0, -1):
             body += ["h1, h2 = fma(y2, h1, sub(mul(TWO, b1), h2)), h1", f"b1, b2 = fma(y2, b1, sub(g{p}, b2)), b1"]
         body += [store(value, "fma(y, b1, sub(g0, b2))"), store(slope, "mul(FOUR, fma(y, h1, sub(b1, h2)))")]
-        return [*copies, program.over(self.n), *indented(body)]
+        return [*copies, *layout.over_lanes([program.over(self.n), *indented(body)])]
 
 
 @dataclass(frozen=True)
@@ -242,11 +274,11 @@ class Scatter:
 
         if not program.exponential:
             body = [f"d, q0 = {layout.load(d, u=1)}, {layout.load(g, u=1)}"]
-            inner = ["q0 = mul(q0, fnma(d, spread(kt, 2 * k + 2), spread(kt, 2 * k + 1)))", add("q - (k + 1) * RW", "q0")]
-            body += [f"for k in range(min({program.reach(self.K)}, t)):", *indented(inner)]
-            return [*first, *second, program.over(self.n), *indented(body)]
+            inner = ["q0 = mul(q0, fnma(d, spread(kt, 2 * k + 2), spread(kt, 2 * k + 1)))", add(program.past("(k + 1)"), "q0")]
+            body += [f"for k in range(min({program.reach(self.K)}, {program.started})):", *indented(inner)]
+            return [*first, *second, *layout.over_lanes([program.over(self.n), *indented(body)])]
         J, P = RATES, TERMS
-        sums = program.work(self.n * J)
+        sums = program.carry(self.n * J)
         body = [f"y, p0 = sub(mul(FOUR, {layout.load(d, u=1)}), ONE), {layout.load(g, u=1)}", "p1, y2 = mul(y, p0), mul(TWO, y)"]
         body += [f"p{p} = sub(mul(y2, p{p - 1}), p{p - 2})" for p in range(2, P)]
         for j in range(J):
@@ -257,9 +289,9 @@ class Scatter:
         total = [f"s{j}" for j in range(J)]
         while len(total) > 1:
             total = [f"add({x}, {y})" for x, y in zip(total[::2], total[1::2], strict=True)]
-        body += [add("q - RW", total[0])]
-        body += [add("q - (K + 1) * RW", f"neg({weighted([(f'spread(kt, {1 + J + j})', f's{j}') for j in range(J)])})")]
-        return [*first, *second, program.over(self.n), *indented(body)]
+        body += [add(program.past("1"), total[0])]
+        body += [add(program.past("(K + 1)"), f"neg({weighted([(f'spread(kt, {1 + J + j})', f's{j}') for j in range(J)])})")]
+        return [*first, *second, *layout.over_lanes([program.over(self.n), *indented(body)])]
 
 
 def weighted(terms: Sequence[tuple[str, str]], chain: int = 4) -> str:

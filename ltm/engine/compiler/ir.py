@@ -2,7 +2,8 @@
 differentiates, what it costs, and whether its result is kept for the backward step.
 
 A leaf is a node whose ``op`` is not in the table: ``const`` (value); ``param`` (first index, stride); ``read`` (state, unit, lag);
-``feature`` (name, index); ``seed`` (name, unit: an adjoint that the backward step is given). A ``block`` (:mod:`blocks`) has a loop
+``feature`` (name, index); ``below`` (piece, index: what the layer below hands on);
+``seed`` (name, unit: an adjoint that the backward step is given). A ``block`` (:mod:`blocks`) has a loop
 inside and yields arrays, each read through ``out`` nodes (result, first unit).
 """
 
@@ -131,7 +132,7 @@ def of_largest(b: Node, y: Node, value: Node, *args: Node) -> tuple[Node | None,
 OPERATIONS = {
     "add": Operation("add({0}, {1})", lambda b, y, a, c: (b, b)),
     "sub": Operation("sub({0}, {1})", lambda b, y, a, c: (b, -b)),
-    "mul": Operation("mul({0}, {1})", lambda b, y, a, c: (b * c, b * a)),
+    "mul": Operation("mul({0}, {1})", lambda b, y, a, c: (b * c, b * a) if a is not c else ((b + b) * a, None)),
     "div": Operation("div({0}, {1})", of_division, keep=True),
     "neg": Operation("neg({0})", lambda b, y, a: (-b,)),
     "tanh": Operation("tanh({0})", lambda b, y, a: (b * (1.0 - y * y),), 22, keep=True),
@@ -232,7 +233,7 @@ class Graph:
         match a.op:
             case "param":
                 return self.make("param", data=(a.data[0] + first * a.data[1], a.data[1] * stride if n > 1 else 1), n=n)
-            case "read" | "feature" | "seed":
+            case "read" | "feature" | "below" | "seed":
                 return self.make(a.op, data=(a.data[0], a.data[1] + first, *a.data[2:]), n=n)
             case "out":
                 return self.make("out", *a.args, data=(a.data[0], a.data[1] + first), n=n)

@@ -30,21 +30,30 @@ class Program:
     """The statements of one step: which nodes are computed in which loop, and what must lie in memory between them."""
 
     def __init__(
-        self, printer: Printer, stores: list[Store], effects: list[Node], known: Mapping[Node, Slot | None], repeated: bool = False
+        self,
+        printer: Printer,
+        stores: list[Store],
+        effects: list[Node],
+        known: Mapping[Node, Slot | None],
+        repeated: bool = False,
     ) -> None:
         """``known``: nodes that lie in memory already, beside leaves; None where a leaf is not there yet. Sums of single units over a
         program that is ``repeated`` every step are kept in variables; ``before`` and ``after`` the time loop they are cleared and added to
         memory."""
         self.printer, self.layout, self.exponential = printer, printer.layout, printer.exponential
+        self.repeated = repeated
+        self.steady: list[str] = []
+        """Statements before the loop over the steps."""
         self.summed: dict[Node, list[Slot]] = {}
-        for store in stores if repeated else []:
+        for store in stores if repeated and self.layout.kind != "entries" else []:
             if store.add and store.node.n == 1 and store.slot.buffer != "tr":
                 self.summed.setdefault(store.node, []).append(store.slot)
         self.stores = [s for s in stores if s.node not in self.summed or not s.add or s.slot.buffer == "tr"]
         self.effects = effects
         self.state_slot, self.history, self.work, self.matrix = printer.state_slot, printer.history, printer.work, printer.matrix
+        self.carry, self.past, self.started = printer.carry, printer.past, printer.started
         self.gradient = printer.gradient
-        self.bases = ["q = (t + lead) * RW", "x = t * WIDTH"]
+        self.bases = printer.bases
         self.at: dict[Node, Slot] = {}
         self._place(known)
         self.flops = sum(OPERATIONS[n.op].cost * n.n for n in self.home) + sum(s.add * s.node.n for s in stores)
@@ -101,6 +110,12 @@ class Program:
                 if node not in written:
                     self.spills[node] = self.at[node]
 
+    def is_steady(self, node: Node) -> bool:
+        """Whether a node is the same at every step, and so made before the loop over them: what counts each step of a series."""
+        if node.op == "feature" and node.data[0] == "weight":
+            return not self.layout.gathered and self.layout.kind == "seeds"
+        return node.op in OPERATIONS and all(map(self.is_steady, node.args))
+
     def store_home(self, store: Store) -> tuple[int, int]:
         return self.place[store.node], store.node.n
 
@@ -130,12 +145,12 @@ class Program:
         for store in self.stores:
             if store.last and store not in self.early:
                 n, value = store.node.n, self.layout.load(self.at[store.node], u=1)
-                out += [self.over(n), f"    {self.layout.store(store.slot, value, n, left=f'{n} - u', u=1)}"]
+                out += self.layout.over_lanes([self.over(n), f"    {self.layout.store(store.slot, value, n, left=f'{n} - u', u=1)}"])
         return out
 
     @property
     def before(self) -> list[str]:
-        return [f"a{node.index} = ZERO" for node in self.summed]
+        return [*self.steady, *(f"a{node.index} = ZERO" for node in self.summed)]
 
     @property
     def after(self) -> list[str]:
@@ -151,7 +166,7 @@ class Program:
             value = self.layout.load(self.at[node], one=node.n == 1, u=1)
             lines += [self.over(node.n), f"    {self.layout.store(to + first, value, node.n, left=f'{node.n} - u', u=1)}"]
             first += node.n
-        return lines, to
+        return self.layout.over_lanes(lines), to
 
     def _loop(self, home: tuple[int, int]) -> list[str]:
         """One loop over the units of arrays of one size: loads, operations in order, stores."""
@@ -167,8 +182,14 @@ class Program:
                 return names[node]
             if single(node):
                 return f"mul({value(node.args[0])}, {value(node.args[1])})"
+            if self.repeated and self.is_steady(node):
+                names[node] = f"v{node.index}"
+                text = layout.load(self.at[node]) if node.leaf else OPERATIONS[node.op].text.format(*map(value, node.args))  # type: ignore[union-attr]
+                if (line := f"v{node.index} = {text.replace(', tv', ', 0')}") not in self.steady:
+                    self.steady.append(line)
+                return names[node]
             if node.op == "const":
-                return self.printer.constant(node.data)
+                return self.printer.memory.constant(node.data)
             names[node] = f"v{node.index}"
             target = before if node.n == 1 and n > 1 else body
             target.append(f"v{node.index} = {layout.load(self.at[node], one=node.n == 1, **(loop if node.n > 1 else {}))}")
@@ -179,7 +200,7 @@ class Program:
             return node.op == "mul" and self.home.get(node) == home and self.uses[node] == 1
 
         for node in self.needed:
-            if self.home.get(node) != home:
+            if self.home.get(node) != home or (self.repeated and self.is_steady(node)):
                 continue
             args = reads(node)
             if node.op in ("detach", "sloped", "filtered", "amax", "spread"):
@@ -224,5 +245,5 @@ class Program:
         if not (finals or after or sums):
             return []
         if n == 1:
-            return [*before, *body, *finals, *after]
-        return [*before, self.over(n), *indented([*body, *finals]), *after]
+            return layout.over_lanes([*before, *body, *finals, *after])
+        return layout.over_lanes([*before, self.over(n), *indented([*body, *finals]), *after])

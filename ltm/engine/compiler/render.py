@@ -1,50 +1,42 @@
-"""Lays out the memory of a kernel, and says what its programs are: prologue, forward and backward step, gradients of matrices, epilogue.
+"""Lays out the memory of a stage, and says what its programs are: prologue, forward and backward step, gradients of matrices, epilogue.
 
-Memory of one group of lanes: parameters ``p`` and gradients ``g``, work ``w``, and the trajectory ``tr``, a row a time step: states,
-results that the backward step needs, adjoints that are read at longer lags or by the gradients of matrices.
+Memory of one group of lanes: parameters ``p`` and gradients ``g``, work ``w`` of an update and ``ca`` of a sequence, and the trajectory ``tr``,
+a row a time step, in which every stage has its columns: states, results that the backward step needs, adjoints that are read at longer lags, by
+the gradients of matrices, or by the stage below.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from ltm.cells import Network
+from ltm.cells.feedforward import Dropout
 from ltm.engine.compiler.blocks import Outer
 from ltm.engine.compiler.ir import OPERATIONS, Node, adjoints, below, tiled
-from ltm.engine.compiler.layout import Layout, Slot
+from ltm.engine.compiler.layout import FeatureLayout, Handed, Layout, Memory, Slot
 from ltm.engine.compiler.program import Program, Store
-from ltm.engine.compiler.tracing import Traced, Unsupported
+from ltm.engine.compiler.tracing import Stage, Traced, Unsupported
 
-BUFFERS = "p, g, w, wt, tr, f, px, kt"
-
-
-@dataclass(frozen=True)
-class FeatureLayout:
-    """Where features lie in the flat arrays that a kernel reads; none of it depends on the length of the series.
-
-    ``f``: the gradient's scale 2/(train O), then ``width`` values a time step, ``rows[name]`` the offset within them.
-    ``px``: padded inputs, ``windows[name]`` is (offset, K, I). ``kt``: K, the longest lag of a state, and what its filter needs
-    (:func:`ltm.engine.compiler.blocks.filter_table`).
-    """
-
-    width: int
-    rows: dict[str, int]
-    windows: dict[str, tuple[int, int, int]]
+BUFFERS = "p, g, w, ca, wt, tr, f, px, kt, ta, sw"
 
 
 class Printer:
-    """Memory and programs of a traced network."""
+    """Columns and programs of a traced stage."""
 
-    def __init__(self, network: Network, traced: Traced, features: FeatureLayout, layout: Layout, exponential: bool) -> None:
-        self.network, self.traced, self.graph, self.features = network, traced, traced.graph, features
-        self.layout, self.exponential = layout, exponential
-        self.variables = network.state()
-        self.longest = max(q.lags for q in self.variables.values())
-        self.constants: dict[str, str] = {}
-        self.sizes = {"w": 0, "wt": 0, "tr": 0}
+    def __init__(
+        self, network: Network, stage: Stage, traced: Traced, features: FeatureLayout, memory: Memory, exponential: bool, last: bool
+    ) -> None:
+        """``last``: the read-out reads one step of a sequence, its last."""
+        self.network, self.stage, self.traced, self.graph, self.features = network, stage, traced, traced.graph, features
+        self.memory, self.layout, self.exponential, self.last = memory, memory.layout, exponential, last
+        self.variables = stage.state
+        self.longest = max((q.lags for part in network.parts for q in part.cell.state().values()), default=1)
+        self.below = list(memory.outputs)
+        self.sizes = memory.sizes
         self.copies: dict[Node, tuple[Slot, int, int]] = {}
         self.copied: list[str] = []
+        if stage.part and isinstance(stage.part.cell, Dropout):
+            self.mask = mask_of(memory, stage.part.cell)
         self._states()
         self._invariants()
         self._derive()
@@ -52,17 +44,32 @@ class Printer:
     # -- memory ---------------------------------------------------------------------------------------------------------
 
     def slot(self, buffer: str, n: int = 1) -> int:
-        """n new units of a buffer; where vectors run along units, arrays of a vector or more begin on its boundary."""
-        align = min(16, self.layout.step)
-        first = -(-self.sizes[buffer] // align) * align if n >= align else self.sizes[buffer]
-        self.sizes[buffer] = first + n
-        return first
+        return self.memory.slot(buffer, n)
+
+    def past(self, steps: str) -> str:
+        """The row so many steps before this one, in the direction in which the stage reads."""
+        return f"q {'+' if self.stage.reverse else '-'} {steps} * RW"
+
+    @property
+    def bases(self) -> list[str]:
+        """Where this step's part of each buffer begins."""
+        return ["q = (t + lead) * RW", "x = t * WIDTH", "ty = t * TARGETS", "tv = t * WEIGHTS"]
+
+    @property
+    def started(self) -> str:
+        """How many steps lie before this one."""
+        return "(T - 1 - t)" if self.stage.reverse else "t"
+
+    def carry(self, n: int = 1) -> Slot:
+        """Work that is 0 when a sequence begins; of a series, that is an update, and one buffer less to address."""
+        buffer = "w" if self.memory.series else "ca"
+        return Slot(buffer, self.slot(buffer, n))
 
     def work(self, n: int = 1) -> Slot:
         return Slot("w", self.slot("w", n))
 
     def _states(self) -> None:
-        """Rows of the trajectory, and where the adjoint of each state is kept."""
+        """Columns of the trajectory, and where the adjoint of each state is kept."""
         self.state_slot = {name: self.slot("tr", q.size) for name, q in self.variables.items()}
         self.output_slot = self.slot("tr", sum(n for _, n in self.traced.outputs))
         nodes = self.graph.nodes.values()
@@ -71,11 +78,14 @@ class Printer:
             if self.variables[name].initial != 0:
                 raise Unsupported(f"a filter over state '{name}', which does not start at 0")
         used = [n for n in nodes if n.op == "read"]
-        self.lead = max([1, *(n.data[2] for n in used)])
+        self.memory.lead = max([self.memory.lead, *(n.data[2] for n in used)])
         long = filtered | {n.data[0] for n in used if n.data[2] > 1}
         self.history = {name: self.slot("tr", self.variables[name].size) for name in self.variables if name in long}
-        self.carried = {name: self.work(q.size) for name, q in self.variables.items() if name not in long}
-        self.loss = self.work(self.layout.step)
+        self.carried = {name: self.carry(q.size) for name, q in self.variables.items() if name not in long}
+        self.loss = self.memory.loss
+        handed = [name for name, _ in self.stage.part.outputs] if self.stage.part and not self.stage.head else []
+        self.above = {name: self.slot("tr", self.variables[name].size) for name in handed}
+        """Columns in which what reads a state leaves its adjoint."""
 
     def _invariants(self) -> None:
         """Functions of parameters alone are computed once before the time loop, and their adjoints summed over it."""
@@ -89,18 +99,15 @@ class Printer:
 
     def _derive(self) -> None:
         """The backward step, and with it the results that the forward step must keep."""
-        g = self.graph
-        scale = g.make("feature", data=("scale", 0))
-        self.errors, seeds, first = [], [], 0
-        for y, n in self.traced.outputs:
-            error = g.whole(y, n) - g.make("feature", data=("target", first), n=n)
-            self.errors.append(error)
-            seeds.append((y, error * scale))
-            first += n
+        g, seeds = self.graph, []
+        if self.traced.loss is not None:
+            seeds.append((self.traced.loss, g.make("feature", data=("weight", 0))))
         for name, pieces in self.traced.states.items():
             first = 0
             for node, n in pieces:
                 seeds.append((node, g.make("seed", data=(name, first), n=n)))
+                if name in self.above:
+                    seeds.append((node, g.make("seed", data=("above " + name, first), n=n)))
                 first += n
         self.back = adjoints(seeds, self.invariants)
         self.outers = [e for e in self.back.effects if isinstance(e.data, Outer)]
@@ -124,8 +131,58 @@ class Printer:
             for node in e.args[1 : 1 + e.data.rows]:
                 if node not in self.bars and not self._lies_still(node):
                     self.bars[node] = Slot("tr", self.slot("tr", node.n), "q")
+        self.pairs = self._pairs() if self.layout.kind == "entries" else []
         seeds = [(n, g.make("seed", data=("bar", i), n=n.n)) for i, n in enumerate(self.invariants) if n.op != "param"]
         self.epilogue = adjoints(seeds)
+
+    def _pairs(self) -> list[tuple[Node, Node, Node | None]]:
+        """The gradients of parameters that are sums over the steps of one array, or of the product of two: parameter and arrays.
+
+        They are summed a few steps at a time, when these arrays lie in the trajectory: with several vectors side by side, the sums of all would
+        not fit into registers.
+        """
+        pairs = []
+        for node, bar in self.back.of.items():
+            if node.op != "param":
+                continue
+            factors = bar.args if bar.op == "mul" and bar.n == node.n else (bar, None)
+            for one in factors:
+                if one is not None and one not in self.kept and one not in self.bars and not one.leaf and not self._lies_still(one):
+                    self.bars[one] = Slot("tr", self.slot("tr", one.n), "q")
+            pairs.append((node, *factors))
+        return pairs
+
+    def _summed(self) -> list[str]:
+        """The statements of the pairs' sums over the steps ``t0 .. t1``."""
+        part, lines = self.layout, []
+        most = part.accumulators
+        for n in sorted({node.n for node, *_ in self.pairs}):
+            alike = [pair for pair in self.pairs if pair[0].n == n]
+            for group in (alike[i : i + most] for i in range(0, len(alike), most)):
+                loads: dict[Node, str] = {}
+                body: list[str] = []
+                before, after = [], []
+
+                def value(node: Node, loads: dict[Node, str] = loads, body: list[str] = body, part: Layout = part, n: int = n) -> str:
+                    if node.op == "const":
+                        return self.memory.constant(node.data)
+                    if node not in loads:
+                        loads[node] = f"z{len(loads)}"
+                        slot = self.bars.get(node) or self.kept.get(node) or self.where(node)
+                        assert slot is not None
+                        body.append(f"{loads[node]} = {part.load(slot, one=node.n == 1, **({'u': 1} if node.n > 1 else {}))}")
+                    return loads[node]
+
+                for i, (node, a, b) in enumerate(group):
+                    slot = self._sum_of(node)
+                    before.append(f"s{i} = {part.load(slot, u=1)}")
+                    text = f"fma({value(a)}, {value(b)}, s{i})" if b is not None else f"add(s{i}, {value(a)})"
+                    body.append(f"s{i} = {text}")
+                    after.append(part.store(slot, f"s{i}", n, u=1))
+                steps = ["for t in range(t0, t1):", *(f"    {line}" for line in [*self.bases, *body])]
+                inner = [f"for u in range({n}):", *(f"    {line}" for line in [*before, *steps, *after])]
+                lines += part.over_lanes(inner)
+        return lines
 
     def _keep(self, pieces: Iterable[tuple[Node, int]], first: int) -> None:
         for node, n in pieces:
@@ -150,11 +207,16 @@ class Printer:
                 return Slot("p", node.data[0], "", node.data[1])
             case "read":
                 name, unit, lag = node.data
-                return Slot("tr", self.state_slot[name] + unit, f"q - {lag} * RW")
+                return Slot("tr", self.state_slot[name] + unit, self.past(str(lag)))
+            case "below":
+                piece, unit = self._piece(node)
+                return Slot("tr", piece.state + unit, self.row(piece))
             case "feature":
                 return self._feature(*node.data)
             case "seed" if node.data[0] == "bar":
                 return self.invariant_bar[self.invariants[node.data[1]]]
+            case "seed" if node.data[0].startswith("above "):
+                return Slot("tr", self.above[node.data[0].removeprefix("above ")] + node.data[1], "q")
             case "seed":
                 name, unit = node.data
                 return Slot("tr", self.history[name] + unit, "q") if name in self.history else self.carried[name] + unit
@@ -169,14 +231,27 @@ class Printer:
                     return slot + unit
         return None
 
+    def _piece(self, node: Node) -> tuple[Handed, int]:
+        """The output of the layer below that a node reads, and from which unit on."""
+        name, unit = node.data
+        return self.below[int(name.split()[1])], unit
+
+    def row(self, piece: Handed) -> str:
+        """The row in which an output of the layer below is read: for a label of the whole sequence, time backwards ends at step 0."""
+        return "lead * RW" if piece.reverse and self.last and self.stage.part is None else "q"
+
     def _feature(self, name: str, index: int, past: str = "") -> Slot:
-        if name == "scale":
-            return Slot("f", 0)
+        if name == "mask":
+            return self.mask + index
+        if name in ("target", "weight"):
+            if name == "target" and self.memory.series:
+                return Slot("f", self.features.width - self.network.output_size + index, "x")
+            return Slot("ta", index, "ty") if name == "target" else Slot("sw", 0, "tv")
         if name in self.features.windows:
             offset, K, I = self.features.windows[name]
             k, i = (0, index) if past else divmod(index, I)
             return Slot("px", offset + (K - 1 - k) * I + i, f"t * {I * self.layout.size('px')}", -I if past else 1)
-        return Slot("f", 1 + self.features.rows[name] + index, "x")
+        return Slot("f", self.features.rows[name] + index, "x")
 
     def matrix(self, node: Node) -> tuple[Slot, int, int]:
         """The matrix of a product, and the strides of its rows and columns; a copy where its rows or columns must lie side by side."""
@@ -194,19 +269,33 @@ class Printer:
         if key not in self.copies:
             to = Slot("wt", self.slot("wt", block.C * sc if sr == 1 else block.R * sr))
             self.copies[key] = to, sr, sc
-            read = f"{base.buffer}[{base.index + block.first} + r * {block.sr} + c * {block.sc}]"
+            many = self.layout.lanes
+            read = f"{base.buffer}[({base.index + block.first} + r * {block.sr} + c * {block.sc}) * {many} + l]"
             self.copied += [
                 f"for c in range({block.C}):",
                 f"    for r in range({block.R}):",
-                f"        wt[{to.index} + r * {sr} + c * {sc}] = {read}",
+                f"        for l in range({many}):",
+                f"            wt[({to.index} + r * {sr} + c * {sc}) * {many} + l] = {read}",
             ]
         return self.copies[key]
 
     def gradient(self, matrix: Node) -> Slot:
         return Slot("g", 0) if matrix.op == "param" else self.invariant_bar[matrix]
 
-    def constant(self, value: float) -> str:
-        return self.constants.setdefault(repr(value), f"C{len(self.constants)}")
+    def ends(self) -> list[str]:
+        """Where time runs backwards, the rows after the sequence hold what the states start from."""
+        if not self.stage.reverse:
+            return []
+        lines = []
+        for name, q in self.variables.items():
+            value, slot = self.memory.constant(q.initial), Slot("tr", self.state_slot[name], "(T + lead + r) * RW")
+            text = self.layout.store(slot, value, q.size, left=f"{q.size} - u", u=1)
+            lines += self.layout.over_lanes([f"for u in range(0, {q.size}, {self.layout.step}):", f"    {text}"])
+        return ["for r in range(lead):", *(f"    {line}" for line in lines)]
+
+    def handed(self) -> list[Handed]:
+        """What the stage leaves for the one above."""
+        return [Handed(self.state_slot[name], self.above[name], self.variables[name].size, self.stage.reverse) for name in self.above]
 
     # -- programs -------------------------------------------------------------------------------------------------------
 
@@ -218,7 +307,7 @@ class Printer:
         prologue = Program(self, values, [], outside).lines()
         forward, backward = self._forward(), self._backward()
         weights = Program(self, [], self.outers, self.bars | self.kept)
-        out = {"forward": forward.lines(), "backward": backward.lines(), "weights": weights.lines()}
+        out = {"forward": forward.lines(), "backward": backward.lines(), "weights": [*weights.lines(), *self._summed()]}
         self.around = {"forward": (forward.before, forward.after), "backward": (backward.before, backward.after)}
         self.flops = [forward.flops, backward.flops + weights.flops]
         strides: list[str] = []
@@ -232,7 +321,7 @@ class Printer:
                 out["epilogue"] += [f"for u in range({n.n}):", f"    g[{n.data[0]} + u * {n.data[1]}] += w[{slot.index} + u]"]
             else:
                 add = self.layout.store(Slot("g", n.data[0], "", n.data[1]), self.layout.load(slot, u=1), n.n, u=1)
-                out["epilogue"] += [f"for u in range({n.n}):", f"    {add}"]
+                out["epilogue"] += self.layout.over_lanes([f"for u in range({n.n}):", f"    {add}"])
         return out
 
     def _forward(self) -> Program:
@@ -246,7 +335,9 @@ class Printer:
                     stores.append(Store(Slot("tr", first, "q"), g.whole(node, n)))
                 first += n
         stores += [Store(Slot("tr", slot, "q"), g.whole(g.const(0), self.variables[name].size)) for name, slot in self.history.items()]
-        stores.append(Store(self.loss, g.total([g.sum(e * e) for e in self.errors]), add=True))
+        if (loss := self.traced.loss) is not None:
+            weight = g.make("feature", data=("weight", 0))
+            stores.append(Store(self.loss, loss * weight if self.layout.gathered else loss, add=True))
         return Program(self, stores, [], {}, repeated=True)
 
     def _backward(self) -> Program:
@@ -254,22 +345,33 @@ class Printer:
         g = self.graph
         stores = [Store(slot, node) for node, slot in self.bars.items()]
         carried: dict[str, list[tuple[int, Node, int]]] = {}
+        handed: dict[int, list[tuple[int, Node, int]]] = {}
         for node, bar in self.back.of.items():
             value = g.whole(bar, node.n)
             if node in self.invariant_bar:
                 stores.append(Store(self.invariant_bar[node], value, add=True))
             elif node.op == "param":
-                stores.append(Store(self._sum_of(node), value, add=True))
+                if self.layout.kind != "entries":
+                    stores.append(Store(self._sum_of(node), value, add=True))
             elif node.op == "read" and node.data[0] in self.history:
                 name, unit, lag = node.data
-                stores.append(Store(Slot("tr", self.history[name] + unit, f"q - {lag} * RW"), value, add=True))
+                stores.append(Store(Slot("tr", self.history[name] + unit, self.past(str(lag))), value, add=True))
             elif node.op == "read":
                 carried.setdefault(node.data[0], []).append((node.data[1], bar, node.n))
+            elif node.op == "below":
+                handed.setdefault(int(node.data[0].split()[1]), []).append((node.data[1], bar, node.n))
         for name, slot in self.carried.items():
             first = 0
             for value in tiled(carried.get(name, []), self.variables[name].size, g):
                 stores.append(Store(slot + first, value, last=name))
                 first += value.n
+        for i, piece in enumerate(self.below):
+            first = 0
+            for value in tiled(handed.get(i, []), piece.n, g):
+                add = piece.written or self.row(piece) != "q"
+                stores.append(Store(Slot("tr", piece.bar + first, self.row(piece)), value, add=add))
+                first += value.n
+            piece.written = True
         return Program(self, stores, [e for e in self.back.effects if e not in self.outers], self.kept, repeated=True)
 
     def _sum_of(self, parameter: Node) -> Slot:
@@ -277,3 +379,9 @@ class Printer:
         if self.layout.kind == "entries" and parameter not in self.sums:
             self.sums[parameter] = self.work(parameter.n)
         return self.sums.get(parameter, Slot("g", parameter.data[0], "", parameter.data[1]))
+
+
+def mask_of(memory: Memory, cell: Dropout) -> Slot:
+    """Where the masks of a layer lie: a row a step, or once for all of them."""
+    variational = cell.kind == "variational"
+    return Slot("w" if variational else "tr", memory.slot("w" if variational else "tr", cell.input_size), "" if variational else "q")

@@ -14,7 +14,7 @@ from numba import cuda
 
 real, W = np.float32, 32
 
-ABSENT = {"store_head", "add_sum", "head", "total", "peak"}
+ABSENT = {"store_head", "add_sum", "head", "total", "peak", "transpose", "prefetch"}
 """Functions of vectors of units, or of batch entries: no kernel for seeds has them."""
 
 # ---- of every kernel ------------------------------------------------------------------------------------------
@@ -45,7 +45,7 @@ def start(memory, before):  # type: ignore[no-untyped-def]
         own = part[cuda.blockIdx.x]
         for i in range(cuda.threadIdx.x, len(own), W):
             own[i] = real(0.0)
-    rows = memory[3][cuda.blockIdx.x]
+    rows = memory[4][cuda.blockIdx.x]
     for i in range(cuda.threadIdx.x, len(before), W):
         rows[i] = before[i]
 
@@ -63,11 +63,6 @@ def max(a, b):  # type: ignore[no-untyped-def]
 
 @inner
 def load(a, i):  # type: ignore[no-untyped-def]
-    return a[i + cuda.threadIdx.x]
-
-
-@inner
-def each(a, i):  # type: ignore[no-untyped-def]
     return a[i + cuda.threadIdx.x]
 
 

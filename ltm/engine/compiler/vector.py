@@ -40,6 +40,11 @@ class Processor:
     lanes: int
     registers: int
 
+    @property
+    def comfortable(self) -> int:
+        """Elements of a vector of which 16 and more can be kept in registers."""
+        return min(16, self.lanes * self.registers // 16)
+
 
 @cache
 def processor() -> Processor | None:
@@ -205,6 +210,8 @@ def functions(dtype: str, width: int) -> dict[str, Any]:
 
     ``load(a, i)``, ``store(a, i, v)`` of elements from i on; ``store_head(a, i, v, n)`` of the first n lanes only; ``spread(a, i)`` one
     element in every lane; ``add_sum(a, i, v)`` adds the sum of the lanes to one element; ``full(x)``; ``head(v, n, other)``.
+    ``transpose(a, i, stride, b, at, j)`` writes 16
+    elements of b from ``at[k] + j`` on, for k of 16, as rows of 16 in a that are ``stride`` apart. ``prefetch(a, i)`` asks for the line of an element.
     """
     kind = Vector(dtype, width)
     aligned = kind.real.bitwidth // 8
@@ -226,6 +233,7 @@ def functions(dtype: str, width: int) -> dict[str, Any]:
             2: lambda typing, a, b: typed(a, b),
             3: lambda typing, a, b, c: typed(a, b, c),
             4: lambda typing, a, b, c, d: typed(a, b, c, d),
+            6: lambda typing, a, b, c, d, e, f: typed(a, b, c, d, e, f),
         }
         function = by_count[len(parameters)]
         function.__name__ = f"{name}_{kind.suffix}"
@@ -245,6 +253,31 @@ def functions(dtype: str, width: int) -> dict[str, Any]:
         total = e.b.extract_element(e.folded(v, e.b.fadd), ir.Constant(ir.IntType(32), 0))
         e.b.store(e.b.fadd(e.b.load(where), total), where)
 
+    def transpose(e: Emit, at: Any, a: Any, i: Any, stride: Any, b: Any, starts: Any, j: Any) -> None:
+        sixteen = Vector(dtype, 16)
+        each = Emit(sixteen, e.context, e.b)
+        base = make_array(at[4])(e.context, e.b, starts).data
+        rows = []
+        for k in range(16):
+            first = e.b.add(e.b.load(e.b.gep(base, [ir.Constant(ir.IntType(64), k)])), j)
+            rows.append(e.b.load(pointer(e, at[3], b, first, sixteen.llvm), align=aligned))
+        for half in (8, 4, 2, 1):  # swap ever smaller blocks across the diagonal
+            low = [lane if not lane & half else lane - half + 16 for lane in range(16)]
+            high = [lane + half if not lane & half else lane + 16 for lane in range(16)]
+            for k in range(16):
+                if not k & half:
+                    x, y = rows[k], rows[k + half]
+                    rows[k], rows[k + half] = each.shuffle(x, y, low), each.shuffle(x, y, high)
+        for row in rows:
+            e.b.store(row, pointer(e, at[0], a, i, sixteen.llvm), align=aligned)
+            i = e.b.add(i, stride)
+
+    def prefetch(e: Emit, at: Any, a: Any, i: Any) -> None:
+        where = pointer(e, at[0], a, i, ir.IntType(8))
+        number = ir.IntType(32)
+        into = e.function("llvm.prefetch.p0", ir.VoidType(), where.type, number, number, number)
+        e.b.call(into, [where, number(0), number(3), number(1)])  # to read, into all caches, data
+
     A, n, void = types.Array, types.intp, types.void
     out = {
         "load": define("load", kind, (A, n), lambda e, at, a, i: e.b.load(pointer(e, at[0], a, i), align=aligned)),
@@ -252,6 +285,8 @@ def functions(dtype: str, width: int) -> dict[str, Any]:
         "store_head": define("store_head", void, (A, n, kind, n), store_head),
         "spread": define("spread", kind, (A, n), lambda e, at, a, i: e.full(e.b.load(pointer(e, at[0], a, i, kind.lane)))),
         "add_sum": define("add_sum", void, (A, n, kind), add_sum),
+        "prefetch": define("prefetch", void, (A, n), prefetch),
+        "transpose": define("transpose", void, (A, n, n, A, types.Array(types.int64, 1, "C"), n), transpose),
         "full": define("full", kind, (kind.real,), lambda e, at, x: e.full(x)),
         "head": define("head", kind, (kind, n, kind), lambda e, at, v, n, other: e.where(e.head(n), v, other)),
     }

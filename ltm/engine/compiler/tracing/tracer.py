@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
-from ltm.cells import Network
+from ltm.cells import State
 from ltm.engine.compiler.ir import Graph, Node
 from ltm.engine.compiler.layout import Layout
 
@@ -54,7 +54,8 @@ Call = Callable[["Tracer", Callable[..., Any], tuple[Any, ...], dict[str, Any]],
 class Tracer(TorchFunctionMode):
     """Makes nodes of every torch function on symbols; functions of plain tensors, the constants of a step, run as they are."""
 
-    def __init__(self, network: Network, features: dict[str, tuple[int, ...]], layout: Layout, call: Call) -> None:
+    def __init__(self, layout: Layout, call: Call, parameters: int = 0) -> None:
+        """``parameters``: how many there are, side by side."""
         super().__init__()
         self.call = call
         self.graph, self.layout = Graph(), layout
@@ -65,18 +66,31 @@ class Tracer(TorchFunctionMode):
         self._first: dict[Node, int] = {}
         self._held: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.sources: dict[Hashable, torch.Tensor] = {}
-        every = self.graph.make("param", data=(0, 1), n=network.size)
-        self.parameters = torch.arange(network.size)
-        self._count = network.size
-        self.number(every)
-        for name, shape in features.items():
-            self.sources[name] = self._rows(shape, lambda i, n, name=name: self.graph.make("feature", data=(name, i), n=n))  # type: ignore[misc]
-        for name, q in network.state().items():
+        self.parameters = torch.arange(parameters)
+        self._count = parameters
+        if parameters:
+            self.number(self.graph.make("param", data=(0, 1), n=parameters))
 
-            def read(i: int, n: int, name: str = name, size: int = q.size) -> Node:
-                return self.graph.make("read", data=(name, i % size, i // size + 1), n=n)
+    def feature(self, name: str, shape: tuple[int, ...], op: str = "feature") -> Symbol:
+        """A leaf of this shape; its rows are arrays of their own."""
+        self.sources[name] = self._rows(shape, lambda i, n: self.graph.make(op, data=(name, i), n=n))
+        return self.symbol(self.sources[name])
 
-            self.sources["state", name] = self._rows((q.lags, q.size), read)
+    def window(self, name: str, state: State) -> Symbol:
+        """The last values of a state, ``(lags, size)``."""
+        size = state.size
+
+        def read(i: int, n: int) -> Node:
+            return self.graph.make("read", data=(name, i % size, i // size + 1), n=n)
+
+        self.sources["state", name] = self._rows((state.lags, size), read)
+        return self.symbol(self.sources["state", name])
+
+    def symbol(self, numbers: torch.Tensor) -> Symbol:
+        """Numbers as what a step is given, and may not write to."""
+        given = numbers.clone().as_subclass(Symbol)
+        self.hold(given)
+        return given
 
     def _rows(self, shape: tuple[int, ...], make: Callable[[int, int], Node]) -> torch.Tensor:
         """Numbers of a leaf; those of different rows are never consecutive, so that no array is made of parts of two rows."""

@@ -1,4 +1,4 @@
-"""Forecasts that need no network: what a recurrent cell has to beat before it is worth its training.
+"""Forecasts of a series that need no network: what a recurrent cell has to beat before it is worth its training.
 
 All are fitted on the training part alone, choose their orders by the validation part, and are tested one step ahead on the same pairs
 and scale as the networks. They have no seeds. About a second a series, nearly all of it ARFIMA's.
@@ -7,16 +7,14 @@ and scale as the networks. They have no seeds. About a second a series, nearly a
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ltm.data.series import Series
-
-BASELINES_VERSION = 1
-"""Raised whenever the same series would give other numbers by intention: no old result is then reused."""
+from ltm.training.metrics import measured
 
 ORDERS = (1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 75, 100)
 """Orders p of AR(p) to choose from."""
@@ -176,24 +174,21 @@ BASELINES: dict[str, Callable[[Series], Baseline | None]] = {
 }  # fmt: skip
 
 
-def rows(series: Series) -> list[dict[str, object]]:
-    """Every baseline of a series, and the best constant, with its errors, named and measured as those of seed runs (:mod:`sweeps.store.ledger`).
+def rows(series: Series) -> list[dict[str, Any]]:
+    """Every baseline of a series, and the best constant, with its errors in the units of the series.
 
     Returns:
-        ``fingerprint``, ``version``, ``dataset``, ``baseline`` (the kind), ``label``, ``parameters`` (JSON), ``test_rmse``, ``test_mae``,
-        ``test_mape``, ``validation_loss``. A baseline that the training part is too short for is left out.
+        ``baseline`` (the kind), ``label``, ``parameters``, ``test_rmse``, ``test_mae``, ``test_mape``, ``validation_loss``. A baseline that the
+        training part is too short for is left out.
     """
-    from ltm.training.metrics import errors
-
     test = series.train + series.validation
     found = []
     for baseline in filter(None, (fit(series) for fit in (*BASELINES.values(), best_constant))):
-        measured = errors(baseline.forecasts[None, test:], series.values[1:][test:])
+        errors = measured(("rmse", "mae", "mape"), baseline.forecasts[None, test:, None], series.values[None, 1:, None][:, test:])
         found.append(
             {
-                "fingerprint": series.fingerprint, "version": BASELINES_VERSION, "dataset": series.name, "baseline": baseline.kind,
-                "label": baseline.label, "parameters": json.dumps(baseline.parameters),
-                **{f"test_{name}": float(value[0]) for name, value in measured.items()},
+                "baseline": baseline.kind, "label": baseline.label, "parameters": baseline.parameters,
+                **{f"test_{name}": float(value[0]) for name, value in errors.items()},
                 "validation_loss": validation_loss(series, baseline),
             }
         )  # fmt: skip

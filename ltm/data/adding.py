@@ -1,0 +1,48 @@
+"""The adding problem: two values among many, far apart, to be summed at the end (Hochreiter and Schmidhuber 1997)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ltm.data.base import Sequences
+from ltm.data.generated import Generated
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adding(Generated):
+    """Steps of two inputs, a value and a marker; the target, at the last step, is 0.5 + (X1 + X2) / 4 of the two values that are marked.
+
+    Hochreiter and Schmidhuber (1997), Neural Computation 9, section 5.4: values are uniform in [-1, 1]; a sequence has T to T + T/10 steps, T being
+    ``length``; the marker is 1 at one of the first ten steps (X1) and at another of the first T/2 - 1 that are left (X2), -1 at the first and the last
+    step, 0 elsewhere. A first step that is marked keeps its 1 and has the value 0.
+    """
+
+    kind = "adding"
+    length: int = 100
+    ranges: ClassVar = Generated.ranges | {"length": (6, 1_000_000)}
+
+    @property
+    def longest(self) -> int:
+        return self.length + self.length // 10
+
+    def facts(self) -> dict[str, Any]:
+        return {"labelled": True}
+
+    def draw(self, rng: np.random.Generator, n: int) -> Sequences:
+        row, T = np.arange(n), self.longest
+        last = rng.integers(self.length, T + 1, n) - 1
+        first = rng.integers(0, min(10, self.length - 1), n)
+        second = rng.integers(0, self.length // 2 - 1, n)
+        second += second >= first
+        values = rng.uniform(-1, 1, (n, T))
+        values[row[(first == 0) | (second == 0)], 0] = 0
+        markers = np.zeros((n, T))
+        markers[row, last] = markers[:, 0] = -1
+        markers[row, first] = markers[row, second] = 1
+        counted = np.arange(T) == last[:, None]
+        inputs = np.stack([values, markers], -1) * (np.arange(T) <= last[:, None])[..., None]
+        target = 0.5 + (values[row, first] + values[row, second]) / 4
+        return Sequences(inputs, counted[..., None] * target[:, None, None], counted.astype(float))

@@ -1,0 +1,197 @@
+"""What is learned: a task is weighted steps of sequences, a loss, and metrics. Where its numbers come from is each source's affair."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
+
+import numpy as np
+
+from ltm import checks
+from ltm.errors import UserError
+
+if TYPE_CHECKING:
+    from ltm.data.series import Series
+
+
+CLASSIFIED = ("accuracy", "precision", "recall", "f1", "loss")
+"""What classifications are measured by."""
+
+
+def generator(*key: int) -> np.random.Generator:
+    """Random numbers that a key alone decides, the same on every machine (Philox, a counter-based generator).
+
+    Keys of other lengths are other keys: left to itself, a SeedSequence takes (1,) and (1, 0) for the same.
+    """
+    words = [word for number in key for word in (number & 0xFFFFFFFF, number >> 32)]
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([len(key), *words])))
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """B sequences of up to T steps.
+
+    Attributes:
+        inputs: numbers ``(B, T, I)``, or symbols ``(B, T)`` from 0 on (whole numbers, which a network looks up).
+        targets: numbers ``(B, T, O)``, or classes ``(B, T)`` from 0 on (whole numbers).
+        weight: ``(B, T)``, what each step counts in the loss: 1 for every step of a series' training part, or for the last step of a labelled
+            sequence; 0 for padding. Never negative.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    weight: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def steps(self) -> int:
+        """T, those of the longest sequence."""
+        return int(self.weight.shape[1])
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Steps of every sequence up to the last that counts, ``(B,)``; what follows is padding."""
+        counted = self.weight > 0
+        return np.where(counted.any(1), self.steps - np.argmax(counted[:, ::-1], 1), 0)
+
+    def take(self, index: np.ndarray | slice) -> Sequences:
+        """Some of the sequences, in this order."""
+        return Sequences(self.inputs[index], self.targets[index], self.weight[index])
+
+
+Parts = tuple[Sequences, Sequences, Sequences]
+"""Training, validation and test sequences."""
+
+
+class Source(Protocol):
+    """What draws sequences anew: for every seed run, or for every epoch of one."""
+
+    def parts(self, seed: int, epoch: int) -> Parts:
+        """Training, validation and test sequences of a seed run; those of an epoch differ in the first alone."""
+        ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """What networks learn.
+
+    Attributes:
+        train, validation, test: three sets of sequences that each start anew; of a series (``split``) one sequence under three weights,
+            through which the state is carried on.
+        loss: of :data:`ltm.training.losses.LOSSES`, unless the training says another.
+        metrics: what results are measured by, of :data:`ltm.training.metrics.METRICS`.
+        fingerprint: sha256 of all that decides the numbers: the same for the same task everywhere.
+        classes: how many, where targets are classes; 0 where they are numbers.
+        symbols: how many, where inputs are symbols; 0 where they are numbers.
+        labelled: each sequence has one target, at its last step; else steps have their own.
+        split: steps of training and of validation of a series' one sequence; the rest is the test part.
+        series: the series that this forecasts, whose scale errors are measured on.
+        labels: what the classes are called, in their order; empty where they have no other name than their number.
+        draws: ``dataset`` (one for all seeds), ``seed`` (each seed run its own, by ``source``), ``stream`` (its training sequences new in every epoch).
+    """
+
+    name: str
+    train: Sequences
+    validation: Sequences
+    test: Sequences
+    loss: str = "squared"
+    metrics: tuple[str, ...] = ("rmse", "mae", "mape")
+    fingerprint: str = ""
+    classes: int = 0
+    symbols: int = 0
+    labelled: bool = False
+    split: tuple[int, int] | None = None
+    series: Series | None = None
+    labels: tuple[str, ...] = ()
+    draws: str = "dataset"
+    source: Source | None = field(default=None, repr=False)
+
+    @property
+    def input_size(self) -> int:
+        """I, or 1 where inputs are symbols."""
+        return 1 if self.symbols else int(self.train.inputs.shape[2])
+
+    @property
+    def output_size(self) -> int:
+        """Outputs of a network: one a class, or one a target."""
+        return self.classes or int(self.train.targets.shape[2])
+
+    @property
+    def steps(self) -> int:
+        """T of the longest sequence, all parts considered."""
+        return max(part.steps for part in (self.train, self.validation, self.test))
+
+    def parts(self, seed: int, epoch: int = 0) -> Parts:
+        """Training, validation and test sequences of a seed run in an epoch (counted from 0)."""
+        if self.source is None or self.draws == "dataset":
+            return self.train, self.validation, self.test
+        return self.source.parts(seed, epoch if self.draws == "stream" else 0)
+
+
+def fingerprint(parts: Parts, *words: object) -> str:
+    """sha256 of sequences and of words for what else decides a task's numbers: the same on every machine."""
+    digest = hashlib.sha256(repr(words).encode())
+    for array in (getattr(part, name) for part in parts for name in ("inputs", "targets", "weight")):
+        digest.update(str(array.shape).encode())
+        digest.update(np.ascontiguousarray(array, "<f8" if array.dtype.kind == "f" else "<i8").tobytes())
+    return digest.hexdigest()
+
+
+def of_sequences(name: str, parts: Parts, fingerprint: str, *, classes: int = 0, **more: Any) -> Task:
+    """The task of three sets of sequences: cross-entropy and accuracy where targets are classes, squared error where they are numbers.
+
+    Args:
+        more: further fields of the task.
+    """
+    loss, metrics = ("cross_entropy", CLASSIFIED) if classes else ("squared", ("rmse", "mae", "mape", "worst"))
+    return Task(name, *parts, loss, metrics, fingerprint, classes, **more)
+
+
+def forecast(inputs: np.ndarray, targets: np.ndarray, train: int, validation: int, name: str = "series", **more: Any) -> Task:
+    """The task of one long sequence whose steps are split in time.
+
+    Args:
+        inputs, targets: ``(T, I)`` and ``(T, O)``, both scaled.
+        train, validation: steps ``[0, train)`` are trained on, the next ``validation`` choose the epoch, the rest is the test part.
+        more: further fields of the task.
+    """
+    step = np.arange(len(inputs))
+    edges = itertools.pairwise((0, train, train + validation, len(inputs)))
+    first, second, third = (
+        Sequences(inputs[None], targets[None], ((low <= step) & (step < high)).astype(float)[None]) for low, high in edges
+    )
+    return Task(name, first, second, third, split=(train, validation), **more)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A dataset's config: ``kind`` names the class, every other key is a field. A kind is a file with a subclass, and a YAML.
+
+    Raises:
+        UserError: the first key with a value that it cannot have.
+    """
+
+    name: str
+    kind: ClassVar[str]
+    ranges: ClassVar[dict[str, tuple[int, int]]] = {}
+    """Of whole numbers that have another one than 1 to 2,147,483,647."""
+
+    def __post_init__(self) -> None:
+        checks.fields(self, lambda key: f"dataset.{key}", {"seed": (0, 2**63 - 1)} | self.ranges)
+
+    def fail(self, message: str) -> NoReturn:
+        """Raise a UserError that names the dataset."""
+        raise UserError(f"dataset '{self.name}': {message}")
+
+    def task(self) -> Task:
+        """What networks learn of it.
+
+        Raises:
+            UserError: anything that the files or the keys together make impossible.
+        """
+        raise NotImplementedError

@@ -1,0 +1,170 @@
+"""Sequences as kernels read them: flat arrays of features, targets and weights, of one series or of a pool of sequences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ltm.cells import Network
+from ltm.data.base import Sequences, Task
+from ltm.engine.compiler import FeatureLayout, Unsupported
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Where features lie; of a series the arrays themselves: features with targets, padded inputs, nothing, and the weight of a step.
+
+    ``padded``: sequences have different lengths.
+    """
+
+    layout: FeatureLayout
+    padded: bool
+    arrays: tuple[np.ndarray, ...] = ()
+
+
+Shapes = dict[str, tuple[int, ...]]
+"""The shape of every feature of one step, by name."""
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype, values: np.ndarray | float = 0.0) -> np.ndarray:
+    """An array at a 64-byte address, with a vector of memory behind its end, which kernels may read."""
+    n = int(np.prod(shape)) * dtype.itemsize
+    raw = np.zeros(n + 1024, np.uint8)
+    first = -raw.ctypes.data % 64
+    out = raw[first : first + n].view(dtype).reshape(shape)
+    if np.any(values):
+        out[:] = values
+    return out
+
+
+def is_window(value: np.ndarray) -> bool:
+    """Whether a feature is a window over past inputs, which is stored once, not K times."""
+    return value.ndim == 3 and value.strides[1] == -value.strides[0]
+
+
+def layout_of(features: dict[str, np.ndarray]) -> FeatureLayout:
+    """Where the features of a sequence lie, by their arrays ``(T, ...)``."""
+    rows: dict[str, int] = {}
+    windows: dict[str, tuple[int, int, int]] = {}
+    width = offset = 0
+    for name, value in features.items():
+        if is_window(value):
+            windows[name] = (offset, value.shape[1], value.shape[2])
+            offset += (value.shape[1] - 1 + len(value)) * value.shape[2]
+        else:
+            rows[name] = width
+            width += int(np.prod(value.shape[1:]))
+    return FeatureLayout(width, rows, windows)
+
+
+def flat(features: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The features of one sequence: those of every step side by side ``(T, width)``, and windows over padded inputs one after another."""
+    columns = [value.reshape(len(value), -1) for value in features.values() if not is_window(value)]
+    padded = [np.concatenate([value[0, :0:-1], value[:, 0]]).ravel() for value in features.values() if is_window(value)]
+    steps = len(next(iter(features.values())))
+    return np.concatenate(columns, axis=1) if columns else np.zeros((steps, 0)), np.concatenate([*padded, np.zeros(0)])
+
+
+def flatten(network: Network, task: Task, dtype: np.dtype) -> tuple[Inputs, Shapes]:
+    """A series: all that a kernel reads of it. The targets of a step lie behind its features."""
+    part = task.train
+    features, targets = network.features(part.inputs[0]), part.targets[0]
+    rows, padded = flat(features)
+    assert task.split is not None
+    arrays = np.concatenate([rows, targets], 1).ravel(), padded, np.zeros(0), np.array([1.0 / task.split[0]])
+    shapes = {name: value.shape[1:] for name, value in features.items()}
+    layout = layout_of(features)
+    return Inputs(replace(layout, width=layout.width + targets.shape[1]), False, tuple(aligned(a.shape, dtype, a) for a in arrays)), shapes
+
+
+def read(network: Network, sequences: Sequences, b: int, held: bool) -> dict[str, np.ndarray]:
+    """What the steps read of one sequence."""
+    inputs = sequences.inputs[b]
+    features = {"symbol": inputs[:, None].astype(float)} if network.symbols else dict(network.features(inputs))
+    if held:
+        features["on"] = (np.arange(sequences.steps) < sequences.lengths[b]).astype(float)[:, None]
+    return features
+
+
+def pooled(network: Network, task: Task, dtype: np.dtype) -> tuple[Inputs, Shapes]:
+    """Sequences: where what a kernel reads of them lies.
+
+    Raises:
+        Unsupported: a cell that reads backwards more of its input than the present step.
+    """
+    for part in network.of_layer(0):
+        if part.reverse and set(part.cell.features(np.zeros((1, part.cell.input_size)))) - {"now", "mask"}:
+            raise Unsupported("it reads time backwards, and more of its input than the present step")
+    parts = task.parts(0)
+    padded = any(len(np.unique(part.lengths)) > 1 for part in parts) or task.draws != "dataset"
+    held = padded and any(part.reverse for part in network.parts)
+    whole = Sequences(
+        *(np.concatenate([padded_to(getattr(part, name)[:1], task.steps) for part in parts]) for name in ("inputs", "targets", "weight"))
+    )
+    features = read(network, whole, 0, held)
+    return Inputs(layout_of(features), padded), {name: value.shape[1:] for name, value in features.items()}
+
+
+def padded_to(values: np.ndarray, steps: int) -> np.ndarray:
+    """Values ``(B, T, ...)`` with zeros up to so many steps."""
+    return np.pad(values, [(0, 0), (0, steps - values.shape[1]), *[(0, 0)] * (values.ndim - 2)])
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Sequences as a kernel reads them, one after another, and an empty one at the end.
+
+    Attributes:
+        steps: of the longest sequence of the task.
+        arrays: inputs, padded inputs, targets and weights; ``strides``: elements of a sequence in each.
+        tables: of every sequence its steps, the first that counts, and the sum of its weights.
+        gathered: vectors that a round of sequences takes in each array.
+    """
+
+    sequences: Sequences
+    steps: int
+    arrays: tuple[np.ndarray, ...]
+    strides: tuple[int, ...]
+    tables: tuple[np.ndarray, ...]
+
+    @classmethod
+    def of(cls, network: Network, sequences: Sequences, task: Task, dtype: np.dtype, inputs: Inputs) -> Pool:
+        B, T = len(sequences), task.steps
+        whole = Sequences(*(padded_to(getattr(sequences, name), T) for name in ("inputs", "targets", "weight")))
+        held = inputs.padded and any(part.reverse for part in network.parts)
+        n = inputs.layout.width
+        X, P = np.zeros((B + 1, T * n)), np.zeros((B + 1, sum((K - 1 + T) * I for _, K, I in inputs.layout.windows.values())))
+        if inputs.layout.rows in ({"now": 0}, {"symbol": 0}) and not inputs.layout.windows:
+            X[:B] = whole.inputs.reshape(B, -1)
+        else:
+            for b in range(B):
+                rows, padded = flat(read(network, whole, b, held))
+                X[b], P[b] = rows.ravel(), padded
+        targets = np.eye(task.classes)[whole.targets] if task.classes else whole.targets
+        counted = whole.weight > 0
+        lengths = np.append(sequences.lengths, 0)
+        if task.labelled:
+            targets = targets[np.arange(B), np.maximum(lengths[:B] - 1, 0)]
+        Y = np.concatenate([targets.reshape(B, -1), np.zeros((1, targets[0].size))])
+        V = np.concatenate([whole.weight, np.zeros((1, T))])
+        starts = np.append(np.where(counted.any(1), counted.argmax(1), T), T)
+        flat_arrays = []
+        for values in (X, P, Y, V):
+            out = aligned((values.size + 64,), dtype)
+            out[: values.size] = values.ravel()
+            flat_arrays.append(out)
+        tables = lengths.astype(np.int64), starts.astype(np.int64), V.sum(1)
+        return cls(sequences, T, tuple(flat_arrays), tuple(values.shape[1] for values in (X, P, Y, V)), tables)
+
+    @property
+    def gathered(self) -> tuple[int, ...]:
+        return tuple(n + 32 for n in self.strides)
+
+    def places(self, index: np.ndarray) -> tuple[np.ndarray, int]:
+        """Where the outputs of every sequence's first counted step go among those of its lane ``(B + 1,)``, and how many outputs a lane has."""
+        counts = (self.sequences.weight > 0).sum(1)
+        places = np.zeros(len(counts) + 1, np.int64)
+        for mine in index:
+            places[mine] = np.cumsum(counts[mine]) - counts[mine]
+        return places, int(counts[index[0]].sum())

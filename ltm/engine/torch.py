@@ -1,0 +1,398 @@
+"""The torch engine: a network's step under ``torch.vmap`` and autograd, for all lanes and sequences at once. Short, readable, any device, any size.
+
+It is what the fused kernels are held to, and what trains wide networks on a GPU. Layers run one after another over whole sequences.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property, partial
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from torch.nn.functional import pad
+
+from ltm.cells import Network
+from ltm.data.base import Sequences, Task
+from ltm.engine.base import TEST, TRAIN, VALIDATION, Engine, PackState, Prediction
+from ltm.engine.unroll import Given, at_end, everywhere, features_of, kind_of_mask, taken, tops, unroll
+from ltm.errors import UserError
+from ltm.training import masks
+from ltm.training.optimizers import OPTIMIZERS
+from ltm.training.schedules import factor
+from ltm.training.state import SETTINGS, Protocol
+
+os.environ.setdefault("MKL_CBWR", "AUTO")
+"""Read by MKL at its first product: else the last bits of one depend on its matrices' addresses, and so on a lane's place in a block."""
+
+MEMORY = 2 * 2**30
+"""Bytes that autograd may keep of a block of lanes on a CPU; on a GPU it is half of the memory."""
+
+
+class Torch(Engine):
+    """Autograd through :func:`unroll`, in blocks of lanes of one shape, so that a lane meets the same instructions in any company.
+
+    Args:
+        dtype: numbers that it computes with.
+        device: as torch calls it: ``cpu``, ``cuda``, ``cuda:1``.
+        memory: bytes that autograd may keep of a block of lanes, about. It decides how many lanes and sequences run side by side, and so the last
+            bits: the same everywhere, but for a GPU's, which is half of its memory.
+
+    Raises:
+        UserError: a GPU where there is none.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self,
+        network: Network,
+        task: Task,
+        protocol: Protocol,
+        seeds: Sequence[int] = (),
+        dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
+        memory: float | None = None,
+    ) -> None:
+        super().__init__(network, task, protocol, seeds)
+        self.dtype, self.device = dtype, device_of(device)
+        gpu = self.device.type == "cuda"
+        self.memory = memory or (torch.cuda.get_device_properties(self.device).total_memory / 2 if gpu else MEMORY)
+        self._prepared: dict[int, tuple[Sequences, Given]] = {}
+
+    # ---- how much runs side by side ------------------------------------------------------------------------------------
+
+    @cached_property
+    def sizes(self) -> tuple[int, int]:
+        """Lanes of a block, and sequences of a batch that run at once when something is trained: by task, network and memory alone."""
+        lanes, sequences = lanes_of(self.network, self.feed.batch, self.device), self.feed.batch
+        kept = self._kept_a_step() * self.task.train.steps
+        while lanes > 1 and kept * lanes > self.memory:
+            lanes = lanes // 2 if lanes > 64 or self.device.type == "cuda" else 1  # fewer than 64 would not fill a processor's vectors
+        while sequences > 1 and kept * sequences / self.feed.batch > self.memory:
+            sequences = -(-sequences // 2)
+        return lanes, sequences
+
+    @property
+    def evaluated(self) -> int:
+        """Sequences that run at once when nothing is trained."""
+        lanes, width, more = self.sizes[0], max(self.network.hidden_size, 1), 16 if self.device.type == "cuda" else 1
+        return max(1, min(2**16 * more // (lanes * width), 2**24 * more // (lanes * width * self.task.steps)))
+
+    def _kept_a_step(self) -> float:
+        """Bytes that autograd keeps of one lane's batch, a step: half of what four steps take more than two."""
+        sums = []
+        for steps in (2, 4):
+            seen: dict[int, int] = {}
+            engine = self._short(steps)
+            with torch.autograd.graph.saved_tensors_hooks(partial(noted, seen), lambda tensor: tensor):
+                engine.gradient_of(np.stack([self.network.initial(0)]))
+            sums.append(sum(seen.values()))
+        return max((sums[1] - sums[0]) / 2.0, 1.0)
+
+    def _short(self, steps: int) -> Torch:
+        """The same engine for one lane on the beginning of one batch."""
+        train = self.task.train.take(slice(0, self.feed.batch))
+        weight = np.ones_like(train.weight[:, :steps])
+        weight[:, : -1 if self.task.labelled else 0] = 0.0
+        part = Sequences(train.inputs[:, :steps], train.targets[:, :steps], weight)
+        task = replace(self.task, train=part, validation=part, test=part, split=None, draws="dataset", source=None)
+        engine = Torch(self.network, task, replace(self.protocol, batch=0, order="fixed"), (0,), self.dtype, str(self.device), self.memory)
+        engine.sizes = 1, len(train)
+        return engine
+
+    def seconds(self, steps: int = 40) -> float:
+        """About how long an epoch of one block of lanes takes, from that of a short batch."""
+        short, params = self._short(steps), np.stack([self.network.initial(0)])
+        short.sizes = self.sizes
+        short.gradient_of(params)
+        started = time.perf_counter()
+        short.gradient_of(params)
+        took = time.perf_counter() - started
+        trained, validated = self.task.split or (self.task.train.weight.size, self.task.validation.weight.size)
+        return took * (trained + 0.4 * validated) / short.task.train.weight.size  # validation has no backward pass
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        """One thread where lanes run side by side: at the edges of threads' shares torch computes some functions with other last bits."""
+        before = torch.get_num_threads()
+        try:
+            if self.sizes[0] > 1 and self.device.type == "cpu":
+                torch.set_num_threads(1)
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+    def _blocks(self, S: int) -> Iterator[tuple[np.ndarray, int]]:
+        """Which of S lanes a block holds, filled up with the last one, and how many of them count."""
+        lanes = self.sizes[0]
+        for first in range(0, S, lanes):
+            yield np.minimum(np.arange(first, first + lanes), S - 1), min(lanes, S - first)
+
+    # ---- data ----------------------------------------------------------------------------------------------------------
+
+    def _tensor(self, array: np.ndarray, dtype: torch.dtype | None = None) -> torch.Tensor:
+        return torch.as_tensor(np.array(array), dtype=dtype or self.dtype, device=self.device)
+
+    def _pool(self, part: int, pool: Sequences) -> Given:
+        """What the cells read of all sequences of a pool, on the device; kept until the part has another pool."""
+        if part not in self._prepared or self._prepared[part][0] is not pool:
+            self._prepared.pop(part, None)
+            self._prepared[part] = pool, features_of(self.network, self.task, pool, self._tensor)
+        return self._prepared[part][1]
+
+    def _given(self, part: int, pool: Sequences, index: np.ndarray) -> tuple[Given, list[int] | None]:
+        """What lanes read of the sequences ``index`` (lanes, B), and the steps whose loss counts (``None``: one a sequence)."""
+        lengths, weight = pool.lengths[index], pool.weight[index]
+        read = None if self.task.labelled else [int(t) for t in np.flatnonzero((weight > 0).any((0, 1)))]
+        where = self._tensor(index[:1] if self._shared(part) else index, torch.int64)
+        given = taken(self._pool(part, pool), where, max(int(lengths.max()), 1), len(index))
+        if self.task.split is None and (pool.lengths < pool.steps).any():
+            given["length"] = self._tensor(lengths, torch.int64)
+        return given, read
+
+    def _shared(self, part: int) -> bool:
+        """Whether all lanes read the same sequences in the same order, by task and protocol."""
+        return self.task.draws == "dataset" and (part != TRAIN or self.protocol.order == "fixed" or self.task.split is not None)
+
+    # ---- runs ----------------------------------------------------------------------------------------------------------
+
+    def _output(self, p: Mapping[str, torch.Tensor], top: torch.Tensor) -> torch.Tensor:
+        return self.network.read(p, top).reshape(self.network.output_size)
+
+    def _loss(self, p: Mapping[str, torch.Tensor], top: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Of one step; losses read a class as 1 at its place."""
+        if self.task.classes:
+            target = (torch.arange(self.network.output_size, device=self.device) == target).to(self.dtype)
+        return self.loss.step(self._output(p, top), target)
+
+    def _losses(self, params: torch.Tensor, given: Given, read: list[int] | None) -> torch.Tensor:
+        """The loss of every step that is read, ``(lanes, B, steps)``."""
+
+        def lane(flat: torch.Tensor, given: Given) -> torch.Tensor:
+            p = self.network.unflatten(flat)
+            found = tops(self.network, unroll(self.network, p, given), given, read)
+            targets = [given["label"]] if read is None else [given["target"][t] for t in read]
+            return torch.stack([self._loss(p, top, target) for top, target in zip(found, targets, strict=True)])
+
+        return everywhere(lane, params, given)
+
+    def _weighted(
+        self, pool: Sequences, index: np.ndarray, read: list[int] | None, losses: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The weights of the losses of sequences ``index`` (lanes, B), and each lane's sum of weighted losses, both float64."""
+        weight = pool.weight[index]
+        weights = self._tensor(weight.max(2, keepdims=True) if read is None else weight[..., read], torch.float64)
+        rest = 0 if read is None else pool.steps - len(read)  # one length, whatever the company, is one order of additions
+        return weights, pad(weights * losses.detach(), (0, rest)).sum((1, 2))
+
+    def _mask(self, lanes: np.ndarray, n: int, rates: np.ndarray, places: np.ndarray, steps: int) -> dict[int, torch.Tensor]:
+        """What is dropped out in an update, by layer: ``(lanes, B, steps, units)``."""
+        found = {}
+        for part in self.network.parts:
+            if kind := kind_of_mask(part.cell):
+                at, units = np.arange(steps if kind == "nonrecurrent" else 1), part.cell.input_size
+                own = zip(lanes, rates, strict=True)
+                drawn = [masks.masks(self.feed.seeds[lane], n, part.layer, places, at, units, rate) for lane, rate in own]
+                found[part.layer] = self._tensor(np.stack(drawn))
+        return found
+
+    def _gradient(
+        self, params: torch.Tensor, lanes: np.ndarray, pool: Sequences, index: np.ndarray, n: int, rates: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Sums of weighted losses and of weights of a batch, ``(lanes, 2)``, float64, and the gradient of their ratio ``(lanes, N)``."""
+        whole = self._tensor(pool.weight[index].sum((1, 2)), torch.float64)
+        leaf, gradient, sums = params.detach().requires_grad_(), torch.zeros_like(params), torch.zeros_like(whole)
+        for first in range(0, index.shape[1], self.sizes[1]):
+            some = index[:, first : first + self.sizes[1]]
+            given, read = self._given(TRAIN, pool, some)
+            given["mask"] = self._mask(lanes, n, rates, first + np.arange(some.shape[1]), int(pool.lengths[some].max()))
+            losses = self._losses(leaf, given, read)
+            weights, total = self._weighted(pool, some, read, losses)
+            objective = (losses * (weights / whole[:, None, None]).to(self.dtype)).sum()
+            gradient += torch.autograd.grad(objective, leaf)[0]
+            sums += total
+        return torch.stack([sums, whole], 1), gradient
+
+    # ---- the engine ----------------------------------------------------------------------------------------------------
+
+    def train(self, state: PackState, lanes: np.ndarray, epoch: int, count: int, rate: float) -> None:
+        pool, order = self.feed.train(epoch, lanes)
+        with self._threads():
+            for block, n in self._blocks(len(lanes)):
+                mine = state.take(block)
+                params, slots, seen = (
+                    self._tensor(mine.params),
+                    list(self._tensor(mine.slots.swapaxes(0, 1))),
+                    self._tensor(mine.seen, torch.float64),
+                )
+                for update in range(state.update, state.update + count):
+                    number = epoch * self.feed.updates + update + 1
+                    index = order[block, update * self.feed.batch : (update + 1) * self.feed.batch]
+                    sums, gradient = self._gradient(params, lanes[block], pool, index, number, mine.setting("dropout"))
+                    params, slots = self._updated(params, slots, gradient, mine.settings, number, rate)
+                    seen += sums
+                mine.seen[:] = seen.cpu().numpy()
+                keep(mine, params, slots)
+                state.put(block[:n], mine.take(np.arange(n)))
+
+    def _updated(
+        self, params: torch.Tensor, slots: list[torch.Tensor], gradient: torch.Tensor, settings: np.ndarray, n: int, rate: float
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Parameters and slots after one step of the optimiser; what a step needs of ``n`` is computed in float64."""
+        optimizer, constants = OPTIMIZERS[self.protocol.optimizer], self.protocol.constants
+        k = dict(zip(SETTINGS, settings.astype(np.float64).T, strict=True))
+        k["lr"] = k["lr"] * rate
+        if optimizer.numbers:
+            found = np.array([optimizer.numbers(float(lr), n, constants) for lr in k["lr"]])
+            k |= dict(zip(optimizer.named, found.T, strict=True))
+        own = dict(zip(k, self._tensor(np.stack(list(k.values()))).unsqueeze(2), strict=True))
+        norm, clip, most = gradient.double().square().sum(1, keepdim=True).sqrt().to(self.dtype), own["clip"], own["clip_value"]
+        gradient = gradient * torch.where((clip > 0) & (norm > clip), clip / norm, 1.0)
+        gradient = torch.where(most > 0, torch.clamp(gradient, -most, most), gradient)
+        numbers = SimpleNamespace(**constants._asdict(), **own)
+        params, new = optimizer.step(params, gradient, SimpleNamespace(**dict(zip(optimizer.slots, slots, strict=True))), numbers)
+        return params, [new[name] for name in optimizer.slots]
+
+    def validate(self, params: np.ndarray, lanes: np.ndarray) -> np.ndarray:
+        pool, index = self.feed.part(VALIDATION, lanes)
+        sums = np.zeros(len(params))
+        with self._threads(), torch.no_grad():
+            for block, n in self._blocks(len(params)):
+                flat = self._tensor(params[block])
+                for first in range(0, index.shape[1], self.evaluated):
+                    some = index[block, first : first + self.evaluated]
+                    given, read = self._given(VALIDATION, pool, some)
+                    _, total = self._weighted(pool, some, read, self._losses(flat, given, read))
+                    sums[block[:n]] += total.cpu().numpy()[:n]
+        return (sums / pool.weight.sum(1)[index].sum(1)).astype(params.dtype)
+
+    def predict(self, params: np.ndarray, lanes: np.ndarray | None = None, part: int = TEST) -> Prediction:
+        pool, index = self.feed.part(part, np.arange(len(params)) if lanes is None else lanes)
+        outputs: list[np.ndarray] = []
+        with self._threads(), torch.no_grad():
+            for block, n in self._blocks(len(params)):
+                flat, found = self._tensor(params[block]), []
+                for first in range(0, index.shape[1], self.evaluated):
+                    found.append(self._outputs(flat, part, pool, index[block, first : first + self.evaluated]))
+                outputs += [np.concatenate([one[i] for one in found]) for i in range(n)]
+        whole, O = np.stack(outputs), self.network.output_size
+        return Prediction(whole[..., :O], whole[..., O:] if whole.shape[-1] > O else None)
+
+    def _outputs(self, params: torch.Tensor, part: int, pool: Sequences, index: np.ndarray) -> list[np.ndarray]:
+        """Outputs and d of every lane at its counted steps, ``(n, O + k)``."""
+        counted = pool.weight[index] > 0
+        given, read = self._given(part, pool, index)
+
+        def lane(flat: torch.Tensor, given: Given) -> torch.Tensor:
+            p = self.network.unflatten(flat)
+            states = unroll(self.network, p, given)
+            y = [self._output(p, top) for top in tops(self.network, states, given, read)]
+            parts = zip(self.network.parts, states, strict=True)
+            memory = [steps for part, steps in parts if "d" in part.cell.state() and not part.reverse]
+            d = [[at_end(steps, "d", given.get("length"))] if read is None else [steps[t]["d"] for t in read] for steps in memory]
+            return torch.stack([torch.cat(together) for together in zip(y, *d, strict=True)])
+
+        found = everywhere(lane, params, given).cpu().numpy()
+        chosen = counted.any(2)[..., None] if read is None else counted[..., read]
+        return [mine[which] for mine, which in zip(found, chosen, strict=True)]
+
+    def gradient_of(
+        self, params: np.ndarray, lanes: np.ndarray | None = None, epoch: int = 0, update: int = 0, dropout: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Loss ``(S,)`` of one update's batch, and its gradient ``(S, N)``, by parameters ``(S, N)`` and, where units are dropped out, rates ``(S,)``."""
+        lanes = np.arange(len(params)) if lanes is None else lanes
+        rates = np.zeros(len(params)) if dropout is None else dropout
+        pool, order = self.feed.train(epoch, lanes)
+        index = order[:, update * self.feed.batch : (update + 1) * self.feed.batch]
+        losses, gradients, number = [], [], epoch * self.feed.updates + update + 1
+        with self._threads():
+            for block, n in self._blocks(len(params)):
+                seen, gradient = self._gradient(self._tensor(params[block]), lanes[block], pool, index[block], number, rates[block])
+                losses.append((seen[:n, 0] / seen[:n, 1]).cpu().numpy())
+                gradients.append(gradient[:n].cpu().numpy())
+        return np.concatenate(losses).astype(params.dtype), np.concatenate(gradients)
+
+    # ---- a series ------------------------------------------------------------------------------------------------------
+
+    def gradient(self, params: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of a series: training loss ``(S,)``, validation loss ``(S,)`` and the gradient of the first ``(S, N)``."""
+        assert self.task.split is not None
+        trained, end = self.task.split[0], sum(self.task.split)
+        given = taken(self._pool(TRAIN, self.task.train), self._tensor(np.zeros((1, 1)), torch.int64), end, self.sizes[0])
+        results = []
+        with self._threads():
+            for block, n in self._blocks(len(params)):
+                leaf = self._tensor(params[block]).requires_grad_()
+                losses = self._losses(leaf, given, list(range(end)))[:, 0]
+                train = losses[:, :trained].contiguous().mean(1)
+                (gradient,) = torch.autograd.grad(train.sum(), leaf)
+                values = train, losses[:, trained:].contiguous().mean(1), gradient
+                results.append([value.detach().cpu().numpy()[:n] for value in values])
+        train_loss, validation_loss, gradients = (np.concatenate(values) for values in zip(*results, strict=True))
+        return train_loss, validation_loss, gradients
+
+    def advance(self, state: PackState, updates: int) -> tuple[np.ndarray, np.ndarray]:
+        """As :meth:`Engine.advance`. Of a series both losses are measured by the same parameters, before the update."""
+        if self.task.split is None:
+            return super().advance(state, updates)
+        curves: list[np.ndarray] = []
+        while len(curves) < updates and len(lanes := state.running):
+            running = state.take(lanes)
+            train, validation, gradient = self.gradient(running.params)
+            curves.append(np.full((2, len(state.status)), np.nan, np.float32))
+            curves[-1][:, lanes] = train, validation
+            self.judge(running, np.where(np.isfinite(gradient).all(1), train, np.nan), validation)
+            if len(on := running.running):
+                left, epoch = running.take(on), int(running.epoch[on[0]])
+                rate = factor(self.protocol, epoch - 1)
+                params, slots = self._tensor(left.params), list(self._tensor(left.slots.swapaxes(0, 1)))
+                keep(left, *self._updated(params, slots, self._tensor(gradient[on]), left.settings, epoch, rate))
+                running.put(on, left)
+            state.put(lanes, running)
+        whole = np.stack(curves, -1) if curves else np.zeros((2, len(state.status), 0), np.float32)
+        return whole[0], whole[1]
+
+
+def noted(seen: dict[int, int], tensor: torch.Tensor) -> torch.Tensor:
+    """Note how many bytes the memory of a tensor has, by its address."""
+    memory = tensor.untyped_storage()
+    seen[memory.data_ptr()] = memory.nbytes()
+    return tensor
+
+
+def keep(state: PackState, params: torch.Tensor, slots: list[torch.Tensor]) -> None:
+    """Write parameters and slots back to a state."""
+    state.params[:] = params.cpu().numpy()
+    for i, slot in enumerate(slots):
+        state.slots[:, i] = slot.cpu().numpy()
+
+
+def lanes_of(network: Network, batch: int, device: torch.device) -> int:
+    """Lanes of a block: as many as cost little more than one. On a CPU one alone, or enough to fill whole vectors of its processor."""
+    width = batch * network.hidden_size
+    if device.type == "cuda":
+        return 2 ** int(np.clip(np.log2(2**17 / width), 0, 10))
+    return 128 if width <= 16 else 64 if width <= 512 else 1
+
+
+def device_of(name: str) -> torch.device:
+    """The device of this name.
+
+    Raises:
+        UserError: no such device here.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"device is '{name}'; expected cpu, cuda, or cuda:N.") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"device={name} finds no such NVIDIA GPU in this process, which sees {torch.cuda.device_count()}; expected cpu, or a machine with one."
+        )
+    return device
