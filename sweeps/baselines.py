@@ -1,4 +1,4 @@
-"""The baselines of a study: what its ledger lacks of them is computed here, by the driver, once a series. The forecasts are in :mod:`ltm.baselines`."""
+"""The baselines of a study: what its ledger lacks of them is computed here, by the driver, once a task. They are in :mod:`ltm.baselines`."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from sweeps.store.storage import StorageError
 
 
 def complete(ledger: Ledger, say: Callable[[str], None]) -> None:
-    """Add the baselines of every series of the study that has none of this version; about a second or two a series.
+    """Add the baselines of every task of the study that has none of this version; a few seconds a task.
 
-    A series that is not at hand any more is named and passed over, as is a folder that takes no more: the report goes without.
+    A task whose file is not at hand any more is named and passed over, as is a folder that takes no more: the report goes without.
     """
     held = ledger.baselines()
     done = set(held.loc[held["version"] >= BASELINES_VERSION, "fingerprint"])
     lacking = ledger.runs(["run_id", "dataset", "fingerprint", "config"]).drop_duplicates("fingerprint")
     for row in lacking[~lacking["fingerprint"].isin(done)].to_dict("records"):
         try:
-            series = data.build(json.loads(row["config"])["dataset"])
-            if series.fingerprint != row["fingerprint"]:
-                raise UserError(f"its file is not the one that the networks were trained on (fingerprint {series.fingerprint[:12]}...)")
-            ledger.put_baselines(rows(series))
+            task = data.build(json.loads(row["config"])["dataset"])
+            if task.fingerprint != row["fingerprint"]:
+                raise UserError(f"its file is not the one that the networks were trained on (fingerprint {task.fingerprint[:12]}...)")
+            ledger.put_baselines(rows(task))
         except StorageError as error:
             say(f"baselines are not kept: {error}")
             return

@@ -7,18 +7,23 @@ import itertools
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, cast
 
 from ltm import cells, checks, data
-from ltm.cells import Cell, Network
+from ltm.cells import STACK, Cell, Network
 from ltm.cells.record import Record, record
+from ltm.data.base import Task
 from ltm.engine.check import check
-from ltm.errors import UserError
-from ltm.training import Lane
+from ltm.errors import UserError, shown
+from ltm.training import metrics
+from ltm.training.losses import fitting
+from ltm.training.state import SETTINGS, Lane, Protocol
+from ltm.training.stopping import Until
 from sweeps.config import Composed, TrainingConfig, grid, parse_seeds
+from sweeps.config.schema import LATER
 from sweeps.console import counted
 
 PROTOCOL_VERSION = 1
@@ -27,18 +32,17 @@ PROTOCOL_VERSION = 1
 MOST_CONDITIONS, MOST_RUNS = 100_000, 10_000_000
 """Conditions and seed runs of one study."""
 
-LANE_KEYS = tuple(field.name for field in fields(Lane) if field.name != "seed")
-"""Training keys that may differ from lane to lane within one pack."""
-
-
-NAMES = ("name", "cell", "init")
+NAMES = ("name", "cell")
 """Model keys that decide no numbers beyond what the record of the cell says."""
+
+RECORDED = ("default", "released")
+"""Values of model key ``init`` that only the record of the cell says; ids hold the others, so that a study can have several."""
 
 LONGEST_PAST = 100
 """Past values from which on a longer window costs no more, about."""
 
 CHECKED_STEPS = 8
-RECORDS: dict[tuple[type[Cell], str], Record] = {}
+RECORDS: dict[tuple[tuple[type[Cell], ...], str], Record] = {}
 
 SETTINGS_DIGITS = 12
 """Digits of a condition's id that are of its settings and data; those after them are of what its cell computes."""
@@ -48,11 +52,16 @@ def digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def off_default(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings without those at a default: keys that are added to ltm change no id of what was trained before."""
+    return {key: value for key, value in settings.items() if key not in defaults or value != defaults[key]}
+
+
 @dataclass(frozen=True)
 class Condition:
     """One point of the grid: everything but the seed.
 
-    ``fingerprint`` is that of the series (values, split, scaling), ``step`` the digest of what the cell computes and ``draws`` that of
+    ``fingerprint`` is that of the task (of a series: values, split, scaling), ``step`` the digest of what the network computes and ``draws`` that of
     its initial values (:mod:`ltm.cells.record`).
     """
 
@@ -66,22 +75,41 @@ class Condition:
     @cached_property
     def id(self) -> str:
         """What decides the numbers: a hash of settings and data, then that of the cell's record. No name does."""
-        model = {key: value for key, value in self.model.items() if key not in NAMES}
-        return digest([model, self.training, self.fingerprint, PROTOCOL_VERSION])[:SETTINGS_DIGITS] + self.step
+        names = NAMES if self.model.get("init", "default") not in RECORDED else (*NAMES, "init")
+        model = off_default({key: value for key, value in self.model.items() if key not in names}, STACK)
+        training = off_default(self.training, LATER)
+        return digest([model, training, self.fingerprint, PROTOCOL_VERSION])[:SETTINGS_DIGITS] + self.step
 
     @property
     def shape(self) -> str:
         """Conditions of one shape may share a pack."""
-        training = {key: value for key, value in self.training.items() if key not in LANE_KEYS}
-        return digest([self.model, training, self.fingerprint, self.step])
+        training = {key: value for key, value in off_default(self.training, LATER).items() if key not in SETTINGS}
+        return digest([off_default(self.model, STACK), training, self.fingerprint, self.step])
 
-    def built(self, series: data.Series | None = None) -> tuple[Network, data.Series]:
-        """Its network and its series, which is built where it is not given."""
-        series = series or data.build(self.dataset)
-        return cells.build(self.model, len(series.values) - 1), series
+    def built(self, task: Task | None = None) -> tuple[Network, Task]:
+        """Its network and its task, which is built where it is not given."""
+        task = task or data.build(self.dataset)
+        return cells.build(self.model, task), task
 
     def lane(self, seed: int) -> Lane:
-        return Lane(seed, **{key: float(self.training[key]) for key in LANE_KEYS})
+        return Lane(seed, **{key: float(self.training[key]) for key in SETTINGS if key in self.training})
+
+    @property
+    def protocol(self) -> Protocol:
+        """The training that its lanes share; what is null stands for the protocol's own default."""
+        said = {f.name: value for f in fields(Protocol) if (value := self.training.get(f.name)) is not None}
+        return Protocol(**said | ({"until": Until.of(said["until"])} if "until" in said else {}))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a condition trains: the name of its engine, and ``cpu`` or ``cuda``."""
+
+    engine: str
+    device: str
+
+    def __str__(self) -> str:
+        return f"{self.engine} on {self.device}"
 
 
 @dataclass(frozen=True)
@@ -113,15 +141,9 @@ class Pack:
 
     @cached_property
     def effort(self) -> float:
-        """Floating-point operations of its training, about, where no seed run stops early; within a factor of two of what the kernels count.
-
-        A parameter takes six forward and back, a past value five (a long filter runs as a sum of exponentials), a unit of a state 55.
-        """
-        network, series = self.runs[0].condition.built()
-        states = network.state().values()
-        past = sum(state.size * min(state.lags, LONGEST_PAST) for state in states if state.lags > 1)
-        step = 6 * network.size + 5 * past + 55 * sum(state.size for state in states)
-        return float(step * (series.train + series.validation) * self.seed_epochs)
+        """Floating-point operations of its training, about, where no seed run stops early; within a factor of two of what the kernels count."""
+        network, task = self.runs[0].condition.built()
+        return operations_a_step(network) * steps_an_epoch(task) * self.seed_epochs
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON, for Ray."""
@@ -134,13 +156,31 @@ class Pack:
         return cls(tuple(SeedRun(conditions[condition], seed) for condition, seed in content["runs"]))
 
 
+def operations_a_step(network: Network) -> float:
+    """Floating-point operations of one step of one sequence, forward and back, about.
+
+    A parameter takes six, a past value five (a long filter runs as a sum of exponentials), a unit of a state 55. Symbols are looked up, which is nothing.
+    """
+    states = [state for part in network.parts for state in part.cell.state().values()]
+    past = sum(state.size * min(state.lags, LONGEST_PAST) for state in states if state.lags > 1)
+    return float(6 * (network.size - network.symbols * network.embedding) + 5 * past + 55 * sum(state.size for state in states))
+
+
+def steps_an_epoch(task: Task) -> float:
+    """Steps of an epoch, about: of a series those of both parts, whose kernel is one; of sequences a third of those that are only run forward."""
+    if task.split:
+        return float(sum(task.split))
+    return float(task.train.lengths.sum() + task.validation.lengths.sum() / 3)
+
+
 @dataclass(frozen=True)
 class Plan:
     """Seed runs to train, condition by condition in the order of the grid.
 
     Attributes:
         labels: of the conditions, by id.
-        title, notes: what is said of it before it is trained; a study's own plan has none.
+        title, notes: what is said of it before it is trained.
+        places: of the conditions, by id, once they are decided (:mod:`sweeps.execution.placing`).
     """
 
     conditions: tuple[Condition, ...]
@@ -148,6 +188,7 @@ class Plan:
     labels: dict[str, str] = field(default_factory=dict)
     title: str = ""
     notes: tuple[str, ...] = ()
+    places: dict[str, Place] = field(default_factory=dict)
 
     @property
     def size(self) -> str:
@@ -172,6 +213,10 @@ def make(study: Composed) -> Plan:
     for key, values in axes.items():
         if not values:
             raise UserError(f"grid.{key} is empty; expected a list of values.")
+        if grid.split(key)[1] == "cells" and any(isinstance(value, str) for value in values):
+            raise UserError(
+                f"grid.{key} is {shown(values)}; expected a list of networks, each the list of its cells: grid.{key}=[[{','.join(map(str, values))}]]."
+            )
     seeds = parse_seeds(config.seeds)
     most = len(study.models) * len(study.datasets) * math.prod(map(len, axes.values()))
     if most > MOST_CONDITIONS or most * len(seeds) > MOST_RUNS:
@@ -187,7 +232,21 @@ def make(study: Composed) -> Plan:
             at = dict(zip(mine, point, strict=True))
             condition = resolve(model, dataset, sections["training"], at)
             conditions.setdefault(condition.id, condition)
-    return Plan(tuple(conditions.values()), tuple(seeds), {key: label(c, axes) for key, c in conditions.items()})
+    labels = {key: label(c, axes) for key, c in conditions.items()}
+    return Plan(tuple(conditions.values()), tuple(seeds), labels, notes=whole_batches(conditions.values()))
+
+
+def whole_batches(conditions: Iterable[Condition]) -> tuple[str, ...]:
+    """What is said of batches that are larger than the data, a line a task."""
+    found: dict[str, str] = {}
+    for condition in conditions:
+        batch = condition.training.get("batch")
+        if batch and batch > (held := len(data.build(condition.dataset).train)):
+            found.setdefault(
+                condition.dataset["name"],
+                f"training.batch is {batch}, and {condition.dataset['name']} has {counted(held, 'training sequence')}: each update reads all of it",
+            )
+    return tuple(found.values())
 
 
 def resolve(model: Mapping[str, Any], dataset: Mapping[str, Any], training: Mapping[str, Any], at: Mapping[str, Any]) -> Condition:
@@ -196,23 +255,38 @@ def resolve(model: Mapping[str, Any], dataset: Mapping[str, Any], training: Mapp
     for key, value in at.items():
         section, name = cast(tuple[str, str], grid.place(key, sections))
         sections[section][name] = value
+    if any(grid.place(key, sections) == ("model", "cells") for key in at):
+        sections["model"] = of_cells(sections["model"])
     for section in ("model", "dataset"):
         checks.text(f"{section}.name", sections[section].get("name"))
     TrainingConfig(**sections["training"]).check()
-    series = data.build(sections["dataset"])
-    length = len(series.values) - 1
-    network = cells.build(sections["model"], length)
+    if (until := sections["training"].get("until")) is not None:
+        sections["training"]["until"] = Until.of(until).settings
+    task = data.build(sections["dataset"])
+    metrics.check(task.metrics, fitting(sections["training"].get("loss") or "", task).targets)
+    network = cells.build(sections["model"], task)
     if sections["model"].get("K") == "full":
-        sections["model"]["K"] = length
-    known = recorded(network, series)
-    return Condition(sections["model"], sections["dataset"], sections["training"], series.fingerprint, known.digest, known.draws)
+        sections["model"]["K"] = task.steps
+    known = recorded(network, task)
+    condition = Condition(sections["model"], sections["dataset"], sections["training"], task.fingerprint, known.digest, known.draws)
+    condition.protocol.fitted(task)
+    return condition
 
 
-def recorded(network: Network, series: data.Series) -> Record:
+def of_cells(model: Mapping[str, Any]) -> dict[str, Any]:
+    """A model whose cells a grid names, without the fields of its own cell that none of them has: K multiplies nothing for ``[lstm, lstm]``."""
+    named = model["cells"] if isinstance(model["cells"], list) else []  # what it is else, cells.build refuses
+    if not named:
+        return dict(model)
+    vain = cells.options(cells.find(str(model["cell"]))) - cells.options(*(cells.find(str(one)) for one in named))
+    return {key: value for key, value in model.items() if key not in vain}
+
+
+def recorded(network: Network, task: Task) -> Record:
     """The record of a network, which is checked on a few steps when it is met first."""
-    key = type(network.cell), repr(network)
+    key = tuple(type(part.cell) for part in network.parts), repr(network)
     if key not in RECORDS:
-        check(network, series.problem().inputs[:CHECKED_STEPS])
+        check(network, task.train.inputs[0][:CHECKED_STEPS])
         RECORDS[key] = record(network)
     return RECORDS[key]
 
@@ -229,14 +303,27 @@ def label(condition: Condition, shown: Iterable[str]) -> str:
     twice = Counter(name for section, name in placed if section != "dataset")
 
     def words(of: Iterable[str]) -> list[str]:
-        return [f"{f'{s}.{name}' if twice[name] > 1 else name}={sections[s][name]}" for s, name in placed if s in of]
+        return [f"{f'{s}.{name}' if twice[name] > 1 else name}={in_label(sections[s][name])}" for s, name in placed if s in of]
 
     model = str(condition.model["name"]) + (f" K={condition.model['K']}" if "K" in condition.model else "")
     return " ".join([model, *words(("model", "training")), "/", str(condition.dataset["name"]), *words(("dataset",))])
 
 
-def cut(runs: Sequence[SeedRun], workers: int, size: int | None = None, largest: int = 128) -> list[Pack]:
-    """Cut seed runs into packs of one shape each, at most ``size`` lanes.
+def in_label(value: Any) -> str:
+    """A value in a label: ``mrnnf+lstm`` for a list of names."""
+    return (
+        "+".join(value)
+        if isinstance(value, list) and value and all(isinstance(one, str) for one in value)
+        else "null"
+        if value is None
+        else str(value)
+    )
+
+
+def cut(
+    runs: Sequence[SeedRun], workers: int, size: int | None = None, largest: int = 128, most: Callable[[Condition], int] | None = None
+) -> list[Pack]:
+    """Cut seed runs into packs of one shape each, at most ``size`` lanes, and at most as many as ``most`` says of a condition.
 
     Without a size, packs are as large as keeps every worker busy: a study with fewer shapes than workers is spread
     over them, in multiples of 16 lanes, one vector of the processor.
@@ -247,4 +334,8 @@ def cut(runs: Sequence[SeedRun], workers: int, size: int | None = None, largest:
     if size is None:
         share = -(-len(runs) // max(workers, 1))
         size = min(largest, max(16, -(-share // 16) * 16))
-    return [Pack(tuple(group[i : i + size])) for group in by_shape.values() for i in range(0, len(group), size)]
+    packs = []
+    for group in by_shape.values():
+        lanes = min(size, most(group[0].condition)) if most else size
+        packs += [Pack(tuple(group[i : i + lanes])) for i in range(0, len(group), lanes)]
+    return packs

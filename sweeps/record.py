@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
+from ltm.cells import STACK
 from ltm.errors import UserError, shown
 from sweeps.config import Composed, StudyConfig, grid
-from sweeps.config.schema import folder_name
+from sweeps.config.schema import LATER, folder_name
 from sweeps.plan import Plan, SeedRun, label, settings_of
 from sweeps.store.ledger import Ledger
 from sweeps.store.provenance import code_version
@@ -47,7 +48,7 @@ def set_aside(plan: Plan, missing: Sequence[SeedRun], ledger: Ledger) -> list[st
     by_cell: dict[tuple[str, str], list[str]] = {}
     for key, condition in changed.items():
         what = "step" if drawn[key] == condition.draws else "initial values"
-        by_cell.setdefault((str(condition.model["cell"]).rpartition(":")[2], what), []).append(key)
+        by_cell.setdefault((str(condition.model.get("cell") or condition.model["name"]).rpartition(":")[2], what), []).append(key)
     for (cell, what), keys in by_cell.items():
         now = {changed[key].id for key in keys}
         train = sum(run.condition.id in now for run in missing)
@@ -97,8 +98,15 @@ def claim(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, command: s
     }
     if grown and (before_this := [line for line in dict.fromkeys(earlier) if line != command]):
         made["earlier"] = before_this
-    ledger.put(CONFIG, yaml.safe_dump(made, sort_keys=False, allow_unicode=True).encode())
+    if "places" in record:
+        made["places"] = record["places"]
+    write(ledger, made)
     return plan
+
+
+def write(ledger: Ledger, record: Mapping[str, Any]) -> None:
+    """Write a study's record."""
+    ledger.put(CONFIG, yaml.safe_dump(dict(record), sort_keys=False, allow_unicode=True).encode())
 
 
 def joined(ledger: Ledger, plan: Plan, config: StudyConfig, name: str) -> Plan:
@@ -147,7 +155,7 @@ def fixed_of(plan: Plan, varied: Iterable[str]) -> Fixed:
 def differs(record: Mapping[str, Any], plan: Plan, fixed: Fixed) -> str:
     """What of a study's record this plan sets otherwise, and what to do; empty where the study can grow into it."""
     for key, value in fixed.items():
-        held = record.get("fixed", {}).get(key, value)
+        held = held_as(record.get("fixed", {}), key, value)
         if held != value and ":" in key:
             return f"of the {key.replace(':', ', other')}"
         if held != value:
@@ -159,6 +167,14 @@ def differs(record: Mapping[str, Any], plan: Plan, fixed: Fixed) -> str:
         if settings_of(other) is not None and settings_of(other) != settings_of(key):
             return f"with other settings of '{name}'"
     return ""
+
+
+def held_as(fixed: Fixed, key: str, value: Any) -> Any:
+    """What a record holds of a setting: a key that ltm did not have then stood at its default; of a model or series that is new nothing is held."""
+    of, _, name = key.rpartition(".")
+    if key in fixed or not any(known.startswith(f"{of}.") for known in fixed):
+        return fixed.get(key, value)
+    return (LATER if of == "training" else STACK if of.startswith("model ") else {}).get(name, value)
 
 
 def record_of(config: StudyConfig, name: str, command: str) -> dict[str, Any]:

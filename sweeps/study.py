@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 
@@ -15,15 +14,15 @@ from rich.console import Console
 from sweeps import baselines
 from sweeps.config import Composed, StudyConfig
 from sweeps.console import say
-from sweeps.execution import cluster, estimate, failures
+from sweeps.execution import cluster, estimate, failures, placing
 from sweeps.execution.executor import SCRATCH, Executor, Watch
 from sweeps.execution.local import Local
 from sweeps.execution.progress import Progress
 from sweeps.execution.worker import Kind
-from sweeps.plan import Condition, Plan, SeedRun, cut
+from sweeps.plan import Plan, SeedRun
 from sweeps.record import folder_of, lacking, set_aside
 from sweeps.search.proposer import Proposer, proposer_of
-from sweeps.store import claims, damage
+from sweeps.store import checkpoints, claims, damage
 from sweeps.store.ledger import Ledger
 from sweeps.store.storage import StorageError
 from sweeps.tracking.tracker import Tracker
@@ -80,7 +79,7 @@ def run(study: Composed, command: str, console: Console, reported: bool = True) 
             missing = lacking(plan.runs, ledger)
             executor = executor_for(plan, missing, job)
             if not claimed:
-                plan = proposer.claim(plan, ledger, name, command, partial(ready, plan.conditions, config, executor) if missing else None)
+                plan = proposer.claim(plan, ledger, name, command, partial(ready, plan, config, executor, ledger) if missing else None)
                 claimed = True
             for line in plan.notes:
                 job.say(line)
@@ -129,16 +128,16 @@ def executor_for(plan: Plan, missing: list[SeedRun], job: Job) -> Executor:
     return job.executor
 
 
-def ready(conditions: Iterable[Condition], config: StudyConfig, executor: Executor) -> None:
+def ready(plan: Plan, config: StudyConfig, executor: Executor, ledger: Ledger) -> None:
     """Make sure that the engine which was named can train these conditions, and start what trains.
 
     Raises:
         UserError: no cluster, no GPU, no node that can hold a pack, or a cell that the engine does not cover.
     """
     if config.engine == "cpu" or (config.engine == "cuda" and config.compute.where == "local"):
-        for condition in {condition.shape: condition for condition in conditions}.values():
+        for condition in {condition.shape: condition for condition in plan.conditions}.values():
             estimate.engine_of(condition, config.engine)
-    executor.open()
+    placing.decided(plan, config, executor.open(), ledger)
 
 
 def complete(plan: Plan, executor: Executor, job: Job) -> Outcome:
@@ -147,6 +146,9 @@ def complete(plan: Plan, executor: Executor, job: Job) -> Outcome:
     missing = lacking(runs, ledger)
     for line in set_aside(plan, missing, ledger):
         job.say(line)
+    if missing:
+        plan = replace(plan, places=placing.decided(plan, job.config, executor.open(), ledger))
+        placing.keep(ledger, plan.places)
     outcome, seen = Outcome.DONE, set()
     while missing and outcome is Outcome.DONE:
         others = claims.living(ledger)
@@ -163,6 +165,8 @@ def complete(plan: Plan, executor: Executor, job: Job) -> Outcome:
             with suppress(StorageError):  # that it is gone was said
                 if not claims.living(ledger):
                     ledger.drop(SCRATCH)
+                    if outcome is Outcome.DONE:
+                        ledger.drop(checkpoints.FOLDER)
             if outcome is Outcome.STOPPED:
                 job.say(f"what is finished is kept; go on with the same command:\n  {job.command}")
                 return outcome
@@ -183,7 +187,10 @@ def train(plan: Plan, missing: list[SeedRun], executor: Executor, job: Job) -> O
     """Train seed runs in packs; packs that fail are split until the culprits are alone."""
     config, ledger = job.config, job.ledger
     job.tracker.expect(missing)
-    packs = cut(missing, executor.open(), config.compute.pack_size)
+    begun = checkpoints.kept(ledger, missing)
+    there = {run.run_id for pack in begun for run in pack.runs}
+    rest = [run for run in missing if run.run_id not in there]
+    packs = begun + placing.packs_of(rest, plan.places, executor.open(), config.compute)
     packs.sort(key=lambda pack: pack.effort)  # of these, workers take the last: the longest first, or the end waits for one
     progress = Progress(job.console, {pack.id: pack for pack in packs})
     outcome, culprits = Outcome.DONE, 0
@@ -203,6 +210,7 @@ def train(plan: Plan, missing: list[SeedRun], executor: Executor, job: Job) -> O
             if len(progress.finished) + len(progress.failed) < len(progress.packs):
                 outcome = Outcome.INTERRUPTED
                 break
+            checkpoints.drop(ledger, list(watch.failures))
             packs, alone = failures.parts_of(by_id, watch.failures, progress)
             if alone:
                 culprits += len(alone)

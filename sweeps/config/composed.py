@@ -45,7 +45,7 @@ def compose(arguments: Sequence[str]) -> Composed:
     for override in lists:
         overrides.check(override, folders)
     commas = [key_of(new).removeprefix("grid.") for old, new in zip(given, lists, strict=True) if key_of(old) != key_of(new)]
-    named = [overrides.opened(override) for override in lists]
+    named = [of_network(overrides.opened(override)) for override in lists]
     per_group = {group: [o for o in named if key_of(o).startswith(f"{group}.")] for group in ("model", "dataset")}
     common = [o for o in named if not any(o in mine for mine in per_group.values())] + places.searchpath(folders)
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
@@ -66,6 +66,21 @@ def compose(arguments: Sequence[str]) -> Composed:
     study = Composed(config, tuple(resolved["model"]), tuple(resolved["dataset"]))
     check_whole(study, named)
     return study
+
+
+def of_network(override: str) -> str:
+    """An override of a key that every model has, as one that a model's YAML need not list."""
+    from ltm.cells import STACK
+
+    group, _, name = key_of(override).partition(".")
+    return f"++{override.lstrip('+')}" if group == "model" and name in STACK and not override.startswith("~") else override
+
+
+def with_network(group: str, config: dict[str, Any]) -> dict[str, Any]:
+    """A model's config with the keys that every model has."""
+    from ltm.cells import STACK
+
+    return config | {key: value for key, value in STACK.items() if key not in config} if group == "model" else config
 
 
 def check_whole(study: Composed, given: Sequence[str]) -> None:
@@ -174,11 +189,12 @@ def composed(chosen: dict[str, list[str] | None], common: Sequence[str]) -> dict
 def expand(group: str, choices: dict[str | None, dict[str, Any]], common: Sequence[str], keys: Sequence[str]) -> list[dict[str, Any]]:
     """The resolved config of every option (``choices`` by name; None is the composed one), with overrides of single keys where it has the key."""
     resolved, used = [], set()
-    for name, plain in choices.items():
+    for name, composed_alone in choices.items():
+        plain = with_network(group, composed_alone)
         mine = [o for o in keys if len(choices) == 1 or key_of(o).split(".", 1)[1] in plain]
         used.update(mine)
         try:
-            container = raw([*common, *([f"{group}={name}"] if name else []), *mine])[group] if mine else plain
+            container = with_network(group, raw([*common, *([f"{group}={name}"] if name else []), *mine])[group]) if mine else plain
         except UserError:
             missing = next((o for o in mine if not o.startswith("+") and key_of(o).split(".", 1)[1] not in plain), None)
             if missing is None:

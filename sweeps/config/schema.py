@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from omegaconf import MISSING
@@ -20,22 +20,65 @@ MOST_SEEDS, LARGEST_SEED = 1_000_000, 2**63 - 1
 MOST_TRIALS = 100_000
 MOST_RUNGS = 20
 
+DEVICES = ("auto", "cpu", "cuda")
+
 
 @dataclass
 class TrainingConfig:
+    """The training protocol: fields of :class:`ltm.training.Protocol` and, what may differ from lane to lane, of :class:`ltm.training.Lane`.
+
+    A key with a default came later than ids were first written down: at its default it is left out of what they hash (:data:`LATER`).
+    """
+
     max_epochs: int = MISSING
     patience: int = MISSING
     min_delta: float = MISSING
     lr: float = MISSING
     weight_decay: float = MISSING
     clip: float = MISSING
+    optimizer: str = "adam"
+    batch: int | None = None
+    order: str = "shuffled"
+    schedule: str = "constant"
+    loss: str | None = None
+    clip_value: float = 0.0
+    momentum: float = 0.0
+    dropout: float = 0.0
+    watch: str = "train"
+    until: dict[str, Any] | None = None
+    budget: int | None = None
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    alpha: float = 0.99
 
     def check(self) -> None:
+        from ltm.training.losses import find  # with torch, which --help does without
+        from ltm.training.state import Protocol
+        from ltm.training.stopping import Until
+
         checks.whole("training.max_epochs", self.max_epochs, high=MOST_EPOCHS)
         checks.whole("training.patience", self.patience)
-        checks.number("training.lr", self.lr, above=0)
-        for key in ("min_delta", "weight_decay", "clip"):
+        for key in ("lr", "eps"):
+            checks.number(f"training.{key}", getattr(self, key), above=0)
+        for key in ("min_delta", "weight_decay", "clip", "clip_value"):
             checks.number(f"training.{key}", getattr(self, key), low=0)
+        for key in ("momentum", "dropout", "beta1", "beta2", "alpha"):
+            checks.number(f"training.{key}", value := getattr(self, key), low=0)
+            if value >= 1:
+                raise UserError(f"training.{key} is {value:g}; expected a number of at least 0 and below 1.")
+        for key in ("batch", "budget"):
+            if getattr(self, key) is not None:
+                checks.whole(f"training.{key}", getattr(self, key))
+        if self.loss is not None:
+            find(self.loss)
+        if self.until is not None:
+            Until.of(self.until)
+        Protocol(**{key: getattr(self, key) for key in ("optimizer", "order", "schedule", "watch")})  # which knows the names that there are
+
+
+LATER = {field.name: field.default for field in fields(TrainingConfig) if field.default is not MISSING}
+"""Training keys that have a default, and that default."""
 
 
 @dataclass
@@ -46,7 +89,9 @@ class ComputeConfig:
     slots: int | None = None
     cpus: int | None = None
     cpus_per_pack: int = 1
-    gpus_per_pack: float = 0.0
+    gpus_per_pack: float = 1.0
+    device: str = "auto"
+    memory: float | None = None
     pack_size: int | None = None
     max_failures: int = 2
     checkpoint_epochs: int = 500
@@ -66,12 +111,16 @@ class ComputeConfig:
             if (value := getattr(self, key)) is not None or key in ("cpus_per_pack", "checkpoint_epochs"):
                 checks.whole(f"compute.{key}", value, high=most)
         checks.whole("compute.max_failures", self.max_failures, low=0, high=1_000_000)
-        checks.number("compute.gpus_per_pack", self.gpus_per_pack, low=0, high=10_000)
+        if self.device not in DEVICES:
+            raise unknown("device: compute.device", self.device, DEVICES)
+        if self.memory is not None:
+            checks.number("compute.memory", self.memory, above=0)
+        checks.number("compute.gpus_per_pack", self.gpus_per_pack, above=0, high=10_000)
         checks.number("compute.checkpoint_seconds", self.checkpoint_seconds, low=0)
         if self.gpus_per_pack > 1 and self.gpus_per_pack != int(self.gpus_per_pack):
             raise UserError(f"compute.gpus_per_pack is {self.gpus_per_pack:g}; expected a share of one GPU (0.25) or whole GPUs.")
         if 0 < self.gpus_per_pack < 1e-4:
-            raise UserError(f"compute.gpus_per_pack is {self.gpus_per_pack:g}; expected 0, or at least 0.0001 of a GPU.")
+            raise UserError(f"compute.gpus_per_pack is {self.gpus_per_pack:g}; expected at least 0.0001 of a GPU.")
 
 
 @dataclass
@@ -143,6 +192,10 @@ class StudyConfig:
             section.check()
         if self.engine not in ENGINES:
             raise unknown("engine", self.engine, ENGINES)
+        if self.compute.device != "auto" and self.engine in ("cpu", "cuda") and self.engine != self.compute.device:
+            raise UserError(
+                f"engine={self.engine} trains on {self.engine} and compute.device is {self.compute.device}; leave one of them out."
+            )
         if self.baselines not in ("all", "none"):
             raise unknown("choice of baselines", self.baselines, ("all", "none"))
         checks.text("root", self.root)

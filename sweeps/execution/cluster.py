@@ -1,4 +1,4 @@
-"""Where packs train: a Ray of this machine, or a running cluster; and how many packs it holds at once."""
+"""Where packs train: a Ray of this machine, or a running cluster; and how many packs it holds at once, on CPUs and on GPUs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 import ltm
 from ltm import door
@@ -22,7 +25,25 @@ ANSWER_SECONDS = 5.0
 CLOUD_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN")
 
 
-def connect(compute: ComputeConfig, verbose: bool = False) -> int:
+SHARE = 0.6
+"""Of the memory that is free, what packs may take: they are estimated, and others need some too."""
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How many packs train at once on CPUs, and beside them on GPUs; and bytes that one may take there."""
+
+    cpu: int
+    cuda: int = 0
+    memory: float = math.inf
+    gpu_memory: float = math.inf
+
+    def on(self, device: str) -> tuple[int, float]:
+        """Packs at once on a device, and bytes of each."""
+        return (self.cuda, self.gpu_memory) if device == "cuda" else (self.cpu, self.memory)
+
+
+def connect(compute: ComputeConfig, verbose: bool = False) -> Slots:
     """Start or join Ray, unless that is done. Returns how many packs can train at once.
 
     Raises:
@@ -69,22 +90,22 @@ def leave() -> None:
         sys.modules["ray"].shutdown()
 
 
-def connect_local(compute: ComputeConfig, verbose: bool) -> int:
+def connect_local(compute: ComputeConfig, verbose: bool) -> Slots:
     """``compute=auto`` without a cluster."""
-    from dataclasses import replace
-
     check(local := replace(compute, where="local"))
     return connect(local, verbose)
 
 
 def check(compute: ComputeConfig) -> None:
-    """That this machine has the cores that packs are to have, where they train here; a cluster's nodes are asked by :func:`connect`.
+    """That this machine has the cores and the GPU that packs are to have, where they train here; a cluster's nodes are asked by :func:`connect`.
 
     Raises:
-        UserError: more cores than there are.
+        UserError: more than there is.
     """
     if compute.where != "local":
         return
+    if compute.device == "cuda" and torch.cuda.device_count() < compute.gpus_per_pack:
+        raise no_gpu("compute.device=cuda", compute)
     here = len(os.sched_getaffinity(0))
     for key, asked, most in (("cpus", compute.cpus or 1, here), ("cpus_per_pack", compute.cpus_per_pack, compute.cpus or here)):
         if asked > most:
@@ -93,34 +114,62 @@ def check(compute: ComputeConfig) -> None:
             )
 
 
+def no_gpu(asked: str, compute: ComputeConfig) -> UserError:
+    """The error for a GPU that is named and not there."""
+    return UserError(
+        f"{asked} finds no GPU that a pack could have (compute.gpus_per_pack={compute.gpus_per_pack:g}); leave it out, or where a cluster grows on"
+        " demand, say to how many packs at once: compute.device=cuda compute.slots=N."
+    )
+
+
 def local_slots(compute: ComputeConfig) -> int:
     """How many packs this machine trains at once, by its cores."""
     return max((compute.cpus or len(os.sched_getaffinity(0))) // compute.cpus_per_pack, 1)
 
 
-def slots(compute: ComputeConfig, nodes: list[dict[str, float]]) -> int:
+def here(compute: ComputeConfig) -> Slots:
+    """How many packs this process trains at once in threads; on a GPU as many as it is shared by, the first one where there are several."""
+    cpu = compute.slots or local_slots(compute)
+    cuda = max(int(1 / compute.gpus_per_pack + 1e-9), 1) if torch.cuda.device_count() else 0
+    return Slots(cpu, cuda, free_memory() * SHARE / cpu, gpu_memory() * SHARE / max(cuda, 1))
+
+
+def free_memory() -> float:
+    """Bytes of this machine's memory that are free; infinite where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return math.inf
+    return next((1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), math.inf)
+
+
+def gpu_memory() -> float:
+    """Bytes of this machine's first GPU; infinite where there is none to ask."""
+    return float(torch.cuda.get_device_properties(0).total_memory) if torch.cuda.device_count() else math.inf
+
+
+def slots(compute: ComputeConfig, nodes: list[dict[str, float]]) -> Slots:
     """How many packs these nodes hold at once; ``compute.slots`` where a cluster grows on demand.
 
     Args:
-        nodes: the resources of every node, such as ``{"CPU": 8, "GPU": 1}``.
+        nodes: the resources of every node, such as ``{"CPU": 8, "GPU": 1, "memory": 3e10}``.
 
     Raises:
         UserError: a pack asks for more than any node has.
     """
-    held = 0
-    for node in nodes:
-        by_gpu = math.floor(node.get("GPU", 0) / compute.gpus_per_pack + 1e-9) if compute.gpus_per_pack else math.inf
-        held += int(min(node.get("CPU", 0) // compute.cpus_per_pack, by_gpu))
-    if compute.slots:
-        return compute.slots
-    if not held:
-        most = {name: max((node.get(name, 0) for node in nodes), default=0) for name in ("CPU", "GPU")}
+    held = [int(node.get("CPU", 0) // compute.cpus_per_pack) for node in nodes]
+    on_gpus = [min(count, math.floor(node.get("GPU", 0) / compute.gpus_per_pack + 1e-9)) for count, node in zip(held, nodes, strict=True)]
+    cpu, cuda = compute.slots or sum(held), sum(on_gpus)
+    if compute.slots and compute.device == "cuda":
+        cuda = compute.slots
+    if not cpu:
+        most = max((node.get("CPU", 0) for node in nodes), default=0)
         raise UserError(
-            f"a pack asks for {compute.cpus_per_pack} CPUs and {compute.gpus_per_pack:g} GPUs; the largest of {len(nodes)} nodes has {most['CPU']:g} and"
-            f" {most['GPU']:g}. Ask for less (compute.cpus_per_pack, compute.gpus_per_pack); where the cluster grows on demand, say to how"
-            " many packs at once with compute.slots=N."
+            f"a pack asks for {compute.cpus_per_pack} CPUs; the largest of {len(nodes)} nodes has {most:g}. Ask for less (compute.cpus_per_pack);"
+            " where the cluster grows on demand, say to how many packs at once with compute.slots=N."
         )
-    return held
+    shares = [node.get("memory", math.inf) / count for count, node in zip(held, nodes, strict=True) if count]
+    return Slots(cpu, cuda, SHARE * min(shares, default=math.inf), SHARE * gpu_memory() * min(compute.gpus_per_pack, 1.0))
 
 
 def answers(address: str) -> None:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from ltm.engine import Engine, Protocol, choose
+from ltm.engine import Engine, choose
 from ltm.errors import UserError
 from sweeps.config import Composed, StudyConfig
 from sweeps.console import counted, duration, say
-from sweeps.execution import cluster
+from sweeps.execution import cluster, placing
 from sweeps.execution.worker import training_of
-from sweeps.plan import Condition, Pack, Plan, SeedRun, cut, make
+from sweeps.plan import Condition, Pack, Place, Plan, SeedRun, cut, digest, make
 from sweeps.record import folder_of, joined, lacking
 from sweeps.store.ledger import Ledger
 
@@ -32,13 +32,15 @@ TYPICAL, ENOUGH = 0.85, 10
 IN_PROCESS_SECONDS = 10.0
 """A plan that is about so long in training is trained in this process: Ray takes about as long to start."""
 
+CPU = Place("auto", "cpu")
+
 AROUND = 20
 """Seconds that a sweep of some dozens of conditions takes beside its training, on two cores."""
 
 
 def quick(packs: Iterable[Pack]) -> float:
     """Seconds that these packs train on one core of this kind, about, where no seed run stops early; without the compilation of kernels (seconds a
-    cell, once a machine), and not for a cell that only the reference engine covers, which takes a thousand times as long.
+    cell, once a machine), and not for a network that only the torch engine covers, which takes far longer.
     """
     return sum(pack.effort for pack in packs) / OPERATIONS_A_SECOND
 
@@ -51,12 +53,17 @@ def is_here(missing: Sequence[SeedRun], config: StudyConfig) -> bool:
 def is_short(missing: Sequence[SeedRun], config: StudyConfig) -> bool:
     """Whether all of it is trained here within about ``IN_PROCESS_SECONDS``, by a kernel and without what only Ray hands out."""
     compute = config.compute
-    if compute.where == "cluster" or compute.gpus_per_pack:
+    if compute.where == "cluster":
         return False
     slots = cluster.local_slots(compute)
     seconds = quick(cut(missing, slots, compute.pack_size)) / slots
-    kinds = {(run.condition.model["cell"], run.condition.model.get("hidden_size")): run.condition for run in missing}
-    return seconds < IN_PROCESS_SECONDS and all(engine_of(condition, config.engine).name != "reference" for condition in kinds.values())
+    kinds = {
+        digest(
+            [run.condition.dataset["kind"], {key: value for key, value in run.condition.model.items() if key not in ("name", "K", "init")}]
+        ): (run.condition)
+        for run in missing
+    }
+    return seconds < IN_PROCESS_SECONDS and all(engine_of(condition, config.engine).name != "torch" for condition in kinds.values())
 
 
 def engine_of(condition: Condition, name: str) -> Engine:
@@ -65,8 +72,8 @@ def engine_of(condition: Condition, name: str) -> Engine:
     Raises:
         UserError: the one that is named cannot.
     """
-    network, series = condition.built()
-    return choose(name, network, series.problem(), Protocol())
+    network, task = condition.built()
+    return choose(name, network, task, condition.protocol, (0,))
 
 
 @dataclass(frozen=True)
@@ -84,34 +91,33 @@ class Measured:
         return max(busy)
 
 
-def measure(packs: Sequence[Pack], engine: str = "auto", threads: int = 1) -> Measured:
+def measure(packs: Sequence[Pack], place: Place = CPU, threads: int = 1) -> Measured:
     """Train the first pack of every shape for some epochs, in this process; what is learned is thrown away, compiled kernels are kept."""
     by_shape: dict[str, float] = {}
     compiling = 0.0
     for pack in packs:
         shape = pack.runs[0].condition.shape
         if shape not in by_shape:
-            seconds, once = an_epoch(pack, engine, threads)
+            seconds, once = an_epoch(pack, place, threads)
             by_shape[shape] = seconds / pack.effort
             compiling += once
     return Measured(tuple(by_shape[pack.runs[0].condition.shape] * pack.effort for pack in packs), compiling)
 
 
-def an_epoch(pack: Pack, engine: str, threads: int) -> tuple[float, float]:
-    """Seconds that a pack trains at its pace of a few epochs, and those that came before: tracing and compiling its kernel."""
+def an_epoch(pack: Pack, place: Place, threads: int) -> tuple[float, float]:
+    """Seconds that a pack trains at its pace of a few updates, and those that came before: tracing and compiling its kernel."""
     started = time.perf_counter()
-    training = training_of(pack, engine, threads)
+    training = training_of(pack, place, threads)
     training.advance(1)
     once = time.perf_counter() - started
-    epochs, seconds = 1, training.seconds if training.engine.name == "reference" else 0.0  # which compiles nothing
+    updates, seconds = 1, training.seconds if training.engine.name == "torch" else 0.0  # which compiles nothing
     while not training.done and seconds < LONG_ENOUGH:
-        epochs = min(4 * epochs, 1_000)
+        updates = min(4 * updates, 1_000)
         before = training.seconds
-        training.advance(epochs)
+        training.advance(updates)
         seconds = training.seconds - before
-    done = training.epochs / len(pack.runs)
-    pace = seconds / epochs if seconds else training.seconds / max(done, 1)
-    return pace * pack.seed_epochs / len(pack.runs), max(once - pace, 0.0)
+    pace = (seconds or training.seconds) / updates
+    return pace * training.engine.feed.updates * pack.seed_epochs / len(pack.runs), max(once - pace, 0.0)
 
 
 def share_of_epochs(plan: Plan, ledger: Ledger) -> tuple[float, str]:
@@ -140,8 +146,9 @@ def dry_run(study: Composed, console: Console) -> int:
     name, ledger = folder_of(study)
     plan = joined(ledger, make(study), config, name)
     missing = lacking(plan.runs, ledger)
-    workers = config.compute.slots or cluster.local_slots(config.compute)
-    packs = cut(missing, workers, config.compute.pack_size)
+    slots = cluster.here(config.compute)
+    places = placing.decided(plan, config, slots, ledger)
+    packs = placing.packs_of(missing, places, slots, config.compute)
     lacks = Counter(run.condition.id for run in missing)
     for condition in plan.conditions:
         say(console, f"{plan.labels[condition.id]}: {lacks[condition.id]} of {len(plan.seeds)} seeds to train")
@@ -151,17 +158,22 @@ def dry_run(study: Composed, console: Console) -> int:
     )
     if not packs:
         return 0
-    found = measure(packs, config.engine, config.compute.cpus_per_pack)
     share, why = share_of_epochs(plan, ledger)
-    each = "" if workers == 1 else f", {duration(share * sum(found.by_pack))} if one did all"
+    longest = whole = compiling = 0.0
+    for place in dict.fromkeys(places.values()):
+        mine = [pack for pack in packs if places[pack.runs[0].condition.id] == place]
+        found = measure(mine, place, config.compute.cpus_per_pack)
+        longest = max(longest, found.elapsed(slots.on(place.device)[0]))
+        whole, compiling = whole + sum(found.by_pack), compiling + found.compiling
+    workers = f"{slots.cpu} workers" + (f" and {slots.cuda} on a GPU" if any(place.device == "cuda" for place in places.values()) else "")
+    each = "" if slots.cpu == 1 else f", {duration(share * whole)} if one did all"
     say(
         console,
-        f"training takes about {duration(share * found.elapsed(workers))} on {workers} workers of this machine's kind{each}: {why}; at most"
-        f" {duration(found.elapsed(workers))}",
+        f"training takes about {duration(share * longest)} on {workers} of this machine's kind{each}: {why}; at most {duration(longest)}",
     )
     say(
         console,
         f"beside it: {'some seconds to write a report, as it trains in one process' if is_here(missing, config) else f'{AROUND} s or so to start the workers and to write a report'};"
-        f" {duration(found.compiling)} to trace and compile kernels, which is done now and kept",
+        f" {duration(compiling)} to trace and compile kernels, which is done now and kept",
     )
     return 0

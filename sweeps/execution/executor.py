@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from sweeps.execution.cluster import Slots
 from sweeps.execution.progress import Progress
 from sweeps.execution.worker import Failure, Kind, Report
 from sweeps.plan import Pack, Plan
@@ -13,7 +14,7 @@ from sweeps.store.storage import StorageError
 from sweeps.tracking.tracker import Tracker
 
 SCRATCH = ".tune"
-"""The study's folder of Tune's state and checkpoints. No later command reads them: what is finished is in the ledger."""
+"""The study's folder of Tune's state. No later command reads it: what is finished is in the ledger, and packs under way in ``checkpoints``."""
 
 
 class Watch:
@@ -36,8 +37,11 @@ class Watch:
         if said.failure:
             self.failed(pack, said.failure)
             return
-        before, resumed = self.reported.get(pack, 0), said.resumed
-        if said.epoch < before or (resumed >= 0 and (pack, resumed) not in self.progress.resumed):
+        before, resumed = self.reported.get(pack), said.resumed
+        if resumed >= 0 and (pack, resumed) not in self.progress.resumed and before is None:
+            self.progress.resumed.add((pack, resumed))
+            self.progress.log(f"pack {pack[:8]} goes on from epoch {resumed}, where it was kept")
+        elif before is not None and (said.epoch < before or (resumed >= 0 and (pack, resumed) not in self.progress.resumed)):
             self.progress.resumed.add((pack, resumed))
             start = max(resumed, 0)
             before = max(before, start)  # a worker may die before its last report is read
@@ -46,7 +50,7 @@ class Watch:
                 f"pack {pack[:8]} was interrupted after epoch {before}, and goes on from epoch {start}: at most {again} epochs lost"
             )
         self.reported[pack] = said.epoch
-        self.progress.note(str(self.packs[pack].runs[0].condition.model["cell"]), said.why_slow)
+        self.progress.note(str(self.packs[pack].runs[0].condition.model["name"]), said.why_slow)
         self.progress.update(pack, said.seed_epochs, done=said.done)
         if said.done:
             self.tracker.finished(self.packs[pack].runs, said.name)
@@ -69,7 +73,7 @@ class Watch:
 class Executor(Protocol):
     """Trains packs. What is finished is in the ledger; what failed, and why, is told to the watch."""
 
-    def open(self) -> int:
+    def open(self) -> Slots:
         """Start or join what trains, unless that is done. Returns how many packs train at once.
 
         Raises:

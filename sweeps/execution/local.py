@@ -16,13 +16,13 @@ from sweeps.store.ledger import Ledger
 
 
 class Local:
-    """An :class:`sweeps.execution.executor.Executor` of threads of this process. A pack that is interrupted starts anew."""
+    """An :class:`sweeps.execution.executor.Executor` of threads of this process, some for packs on CPUs and some for those on a GPU."""
 
     def __init__(self, config: StudyConfig, ledger: Ledger) -> None:
         self.config, self.ledger = config, ledger
 
-    def open(self) -> int:
-        return self.config.compute.slots or cluster.local_slots(self.config.compute)
+    def open(self) -> cluster.Slots:
+        return cluster.here(self.config.compute)
 
     def train(self, plan: Plan, packs: Sequence[Pack], watch: Watch) -> None:
         over, telling = threading.Event(), threading.Lock()
@@ -35,9 +35,11 @@ class Local:
                 with telling:
                     watch.report(order["pack_id"], said)
 
-        with ThreadPoolExecutor(self.open()) as threads:
+        slots = self.open()
+        with ThreadPoolExecutor(slots.cpu) as cpus, ThreadPoolExecutor(max(slots.cuda, 1)) as gpus:
             try:
-                training = [threads.submit(one, order) for order in reversed(orders(self.config, self.ledger, plan, packs))]
+                work = reversed(orders(self.config, self.ledger, plan, packs))
+                training = [(gpus if order["device"] == "cuda" else cpus).submit(one, order) for order in work]
                 for done in wait(training, return_when=FIRST_EXCEPTION).done:
                     done.result()
             finally:  # Ctrl-C too: threads end after the step that they are in

@@ -92,7 +92,7 @@ class Progress:
         """Say why a cell is slow, once, however many packs report it: each has measured how slow."""
         if text and cell not in self.notes:
             self.notes.add(cell)
-            say(self.console, f"Using the slow reference engine: {text}")
+            say(self.console, f"Using the slower torch engine: {text}")
 
     @property
     def fraction(self) -> float:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 
 from ltm import data
-from ltm.data import Series
+from ltm.data import Task
 from sweeps.config import StudyConfig
 from sweeps.execution import cluster
 from sweeps.execution.executor import SCRATCH, Watch
@@ -27,27 +27,32 @@ class Ray:
     def __init__(self, config: StudyConfig, ledger: Ledger) -> None:
         self.config, self.ledger = config, ledger
 
-    def open(self) -> int:
+    def open(self) -> cluster.Slots:
         return cluster.connect(self.config.compute, self.config.verbose)
 
     def train(self, plan: Plan, packs: Sequence[Pack], watch: Watch) -> None:
         compute = self.config.compute
         trials = orders(self.config, self.ledger, plan, packs)
-        series = {run.condition.fingerprint: run.condition.dataset for pack in packs for run in pack.runs[:1]}
-        resources = {"cpu": compute.cpus_per_pack, **({"gpu": compute.gpus_per_pack} if compute.gpus_per_pack else {})}
-        known = tune.with_parameters(PackTrainable, series={key: data.build(dataset) for key, dataset in series.items()})
+        datasets = {run.condition.fingerprint: run.condition.dataset for pack in packs for run in pack.runs[:1]}
+        known = tune.with_parameters(PackTrainable, tasks={key: data.build(dataset) for key, dataset in datasets.items()})
+        needs = {"cpu": {"CPU": float(compute.cpus_per_pack)}}
+        needs["cuda"] = needs["cpu"] | {"GPU": compute.gpus_per_pack}
+
+        def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+            return tune.PlacementGroupFactory([needs[config["work"]["device"]]])
+
         watcher = Watcher(watch)
         tuner = tune.Tuner(
             tune.with_resources(known, resources),
             param_space={"work": tune.grid_search(trials)},
-            tune_config=tune.TuneConfig(reuse_actors=True, scheduler=LastFirst()),
+            tune_config=tune.TuneConfig(reuse_actors=True, scheduler=LastFirst(self.open())),
             run_config=tune.RunConfig(
                 name=f"packs-{time.time_ns()}",
                 callbacks=[watcher],
                 stop=watcher,
                 verbose=1 if self.config.verbose else 0,
                 failure_config=tune.FailureConfig(max_failures=compute.max_failures),
-                checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the worker keeps its own
                 **storage(self.ledger),
             ),
         )
@@ -73,41 +78,40 @@ def storage(ledger: Ledger) -> dict[str, Any]:
 class PackTrainable(tune.Trainable):
     """Trains one pack a trial. Config: an order under the one key ``work`` (:class:`sweeps.execution.worker.Worker`).
 
-    That a pack failed is a result like any other (``error`` and ``kind``), so that Tune starts again only what was killed.
+    That a pack failed is a result like any other (``error`` and ``kind``), so that Tune starts again only what was killed; that goes on from the
+    worker's own checkpoint, which a later command finds too.
     """
 
-    def setup(self, config: dict[str, Any], series: Mapping[str, Series] | None = None) -> None:
-        self.worker = Worker(config["work"], series)
+    def setup(self, config: dict[str, Any], tasks: Mapping[str, Task] | None = None) -> None:
+        self.worker = Worker(config["work"], tasks)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
-        said = self.worker.step(self.worker.epochs_to_checkpoint)
+        said = self.worker.step()
         failure = said.failure or Failure(Kind.PACK, "")
-        due = not said.done and self.worker.checkpoint_due
-        return asdict(said) | {"failure": None, "error": failure.error, "kind": failure.kind.value, "should_checkpoint": due}
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        if not self.worker.failure:
-            (Path(checkpoint_dir) / "pack.npz").write_bytes(self.worker.checkpoint())
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        file = Path(checkpoint) / "pack.npz"
-        if file.exists() and not self.worker.failure:
-            self.worker.restore(file.read_bytes())
+        return asdict(said) | {"failure": None, "error": failure.error, "kind": failure.kind.value}
 
 
 class LastFirst(FIFOScheduler):
-    """Gives a free worker the last trial that waits.
+    """Gives a free worker the last trial that waits for one of its kind: with a GPU or without.
 
     Tune's own order gives it the first, for which a new worker may just be starting; Tune then ends that one. Where packs are shorter than the seconds that a
     worker takes to start, that happens again and again, and a node that joins a sweep never trains.
     """
 
+    def __init__(self, slots: cluster.Slots) -> None:
+        super().__init__()
+        self.slots = slots
+
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
-        return next((trial for trial in reversed(tune_controller.get_trials()) if trial.status == "PENDING"), None)
+        trials = tune_controller.get_trials()
+        waiting = [trial for trial in reversed(trials) if trial.status == "PENDING"]
+        busy = Counter(trial.config["work"]["device"] for trial in trials if trial.status == "RUNNING")
+        free = [trial for trial in waiting if busy[device := trial.config["work"]["device"]] < self.slots.on(device)[0]]
+        return next(iter(free or waiting), None)
 
 
 class Watcher(tune.Callback, tune.Stopper):

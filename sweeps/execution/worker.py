@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
@@ -16,20 +16,21 @@ import pandas as pd
 import torch
 
 import ltm
-from ltm import checks
-from ltm.data import Series
-from ltm.engine import Protocol
+from ltm.data import Task
 from ltm.engine.base import VERSION
 from ltm.errors import UserError
-from ltm.training import Training
+from ltm.training.pack import Training
 from sweeps.config import StudyConfig
-from sweeps.plan import Pack, Plan, recorded
+from sweeps.plan import Pack, Place, Plan, recorded
 from sweeps.store import provenance
+from sweeps.store.checkpoints import Checkpoint
 from sweeps.store.ledger import Ledger
 from sweeps.store.storage import StorageError
 
 STEP_SECONDS = 1.0
 """A worker reports about once in so many seconds."""
+
+CPU = Place("auto", "cpu")
 
 WRITE_RETRIES = (1.0, 4.0, 16.0)
 """Seconds waited before the results of a pack are written once more."""
@@ -57,7 +58,7 @@ class Report:
 
     Attributes:
         epoch: the furthest lane's; ``resumed``: that of the checkpoint it went on from, or -1.
-        why_slow: why the reference engine trains it; empty where the fused one does.
+        why_slow: why the torch engine trains it though a kernel would be faster; empty where nothing was given up.
         name: of its files in the ledger, once it is done.
     """
 
@@ -74,14 +75,13 @@ class Worker:
     """Trains one pack and writes its file of the ledger. A failure is a result like any other: one pack must not stop a study.
 
     Args:
-        order: ``pack``, ``labels``, ``folder``, ``engine``, ``threads``, ``version``, ``code``, ``here``, ``sources``, ``checkpoint_epochs``, ``checkpoint_seconds``, as
-            plain JSON (:func:`orders`).
-        series: known ones by fingerprint, for nodes that lack the data files.
+        order: ``pack``, ``labels``, ``folder``, ``engine``, ``device``, ``threads``, ``version``, ``code``, ``here``, ``sources``, ``checkpoint_epochs``,
+            ``checkpoint_seconds``, as plain JSON (:func:`orders`).
+        tasks: known ones by fingerprint, for nodes that lack the data files.
     """
 
-    def __init__(self, order: Mapping[str, Any], series: Mapping[str, Series] | None = None) -> None:
-        self.order, self.name = order, ""
-        self.resumed, self.saved_epoch, self.saved_at = -1, 0, time.monotonic()
+    def __init__(self, order: Mapping[str, Any], tasks: Mapping[str, Task] | None = None) -> None:
+        self.order, self.name, self.resumed = order, "", -1
         self.failure: Failure | None = None
         try:
             self.check()
@@ -89,7 +89,11 @@ class Worker:
                 sys.path.append(order["here"])  # of own cells, on this machine
             torch.set_num_threads(order["threads"])
             self.pack = Pack.from_dict(order["pack"])
-            self.training = training_of(self.pack, order["engine"], order["threads"], series)
+            place = Place(order["engine"], order["device"])
+            self.training = training_of(self.pack, place, order["threads"], tasks)
+            self.checkpoint = Checkpoint(Ledger(order["folder"]), self.pack, place, order["checkpoint_epochs"], order["checkpoint_seconds"])
+            if self.checkpoint.restore(self.training):
+                self.resumed = self.epoch
         except UserError as error:
             self.failure = Failure(Kind.REFUSED, str(error))
         except Exception as error:
@@ -107,13 +111,16 @@ class Worker:
                 f"node {socket.gethostname()} does not see {self.order['folder']}; on several nodes root must be shared: a mounted folder, or s3://."
             )
 
-    def step(self, most: int = checks.LARGEST) -> Report:
-        """Train for about a second, by ``most`` epochs at most; a pack that is done then is in the ledger."""
+    def step(self) -> Report:
+        """Train for about a second, no further than to the next checkpoint; a pack that is done then is in the ledger."""
         try:
             if not self.failure:
-                self.training.advance_for(STEP_SECONDS, most)
+                self.training.advance_for(STEP_SECONDS, self.checkpoint.epochs_left(self.epoch))
                 if self.training.done:
                     self.write(rows_of(self.pack, self.training, self.order["labels"]).assign(code=self.order["code"]))
+                    self.checkpoint.drop()
+                elif self.checkpoint.is_due(self.epoch):
+                    self.checkpoint.keep(self.training, self.epoch)
         except StorageError as error:
             self.failure = Failure(Kind.STORAGE, str(error))
         except Exception as error:
@@ -134,7 +141,9 @@ class Worker:
         for wait in (*WRITE_RETRIES, None):
             try:
                 engine = training.engine
-                source = provenance.write(ledger, self.order["sources"], self.order["threads"], engine.name, engine.vectors)
+                source = provenance.write(
+                    ledger, self.order["sources"], self.order["threads"], engine.name, engine.vectors, self.order["device"]
+                )
                 self.name = ledger.write(rows.assign(provenance=source), training.curves(), training.state.best_params)
                 return
             except StorageError:
@@ -142,52 +151,38 @@ class Worker:
                     raise
                 time.sleep(wait)
 
-    @property
-    def epochs_to_checkpoint(self) -> int:
-        """How far it may go until its state should be kept."""
-        return 0 if self.failure else int(self.saved_epoch + self.order["checkpoint_epochs"] - self.epoch)
-
-    @property
-    def checkpoint_due(self) -> bool:
-        """Whether the pack has come so far that its state should be kept."""
-        return not self.training.done and (
-            self.epochs_to_checkpoint <= 0 or time.monotonic() - self.saved_at > self.order["checkpoint_seconds"]
-        )
-
-    def checkpoint(self) -> bytes:
-        """The state of training, to be kept."""
-        self.saved_epoch, self.saved_at = self.epoch, time.monotonic()
-        return self.training.checkpoint()
-
-    def restore(self, checkpoint: bytes) -> None:
-        """Go on from a checkpoint of this pack."""
-        self.training.restore(checkpoint)
-        self.resumed = self.saved_epoch = self.epoch
-
 
 def orders(config: StudyConfig, ledger: Ledger, plan: Plan, packs: Sequence[Pack]) -> list[dict[str, Any]]:
     """What a worker is told of each pack, as plain JSON (:class:`Worker`)."""
     compute = config.compute
     common = {
-        "folder": ledger.uri, "engine": config.engine, "threads": compute.cpus_per_pack, "version": ltm.__version__, "code": provenance.code_version(), "here": os.getcwd(),
-        "sources": provenance.of_code(ledger, {str(condition.model["cell"]) for condition in plan.conditions}),
+        "folder": ledger.uri, "threads": compute.cpus_per_pack, "version": ltm.__version__, "code": provenance.code_version(), "here": os.getcwd(),
+        "sources": provenance.of_code(ledger, {str(cell) for condition in plan.conditions for cell in cells_of(condition.model)}),
         "checkpoint_epochs": compute.checkpoint_epochs, "checkpoint_seconds": compute.checkpoint_seconds,
     }  # fmt: skip
-    return [{"pack": pack.to_dict(), "pack_id": pack.id, "labels": labels_of(plan, pack), **common} for pack in packs]
+    places = [asdict(plan.places[pack.runs[0].condition.id]) for pack in packs]
+    return [
+        {"pack": pack.to_dict(), "pack_id": pack.id, "labels": labels_of(plan, pack), **place, **common}
+        for pack, place in zip(packs, places, strict=True)
+    ]
 
 
-def training_of(pack: Pack, engine: str = "auto", threads: int = 1, known: Mapping[str, Series] | None = None) -> Training:
-    """The pack's training, at its start. ``known``: series by fingerprint, for nodes that lack the data files."""
+def training_of(pack: Pack, place: Place = CPU, threads: int = 1, known: Mapping[str, Task] | None = None) -> Training:
+    """The pack's training, at its start. ``known``: tasks by fingerprint, for nodes that lack the data files."""
     condition = pack.runs[0].condition
-    network, series = condition.built((known or {}).get(condition.fingerprint))
-    if recorded(network, series).digest != condition.step:
+    network, task = condition.built((known or {}).get(condition.fingerprint))
+    if recorded(network, task).digest != condition.step:
         raise UserError(
             f"the cell '{condition.model['cell']}' computes something else here than where the sweep was started: its file differs, or was"
             " edited since; run the same command again."
         )
-    protocol = Protocol(**{key: condition.training[key] for key in ("max_epochs", "patience", "min_delta")})
     lanes = [run.condition.lane(run.seed) for run in pack.runs]
-    return Training(network, series, lanes, protocol, engine, threads)
+    return Training(network, task, lanes, condition.protocol, place.engine, threads, place.device)
+
+
+def cells_of(model: Mapping[str, Any]) -> list[Any]:
+    """The names of a model's cells, as its config has them."""
+    return list(model.get("cells") or [model["cell"]])
 
 
 def rows_of(pack: Pack, training: Training, labels: dict[str, str]) -> pd.DataFrame:

@@ -14,15 +14,20 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import yaml
 
+from analysis.columns import metric_of
 from analysis.statistics.intervals import aggregate
-from ltm.errors import UserError
+from ltm import data
+from ltm.cells import STACK
+from ltm.errors import UserError, unknown
+from ltm.training.metrics import of_validation
 from sweeps.config import Composed, grid, parse_seeds
-from sweeps.plan import Condition, Plan, digest, label, resolve
-from sweeps.record import CONFIG, record_of
+from sweeps.config.schema import LATER
+from sweeps.plan import Condition, Plan, digest, label, off_default, resolve
+from sweeps.record import record_of, write
 from sweeps.search.space import axes_of
 from sweeps.store.ledger import Ledger
+from sweeps.store.tables import TESTS, VALIDATIONS
 
 FIRST_SEED = 1_000_000
 """Seeds from here on judge configurations; those of the study, below, are fresh."""
@@ -30,7 +35,7 @@ FIRST_SEED = 1_000_000
 
 @dataclass
 class Candidate:
-    """One configuration of one model on one series; ``score`` is that of its last rung."""
+    """One configuration of one model on one task; ``score`` is that of its last rung, the smaller the better."""
 
     pair: int
     values: dict[str, Any]
@@ -45,11 +50,15 @@ class Search(ABC):
         self.study, self.config, self.search = study, config, config.search
         self.pairs = list(itertools.product(study.datasets, study.models))
         self.training = asdict(config.training)
-        if self.search.metric not in ("validation_loss", "train_loss"):
+        if self.search.metric in TESTS:
             raise UserError(
-                f"search.metric is '{self.search.metric}'; a test error must not choose. Expected validation_loss (or train_loss)."
+                f"search.metric is '{self.search.metric}'; a test metric must not choose. Expected one of {', '.join(VALIDATIONS)}."
             )
-        self.reduce = aggregate(self.search.aggregate)
+        if self.search.metric not in VALIDATIONS:
+            raise unknown("metric: search.metric", self.search.metric, VALIDATIONS)
+        for dataset in study.datasets:
+            measured(self.search.metric, dataset)
+        self.reduce, self.sign = aggregate(self.search.aggregate), -1 if metric_of(self.search.metric).higher else 1
         has = grid.keys_of(study.models, study.datasets, set(self.training) - {"max_epochs"})
         if set(config.grid) - {"model", "dataset"}:
             raise UserError(
@@ -98,14 +107,15 @@ class Search(ABC):
         conditions = {c.id: c for c in (self.condition(candidate, epochs) for candidate in [*self.winners, *untuned])}
         labels = {key: self.name(c) for key, c in conditions.items()}
         notes = tuple(
-            f"winner: {labels[self.condition(winner, epochs).id]}, {self.search.aggregate} {self.search.metric} {winner.score:.4g}"
+            f"winner: {labels[self.condition(winner, epochs).id]}, {self.search.aggregate} {self.search.metric} {self.sign * winner.score:.4g}"
             for winner in self.winners
         )
         return Plan(tuple(conditions.values()), self.fresh, labels, "fresh seeds, winners and untuned", notes)
 
     def claim(self, plan: Plan, ledger: Ledger, name: str, command: str, before: Callable[[], None] | None = None) -> Plan:
         """Write the study's record, unless its folder holds another study. More fresh seeds or trials are the same search."""
-        mine = digest([asdict(replace(self.search, trials=0)), self.training, [list(pair) for pair in self.pairs]])
+        pairs = [[dataset, off_default(model, STACK)] for dataset, model in self.pairs]
+        mine = digest([asdict(replace(self.search, trials=0)), off_default(self.training, LATER), pairs])
         held = ledger.record()
         if held and (held.get("search") or {}).get("id") != mine:
             raise UserError(f"{ledger.path} holds another study or search; choose another folder with study=NAME, such as study={name}_2.")
@@ -114,7 +124,7 @@ class Search(ABC):
         said = record_of(self.config, name, command) | {
             "conditions": {}, "search": {"id": mine, "axes": [axis.key for axis in self.axes], "first_seed": FIRST_SEED},
         }  # fmt: skip
-        ledger.put(CONFIG, yaml.safe_dump(said, sort_keys=False, allow_unicode=True).encode())
+        write(ledger, said | {key: held[key] for key in ("places",) if key in held})
         return plan
 
     @property
@@ -143,12 +153,23 @@ class Search(ABC):
         return Plan(tuple(conditions.values()), self.seeds, labels, title)
 
     def judge(self, candidates: Sequence[Candidate], epochs: int, ledger: Ledger) -> None:
-        """Score configurations from the ledger; a seed that diverged or failed is infinitely bad."""
+        """Score configurations from the ledger; a metric of which larger is better has its sign turned. A seed that diverged or failed is infinitely bad."""
         runs = ledger.runs(["run_id", "condition_id", "seed", "status", self.search.metric])
         runs = runs[runs["seed"].isin(self.seeds)]
-        values = runs[self.search.metric].where(runs["status"] != "diverged").fillna(np.inf)
+        values = (self.sign * runs[self.search.metric]).where(runs["status"] != "diverged").fillna(np.inf)
         by_condition = {key: group.to_numpy(float) for key, group in values.groupby(runs["condition_id"])}
         for candidate in candidates:
             have = by_condition.get(self.condition(candidate, epochs).id, np.zeros(0))
             whole = np.concatenate([have, np.full(len(self.seeds) - len(have), np.inf)])
             candidate.score = self.reduce(whole)
+
+
+def measured(metric: str, dataset: Mapping[str, Any]) -> None:
+    """Check that a dataset's task measures what is to choose.
+
+    Raises:
+        UserError: it does not; the message lists what it measures.
+    """
+    has = ["validation_loss", "train_loss", *(f"validation_{name}" for name in of_validation(data.build(dataset)))]
+    if metric not in has:
+        raise UserError(f"search.metric is '{metric}', which {dataset['name']} does not measure; expected one of {', '.join(has)}.")

@@ -9,13 +9,17 @@ condition          the condition's label, such as ``mrnn K=100 / arfima``
 model, dataset, K  of the condition; K is missing where the model has none
 hidden_size, lr    of the condition
 seed               the seed
-status             ``completed`` (max_epochs), ``stopped`` (early) or ``diverged``
-epochs             epochs measured; ``best_epoch``: the one with the best validation loss
-train_loss         MSE on the scaled series at the best epoch; ``validation_loss`` likewise
+status             ``completed`` (max_epochs), ``stopped`` (early, or by success) or ``diverged``
+epochs             epochs measured; ``best_epoch``: the one with the best validation loss, or that of success
+train_loss         the training's loss at the best epoch, of a series on its scaled values; ``validation_loss`` likewise
 test_rmse          error of the best epoch's parameters on the test part, original scale; ``test_mae``, ``test_mape`` (%)
+test_accuracy      of classes; ``test_precision``, ``test_recall``, ``test_f1`` (plain means over classes), ``test_loss``; since schema 4
+test_worst         largest absolute error of any step; since schema 4
+test_success       1 if ``training.until`` was met, else 0, missing without it; ``test_sequences`` read until then, missing if never; since schema 4
+validation_rmse    metrics on validation sequences, none of a series; ``validation_mae``, ``validation_mape``, ``validation_worst``, ``validation_accuracy``, ``validation_precision``, ``validation_recall``, ``validation_f1``; since schema 4
 d                  learned memory parameter, averaged over the test part; missing where the cell has none
 config             the resolved condition, JSON
-fingerprint        sha256 of the series
+fingerprint        sha256 of the task
 step, draws        digests of what the cell computes, and of its initial values alone (:mod:`ltm.cells.record`); since schema 3
 code               version of ltm, and the commit in a checkout
 provenance         the file ``provenance/NAME.json``: code and its changes, packages, processor, threads; since schema 3
@@ -24,6 +28,8 @@ engine_version     rows of another version are the same work with other rounding
 pack               the file that holds the row
 =================  =====================================================================================
 
+A metric that the task does not measure is missing.
+
 ``curves/*.parquet`` has what is large and seldom read, under the same file names: ``run_id``, the lists ``train_loss`` and
 ``validation_loss`` by epoch, and ``parameters``, those of the best epoch, flat, in the order of the network's ``parameters()``
 (since schema 2; missing in older files).
@@ -31,7 +37,9 @@ pack               the file that holds the row
 ``failures/*.parquet`` names the seed runs that could not be trained: ``run_id``, ``condition``, ``seed``, ``error``. They are not
 finished: the same command tries them again.
 
-``baselines/*.parquet`` has a row a series and forecast that needs no network (:func:`ltm.baselines.rows`); missing in older studies.
+``baselines/*.parquet`` has a row a task and prediction that needs no network (:func:`ltm.baselines.rows`); missing in older studies.
+
+``checkpoints/`` has packs under way (:mod:`sweeps.store.checkpoints`), and is gone once all is trained.
 
 ``former.json`` names the conditions that are kept and no longer used, as their cell computes something else now.
 
@@ -58,7 +66,7 @@ import yaml
 
 from ltm.errors import UserError
 from sweeps.store.storage import Folder, StorageError, pack_of, reason
-from sweeps.store.tables import BASELINES, COLUMNS, CURVES, FAILURES, SCHEMA, UNREADABLE, checksum, parsed
+from sweeps.store.tables import BASELINES, COLUMNS, CURVES, FAILURES, MEASURED, SCHEMA, TESTS, UNREADABLE, checksum, parsed
 
 FORMER = "former.json"
 
@@ -90,7 +98,7 @@ class Ledger(Folder):
         """Damaged files that reading came across and passed over: what is wrong with them, by path."""
 
     def write(self, runs: pd.DataFrame, curves: Sequence[tuple[np.ndarray, np.ndarray]], parameters: np.ndarray) -> str:
-        """Add one pack: its rows (all of ``COLUMNS`` but ``pack``), and the curves and best parameters ``(S, N)`` of the same lanes.
+        """Add one pack: its rows (all of ``COLUMNS`` but ``pack`` and the metrics that it lacks), and the curves and best parameters ``(S, N)`` of its lanes.
 
         The curves are written first, so that a row in ``runs`` always has its curve.
 
@@ -104,7 +112,8 @@ class Ledger(Folder):
         train, validation = zip(*curves, strict=True)
         lists = {"train_loss": list(train), "validation_loss": list(validation), "parameters": list(parameters)}
         self.put_table(f"curves/{name}", pa.table({"run_id": list(runs["run_id"]), **lists}, schema=CURVES))
-        self.put_table(f"runs/{name}", pa.Table.from_pandas(runs.assign(pack=name)[COLUMNS], schema=SCHEMA, preserve_index=False))
+        whole = runs.assign(pack=name, **{name: np.nan for name in (*MEASURED, *TESTS) if name not in runs})[COLUMNS]
+        self.put_table(f"runs/{name}", pa.Table.from_pandas(whole, schema=SCHEMA, preserve_index=False))
         return name
 
     def put_table(self, name: str, table: pa.Table) -> None:
@@ -147,13 +156,13 @@ class Ledger(Folder):
         self.put_table(f"failures/{time.time_ns():020d}-{uuid.uuid4().hex[:8]}", table)
 
     def baselines(self) -> pd.DataFrame:
-        """The forecasts that need no network, a row a series and baseline (:func:`ltm.baselines.rows`); of several versions, the newest."""
+        """What is predicted without a network, a row a task and baseline (:func:`ltm.baselines.rows`); of several versions, the newest."""
         frame = self._read("baselines", BASELINES, None).sort_values("version", kind="stable")
         newest = frame["version"] == frame.groupby("fingerprint")["version"].transform("max")
         return frame[newest].drop_duplicates(["fingerprint", "baseline"], ignore_index=True)
 
     def put_baselines(self, rows: Sequence[Mapping[str, object]]) -> None:
-        """Add the baselines of one series, whole or not at all.
+        """Add the baselines of one task, whole or not at all.
 
         Raises:
             StorageError: the folder cannot be written.

@@ -192,7 +192,7 @@ def merge(ledger: Ledger, paths: list[str]) -> None:
     packs = {pack_of(path) for path in paths}
     curves = [path for path in ledger.files("curves") if pack_of(path) in packs]
     ledger.put_table(f"curves/{name}", pa.concat_tables([ledger.table(path) for path in curves], promote_options="default").cast(CURVES))
-    runs = pa.concat_tables([ledger.table(path).select(SCHEMA.names).cast(SCHEMA) for path in paths])
+    runs = pa.concat_tables([ledger.table(path).select(SCHEMA.names).cast(SCHEMA) for path in paths])  # those of an older schema too
     runs = runs.set_column(SCHEMA.names.index("pack"), SCHEMA.field("pack"), pa.array([name] * len(runs)))
     ledger.put_table(f"runs/{name}", runs.cast(SCHEMA))
     ledger.delete(paths)

@@ -55,10 +55,10 @@ WRITTEN: set[tuple[str, str]] = set()
 """What this process has written, by study and name."""
 
 
-def write(ledger: Ledger, code: dict[str, Any], threads: int, engine: str, vectors: str = "") -> str:
+def write(ledger: Ledger, code: dict[str, Any], threads: int, engine: str, vectors: str = "", device: str = "cpu") -> str:
     """Write where the results of this process come from, once; returns the name that their rows carry."""
     how = {"threads": threads, "engine": engine, "vectors": vectors}
-    text = json.dumps(code | machine(engine) | how, indent=1, sort_keys=True).encode()
+    text = json.dumps(code | machine(device) | how, indent=1, sort_keys=True).encode()
     name = checksum(text)
     if (ledger.uri, name) not in WRITTEN:
         ledger.put(f"provenance/{name}.json", text)
@@ -92,13 +92,13 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 @cache
-def machine(engine: str) -> dict[str, Any]:
+def machine(device: str) -> dict[str, Any]:
     """Of this process: Python and installed packages, system, processor, and the GPU where that trains."""
     packages = {package.name: package.version for package in importlib.metadata.distributions() if package.name}
     return {
         "python": platform.python_version(), "packages": dict(sorted(packages.items())), "system": platform.platform(),
         "processor": processor(), "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "gpu": gpu() if engine == "cuda" else None,
+        "gpu": gpu() if device == "cuda" else None,
     }  # fmt: skip
 
 
@@ -112,10 +112,18 @@ def processor() -> str:
 
 
 def gpu() -> str:
-    from numba import cuda
+    """The name of the GPU: torch's, or numba's where torch is installed without CUDA; ``unknown`` where neither says."""
+    try:
+        import torch
 
-    name = cuda.get_current_device().name
-    return name.decode() if isinstance(name, bytes) else str(name)
+        if torch.cuda.is_available():
+            return str(torch.cuda.get_device_name())
+        from numba import cuda
+
+        name = cuda.get_current_device().name
+        return name.decode() if isinstance(name, bytes) else str(name)
+    except Exception:  # drivers raise what they like, and no results are lost for a name
+        return "unknown"
 
 
 @cache

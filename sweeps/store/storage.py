@@ -131,8 +131,8 @@ class Folder:
         except OSError:
             return False
 
-    def text(self, name: str) -> str | None:
-        """The content of a text file of the study, or None where there is none.
+    def content(self, name: str) -> bytes | None:
+        """The content of a file of the study, or None where there is none.
 
         Raises:
             StorageError: the storage does not answer, or refuses.
@@ -142,9 +142,14 @@ class Folder:
             if self.fs.get_file_info(path).type == pafs.FileType.NotFound:
                 return None
             with self.fs.open_input_stream(path) as stream:
-                return str(stream.read().decode(errors="replace"))
+                return bytes(stream.read())
         except OSError as error:
             raise StorageError(f"results folder '{self.uri}' cannot be read: {reason(error)}") from None
+
+    def text(self, name: str) -> str | None:
+        """The content of a text file, as :meth:`content`."""
+        content = self.content(name)
+        return None if content is None else content.decode(errors="replace")
 
     @property
     def is_local(self) -> bool:

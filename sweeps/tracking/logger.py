@@ -24,10 +24,11 @@ import pandas as pd
 import wandb
 
 from sweeps.store.ledger import Ledger, condition_config
+from sweeps.store.tables import TESTS, headline
 from sweeps.tracking.marks import LOGGED, OVERVIEW, TRIAL, id_of, parts_of, unlogged
 from sweeps.tracking.uploader import Sender
 
-SUMMARY = ("test_rmse", "test_mae", "test_mape", "validation_loss", "epochs", "d")
+SUMMARY = (*TESTS, "validation_loss", "epochs", "d")
 
 POINTS = 50
 """Epochs logged of a condition at most, evenly in the logarithm: a chart shows no more, and 1,000 calls a condition would cost more than training it."""
@@ -137,9 +138,9 @@ class Follower:
         try:
             for epoch, point in by_epoch(curves).items():
                 run.log(point, step=epoch)
-            errors = rows["test_rmse"].dropna()
-            if len(errors) > 1:
-                run.log({"test_rmse": wandb.Histogram(errors.tolist())})
+            values = rows[metric := headline(rows)].dropna()
+            if len(values) > 1:
+                run.log({metric: wandb.Histogram(values.tolist())})
             run.summary.update(summary(rows))
         finally:
             run.finish()
@@ -158,13 +159,15 @@ class Follower:
 
 
 def condition_row(rows: pd.DataFrame) -> dict[str, Any]:
-    """A condition's row in the table of the study: seeds, mean test RMSE with its 95 % interval, median validation loss (one that diverged counts as infinite), cost."""
+    """A condition's row in the table of the study: seeds, the mean of its first test metric with its 95 % interval, median validation loss (one that
+    diverged counts as infinite), cost.
+    """
     from analysis.statistics.intervals import mean_interval  # takes a second to import, in which the server is being asked
 
-    rmse = rows["test_rmse"].dropna().to_numpy(float)
-    low, high = (None if np.isnan(end) else end for end in mean_interval(rmse))
+    values = rows[metric := headline(rows)].dropna().to_numpy(float)
+    low, high = (None if np.isnan(end) else end for end in mean_interval(values))
     return {
-        "condition": rows["condition"].iloc[0], "n": len(rows), "finished": len(rmse), "test_rmse": rmse.mean() if len(rmse) else None,
+        "condition": rows["condition"].iloc[0], "n": len(rows), "finished": len(values), metric: values.mean() if len(values) else None,
         "low": low, "high": high, "validation_loss": float(np.median(rows["validation_loss"].fillna(np.inf))),
         "core_seconds": float(rows["seconds"].sum()),
     }  # fmt: skip
