@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from analysis.studies.compare import Comparison, pairs_of
     from analysis.studies.filter_length import by_filter_length
     from analysis.studies.published import published
-    from analysis.studies.table import frame
     from analysis.studies.verdicts import Verdicts, judge
     from analysis.study import Condition, Rule, Study
+    from analysis.table import frame
 
 _HOME = {
     **dict.fromkeys(("Condition", "Rule", "Study"), "analysis.study"),
     **dict.fromkeys(("Recommendation", "compare", "recommend", "report", "study_of", "summarise"), "analysis.seeds"),
     **dict.fromkeys(("Verdicts", "judge"), "analysis.studies.verdicts"),
     **dict.fromkeys(("Comparison", "pairs_of"), "analysis.studies.compare"),
-    "Columns": "analysis.columns", "by_filter_length": "analysis.studies.filter_length", "frame": "analysis.studies.table",
+    "Columns": "analysis.columns", "by_filter_length": "analysis.studies.filter_length", "frame": "analysis.table",
     "may_be_best": "analysis.studies.best", "published": "analysis.studies.published",
 }  # fmt: skip
 

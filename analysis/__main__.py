@@ -12,6 +12,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
+from analysis.columns import METRICS
 from analysis.reporting import build, folder, plots, sentences, tables
 from analysis.reporting.page import DEFAULT, FORMATS, rendered
 from analysis.reporting.parts import forgetting
@@ -26,7 +27,7 @@ from analysis.studies.memory.forgetting import law_rows, law_table, memory_table
 from analysis.studies.published import published
 from analysis.studies.search import fresh
 from analysis.studies.verdicts import judge
-from analysis.study import MARGIN, METRICS, Condition, Rule, Study
+from analysis.study import MARGIN, Condition, Rule, Study
 from ltm.errors import UserError, unknown
 from sweeps.console import say, terminal
 from sweeps.store.ledger import Ledger
@@ -40,7 +41,10 @@ def parser(prog: str = "python -m analysis") -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=words, description=words)
         files = "; or a CSV or Parquet file with a row a seed run" if table else ""
         one.add_argument("study", help=f"the study's folder, such as results/k_sweep{files}")
-        one.add_argument("--metric", default="test_rmse", choices=METRICS, help="of a study's folder (default test_rmse)")
+        one.add_argument(
+            "--metric", default="", choices=[*METRICS], metavar="METRIC",
+            help=f"of a study's folder: {', '.join(METRICS)} (default: the first of these that it has)",
+        )  # fmt: skip
         if table:
             group = one.add_argument_group("columns of a CSV or Parquet file", "found by their names where they are not given")
             group.add_argument("--model", metavar="COL", help="what is compared")
@@ -61,7 +65,12 @@ def parser(prog: str = "python -m analysis") -> argparse.ArgumentParser:
 
     def corrected(one: argparse.ArgumentParser) -> None:
         one.add_argument("--correction", default="holm", choices=CORRECTIONS, help="over all tests of a family (default holm)")
-        one.add_argument("--margin", type=float, default=MARGIN, help="of no worse and equivalent, per cent of a score's size (default 2)")
+        one.add_argument(
+            "--margin",
+            type=float,
+            default=MARGIN,
+            help="of no worse and equivalent: per cent of an error, percentage points of an accuracy or another share (default 2)",
+        )
 
     def pair(one: argparse.ArgumentParser, required: bool) -> None:
         one.add_argument("--a", required=required, help="model (mrnn) or condition ('mrnn K=100')")
@@ -78,7 +87,7 @@ def parser(prog: str = "python -m analysis") -> argparse.ArgumentParser:
     corrected(page)
     two = command(
         "compare",
-        "two models or conditions, series by series: the verdict, then every test and effect size, and forecasts of the median seeds",
+        "two models or conditions, dataset by dataset: the verdict, then every test and effect size, and forecasts of the median seeds",
     )
     pair(two, required=False)
     two.add_argument("--published", help="instead of --a and --b: a published table by name (zhao2020_table2) or a CSV's path")
@@ -185,8 +194,10 @@ def on_compare(given: argparse.Namespace, console: Console) -> None:
             )
         )
         return
-    pairs = said(Study.of(runs, rule_of(given)), given, console)
-    forecasts(pairs, networks.typical(runs, given.metric), ledger, console)
+    study = Study.of(runs, rule_of(given))
+    pairs = said(study, given, console)
+    if study.rule.what.kind == "error":
+        forecasts(pairs, networks.typical(runs, study.metric), ledger, console)
 
 
 def said(study: Study, given: argparse.Namespace, console: Console) -> list[Pair]:
@@ -214,7 +225,7 @@ def forecasts(pairs: list[Pair], typical: pd.DataFrame, ledger: Ledger, console:
         except UserError as error:
             console.print(f"forecasts of the median seeds are not compared: {error}", highlight=False, soft_wrap=True)
             return
-        if len(errors[0]) >= 8:
+        if len(errors) == 2 and len(errors[0]) >= 8:
             out = diebold_mariano(errors[0], errors[1])
             rows.append(
                 {
@@ -260,7 +271,7 @@ def on_power(given: argparse.Namespace, console: Console) -> None:
             words = str(needed) if needed else f"over {power.MOST:,}"
             rows.append(
                 {
-                    "series": a.dataset,
+                    study.noun: a.dataset,
                     "a": a.name,
                     "b": b.name,
                     "test": name,
@@ -289,11 +300,14 @@ def on_memory(given: argparse.Namespace, console: Console) -> None:
         raise UserError(f"--lags {given.lags}: a decay needs at least 8.")
     ledger, runs, record = load(given, console)
     runs = fresh(runs, record)
-    finished = networks.seeds(runs, given.metric)
+    rule = Rule(given.metric).of(runs)
+    finished = networks.seeds(runs, rule.metric)
     if left := len(runs) - len(finished):
         console.print(f"{left} of {len(runs)} seed runs diverged and are left out", highlight=False)
     groups = networks.load(ledger, finished)
-    study = Study.of(runs, Rule(given.metric))
+    if not groups:
+        raise UserError(f"no condition of {given.study} forecasts a series; memory is asked of series.")
+    study = Study.of(runs, rule)
     table = memory_table(groups, study).table
     rows: list[pd.DataFrame] = []
     found: dict[str, dict[str, np.ndarray]] = {}

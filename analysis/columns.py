@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,83 @@ from ltm.errors import UserError, reason, shown
 MODELS = ("model", "algorithm", "method", "cell", "agent", "condition")
 DATASETS = ("dataset", "series", "task", "env", "environment")
 SEEDS = ("seed", "seed_id", "random_seed")
-HIGHER = ("accuracy", "acc", "auc", "auroc", "f1", "r2", "reward", "return", "bleu", "precision", "recall")
-SCORES = ("score", "test_rmse", "rmse", "test_mae", "mae", "mse", "error", "test_error", "loss", "test_loss", "test_accuracy", *HIGHER)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a number that seeds are judged by is.
+
+    Attributes:
+        name: in words, under an axis or over a column.
+        kind: ``error`` (0 is the best, no upper end), ``score`` (a share, from 0 to 1), ``success`` (0 or 1), ``time`` (until success; missing where a
+            seed never had it, so that it is known only to be longer than its budget), ``gain`` (larger is better, of any size).
+        noun: what one is called in a sentence, after ``smaller`` or ``higher``.
+        unit: shown after the name.
+    """
+
+    name: str
+    kind: str = "error"
+    noun: str = "error"
+    unit: str = ""
+
+    @property
+    def higher(self) -> bool:
+        """Whether larger is better."""
+        return self.kind in ("score", "success", "gain")
+
+    @property
+    def in_points(self) -> bool:
+        """Whether differences and margins are in percentage points: of shares, where those of an error are in per cent of it."""
+        return self.kind in ("score", "success")
+
+
+METRICS = {
+    "test_rmse": Metric("test RMSE", unit="units of the series"), "test_accuracy": Metric("test accuracy", "score", "accuracy"),
+    "test_mae": Metric("test MAE", unit="units of the series"), "test_mape": Metric("test MAPE", unit="%"),
+    "test_f1": Metric("test F1, mean over classes", "score", "F1"),
+    "test_precision": Metric("test precision, mean over classes", "score", "precision"),
+    "test_recall": Metric("test recall, mean over classes", "score", "recall"), "test_loss": Metric("test loss", noun="loss"),
+    "test_worst": Metric("largest test error"),
+    "test_success": Metric("success", "success", "rate of success"),
+    "test_sequences": Metric("sequences until success", "time", "number of sequences"),
+    "validation_loss": Metric("validation loss", unit="MSE, scaled"), "train_loss": Metric("train loss", unit="MSE, scaled"),
+}  # fmt: skip
+METRICS |= {
+    name.replace("test", "validation", 1): replace(metric, name=metric.name.replace("test", "validation", 1))
+    for name, metric in METRICS.items()
+    if name not in ("test_loss", "test_success", "test_sequences", "validation_loss", "train_loss")
+}
+"""Every metric of a ledger by its column; a study is judged by the first that its seed runs have, unless it is told another."""
+
+GAINS = ("auc", "auroc", "r2", "reward", "return", "bleu")
+SHARES = ("accuracy", "acc", "f1", "precision", "recall")
+SCORES = (
+    "score", "test_rmse", "rmse", "test_mae", "mae", "mse", "error", "test_error", "loss", "test_loss", "test_accuracy", *SHARES, *GAINS, "success",
+    "solved", "sequences",
+)  # fmt: skip
+
+
+def metric_of(column: str, higher: bool | None = None) -> Metric:
+    """What a column of anybody's table holds, by its name: an error, unless the name says another.
+
+    Args:
+        higher: whether larger is better, where the name may mislead.
+    """
+    words = set(column.lower().replace("-", "_").split("_"))
+    if column in METRICS:
+        found = METRICS[column]
+    elif words & {"success", "solved"}:
+        found = Metric(column, "success", "rate of success")
+    elif words & {*SHARES, *GAINS}:
+        found = Metric(column, "score" if words & {*SHARES} else "gain", column)
+    else:
+        found = Metric(column, "time" if "sequences" in words else "error", column)
+    if higher is None or higher == found.higher:
+        return found
+    return replace(found, kind="gain" if higher else "error", noun=column if found.noun == "error" else found.noun)
+
+
+YES_OR_NO = {"True": "1", "true": "1", "yes": "1", "False": "0", "false": "0", "no": "0"}
 
 LENGTH = "K"
 STATUS = "status"
@@ -133,6 +208,8 @@ def read(path: str | Path) -> pd.DataFrame:
 def rows(frame: pd.DataFrame, columns: Columns | None = None, source: str = "the table") -> tuple[pd.DataFrame, str]:
     """Anybody's table as rows of a ledger: ``dataset, model, K, condition, seed, status, config`` and the score, under its own name.
 
+    An empty cell of a time until success is a seed that never had it.
+
     Args:
         source: what messages call the table; rows are called by the table's index.
 
@@ -151,10 +228,14 @@ def rows(frame: pd.DataFrame, columns: Columns | None = None, source: str = "the
         if (bad := np.flatnonzero(text[name] == "")).size:
             raise UserError(f"{lines[bad[0]]}: column '{name}' is empty; fill it in, or take the row out.")
     diverged = text[STATUS].eq("diverged").to_numpy() if STATUS in text else np.zeros(len(text), bool)
-    score = pd.to_numeric(text[at.score], errors="coerce").to_numpy(float)
+    score = pd.to_numeric(text[at.score].replace(YES_OR_NO), errors="coerce").to_numpy(float)
+    never = metric_of(at.score).kind == "time"
     for i in np.flatnonzero(np.isnan(score) & ~diverged):
         said = text[at.score].iloc[i]
-        if said and said.lower() not in ("nan", "na", "none", "null"):
+        missing = said.lower() in ("", "nan", "na", "none", "null")
+        if missing and never:
+            continue
+        if not missing:
             raise UserError(f"{lines[i]}: column '{at.score}' is '{shown(said)}'; expected a number.")
         raise UserError(
             f"{lines[i]}: column '{at.score}' is {'NaN' if said else 'empty'}; fill it in, or take the row out; a seed that diverged is written as"
@@ -164,7 +245,7 @@ def rows(frame: pd.DataFrame, columns: Columns | None = None, source: str = "the
         {
             "dataset": text[at.dataset] if at.dataset else Path(source).stem if Path(source).suffix else "all",
             "model": text[at.model], "K": whole(text[at.K], lines, empty=True) if at.K else pd.array([pd.NA] * len(text), dtype="Int64"),
-            "seed": whole(text[at.seed], lines).astype(int), STATUS: np.where(diverged | ~np.isfinite(score), "diverged", "completed"),
+            "seed": whole(text[at.seed], lines).astype(int), STATUS: np.where(diverged | ~(np.isfinite(score) | never), "diverged", "completed"),
         }
     )  # fmt: skip
     out[at.score] = score

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.study import METRICS
+from analysis.columns import METRICS
 from ltm.errors import UserError, reason, shown, unknown
 
 COLUMNS = ("dataset", "model", "K", "metric", "mean", "sd", "n")

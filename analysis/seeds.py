@@ -18,9 +18,9 @@ import pandas as pd
 from analysis.columns import Columns, read
 from analysis.studies import summary
 from analysis.studies.compare import Pair, pairs_of
-from analysis.studies.table import frame, of_series
 from analysis.studies.verdicts import Verdicts, judge
 from analysis.study import MARGIN, Rule, Study
+from analysis.table import frame, of_series
 
 if TYPE_CHECKING:
     from rich.console import Console

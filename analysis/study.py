@@ -16,14 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.columns import HIGHER, Columns, is_ledgers, rows
+from analysis.columns import METRICS, Columns, Metric, is_ledgers, metric_of, rows
 from analysis.statistics import families, wins
 from ltm.errors import UserError, unknown
 
-METRICS = ("test_rmse", "test_mae", "test_mape", "validation_loss", "train_loss")
-
 MARGIN = 2.0
-"""Per cent of an error within which a condition counts as no worse, or as equivalent."""
+"""Within which a condition counts as no worse, or as equivalent: per cent of an error, percentage points of an accuracy or another share."""
 
 
 @dataclass(frozen=True)
@@ -31,35 +29,57 @@ class Rule:
     """How a study is judged.
 
     Attributes:
-        metric: one of :data:`METRICS`, or the score of anybody's table.
+        metric: a key of :data:`analysis.columns.METRICS`, or the score of anybody's table; empty: that which a study's seed runs have (:meth:`of`).
         correction: a key of :data:`analysis.statistics.families.CORRECTIONS`.
-        margin: of "no worse", in per cent of a score's size.
-        higher_is_better: by the metric's name where None: true of an accuracy, a reward and the like (:data:`analysis.columns.HIGHER`).
+        margin: of "no worse": per cent of an error, percentage points of an accuracy and of whatever else is a share.
+        higher_is_better: where the score of anybody's table is another way than its name says (:func:`analysis.columns.metric_of`).
 
     Raises:
         UserError: an unknown correction, or a margin that is no number above 0.
     """
 
-    metric: str = "test_rmse"
+    metric: str = ""
     correction: str = "holm"
     margin: float = MARGIN
     higher_is_better: bool | None = None
 
+    def of(self, runs: pd.DataFrame) -> Rule:
+        """This rule by a metric of a ledger's seed runs: its own, or the first of :data:`analysis.columns.METRICS` that one of them has.
+
+        Raises:
+            UserError: an unknown metric, or one that these seed runs do not have.
+        """
+        if self.metric and self.metric not in METRICS:
+            raise unknown("metric", self.metric, METRICS)
+        has = [name for name in METRICS if name in runs and runs[name].notna().any()]
+        if self.metric and self.metric not in runs:
+            raise UserError(f"these seed runs have no {self.metric}; choose another metric of {', '.join(has) or 'none'}.")
+        return self if self.metric else replace(self, metric=has[0] if has else next(iter(METRICS)))
+
+    @property
+    def what(self) -> Metric:
+        """What the metric is."""
+        return metric_of(self.metric or next(iter(METRICS)), self.higher_is_better)
+
     @property
     def sign(self) -> int:
         """-1 where higher is better: scores are then ranked with their signs turned."""
-        named = not {*self.metric.lower().replace("-", "_").split("_")}.isdisjoint(HIGHER)
-        return -1 if (named if self.higher_is_better is None else self.higher_is_better) else 1
+        return -1 if self.what.higher else 1
 
     @property
     def better(self) -> str:
         """``smaller error``, ``higher accuracy``."""
-        return f"{'smaller' if self.sign > 0 else 'higher'} {'error' if self.metric in METRICS else self.metric}"
+        return f"{'smaller' if self.sign > 0 else 'higher'} {self.what.noun}"
 
     @property
     def worse(self) -> str:
         """``larger error``, ``lower accuracy``."""
-        return f"{'larger' if self.sign > 0 else 'lower'} {'error' if self.metric in METRICS else self.metric}"
+        return f"{'larger' if self.sign > 0 else 'lower'} {self.what.noun}"
+
+    @property
+    def within(self) -> str:
+        """The margin in words: ``2 %``, ``2 points``."""
+        return f"{self.margin:g} {'points' if self.what.in_points else '%'}"
 
     def __post_init__(self) -> None:
         if self.correction not in families.CORRECTIONS:
@@ -79,6 +99,8 @@ class Condition:
         seeds: numbers of the seeds, ascending ``(n,)``.
         errors: their errors ``(n,)``, by which they are ranked, smaller is better; +inf where a seed diverged, or its metric is no finite number.
         sign: -1 where errors are scores, higher is better, with their signs turned; all figures below are in the scores' own units.
+        points: percentage points in 1 of a score: 100 of an accuracy from 0 to 1, 1 of one in per cent; 0 where differences are in per cent of a score.
+        kind: of its metric (:class:`analysis.columns.Metric`); a seed that never had success has a time of +inf.
         draws: digest of the initial parameters that its seeds start from; None where an older ltm did not record them.
         fingerprint: of the data; empty where unknown.
     """
@@ -93,6 +115,8 @@ class Condition:
     draws: str | None = None
     fingerprint: str = ""
     sign: int = 1
+    points: float = 0.0
+    kind: str = "error"
 
     @property
     def family(self) -> str:
@@ -133,7 +157,11 @@ class Condition:
     @property
     def below_0(self) -> bool:
         """Whether some score is below 0: per cent of such have no meaning, so that "no worse" is not asked of it."""
-        return bool((self.finished < 0).any())
+        return not self.points and bool((self.finished < 0).any())
+
+    def relative(self, gap: float, level: float) -> float:
+        """A difference of scores in percentage points, or in per cent of a level; NaN where that is 0 or infinite."""
+        return gap * self.points if self.points else 100 * gap / abs(level) if level and np.isfinite(level) else np.nan
 
     def pairs_with(self, other: Condition) -> bool:
         """Whether seeds belong together: both trained the same seeds from equal initial parameters, as an MRNN with K = 25 and K = 100 do."""
@@ -145,6 +173,11 @@ def settings_of(config: object) -> dict[str, dict[str, Any]]:
     return json.loads(config) if isinstance(config, str) else config if isinstance(config, dict) else {}
 
 
+def is_series(settings: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a condition's data are one series, whose split counts steps; so is what nothing is known of."""
+    return "train" in (settings.get("dataset") or {"train": None})
+
+
 def told_apart(settings: Sequence[Mapping[str, Any]], beside: Sequence[object] = ()) -> list[str]:
     """What tells these settings from one another, in words: those that vary (``lr=0.1 hidden_size=2``); numbers (``(2)``) where none do.
 
@@ -152,9 +185,16 @@ def told_apart(settings: Sequence[Mapping[str, Any]], beside: Sequence[object] =
         beside: what is said of each already, such as its K.
     """
     varied = [key for key in dict.fromkeys(key for one in settings for key in one) if len({str(one.get(key)) for one in settings}) > 1]
-    words = [" ".join(f"{key}={one[key]}" for key in varied if key in one) for one in settings]
+    words = [" ".join(f"{key}={in_words(one[key])}" for key in varied if key in one) for one in settings]
     found = list(zip(words, beside or [None] * len(words), strict=True))
     return words if len(set(found)) == len(found) else [f"({i + 1})" for i in range(len(words))]
+
+
+def in_words(value: object) -> str:
+    """A setting as labels have it: ``mrnnf+lstm`` for a list of names, ``null`` for none."""
+    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+        return "+".join(value)
+    return "null" if value is None else str(value)
 
 
 def flat(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -190,19 +230,34 @@ def with_words(conditions: Sequence[Condition], settings: Sequence[Mapping[str, 
     return found
 
 
+def checked(runs: pd.DataFrame, metric: str, ended: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Errors of a success, -1 or 0: a diverged seed had none.
+
+    Raises:
+        UserError: a success that is neither 0 nor 1.
+    """
+    wrong = np.flatnonzero(ended & np.isfinite(error) & ~np.isin(error, (-1.0, 0.0)))
+    if wrong.size:
+        row = runs.iloc[wrong[0]]
+        raise UserError(f"{metric} of '{row['condition']}' seed {row['seed']} is {row[metric]:g}; expected 0 or 1.")
+    return np.where(ended, error, 0.0)
+
+
 @dataclass(frozen=True, eq=False)
 class Study:
-    """The conditions of a study, in the order of its grid, and how they are judged. Lower values are better throughout.
+    """The conditions of a study, in the order of its grid, and how they are judged.
 
     Attributes:
-        baselines: forecasts without a network, rows of :meth:`sweeps.store.ledger.Ledger.baselines`; empty where there are none.
+        baselines: what needs no network, rows of :meth:`sweeps.store.ledger.Ledger.baselines`; empty where there are none.
         without: labels of the conditions that finished seeds, but none with a finite value of this metric: they are not judged.
+        forecasts: whether all data are series to forecast, as far as is known; of other tasks no sentence speaks of series.
     """
 
     conditions: tuple[Condition, ...]
     rule: Rule = field(default_factory=Rule)
     baselines: pd.DataFrame = field(default_factory=pd.DataFrame)
     without: tuple[str, ...] = ()
+    forecasts: bool = True
 
     @classmethod
     def of(
@@ -222,11 +277,21 @@ class Study:
         if not (is_ledgers(runs) and pd.api.types.is_numeric_dtype(runs["seed"])) or columns not in (None, Columns()):
             runs, metric = rows(runs, columns, source)
             rule = replace(rule, metric=metric)
-        elif rule.metric not in METRICS:
-            raise unknown("metric", rule.metric, METRICS)
-        error = rule.sign * runs[rule.metric].to_numpy(float)
+        else:
+            rule = rule.of(runs)
+        kind, error = rule.what.kind, rule.sign * runs[rule.metric].to_numpy(float)
         ended = (runs["status"] != "diverged").to_numpy()
         error = np.where(ended & np.isfinite(error), error, np.inf)
+        if kind == "success":
+            error = checked(runs, rule.metric, ended, error)
+        has = (
+            np.isfinite(error)
+            if kind != "time"
+            else runs["test_success"].notna().to_numpy()
+            if "test_success" in runs
+            else np.ones(len(runs), bool)
+        )
+        points = (1.0 if (np.abs(error[np.isfinite(error)]) > 1).any() else 100.0) if rule.what.in_points else 0.0
         known = {name: runs[name].tolist() if name in runs else [None] * len(runs) for name in ("K", "draws", "fingerprint", "config")}
         datasets, models, labels, seeds = (runs[name].to_numpy() for name in ("dataset", "model", "condition", "seed"))
         order = np.lexsort((seeds, pd.factorize(labels)[0]))
@@ -234,7 +299,7 @@ class Study:
         conditions, settings, without = [], [], []
         for at in np.split(order, starts[1:]) if len(order) else []:
             first = at.min()
-            if ended[at].any() and not np.isfinite(error[at]).any():
+            if ended[at].any() and not has[at].any():
                 without.append(str(labels[first]))
                 continue
             K, draws, data = known["K"][first], [known["draws"][i] for i in at], known["fingerprint"][first]
@@ -242,17 +307,40 @@ class Study:
                 Condition(
                     str(labels[first]), str(datasets[first]), str(models[first]), None if pd.isna(K) else int(K), seeds[at], error[at],
                     draws=None if any(map(pd.isna, draws)) else str(draws[0]), fingerprint="" if pd.isna(data) else str(data),
-                    sign=rule.sign,
+                    sign=rule.sign, points=points, kind=kind,
                 )
             )  # fmt: skip
             settings.append(settings_of(known["config"][first]))
-        if without and not conditions:
+        if (without and not conditions) or (kind == "time" and not np.isfinite(error).any()):
             raise UserError(f"no condition has a finite {rule.metric}; choose another metric of {', '.join(METRICS)}.")
-        return cls(tuple(with_words(conditions, settings)), rule, pd.DataFrame() if baselines is None else baselines, tuple(without))
+        forecasts = kind == "error" and all(map(is_series, settings))
+        return cls(
+            tuple(with_words(conditions, settings)), rule, pd.DataFrame() if baselines is None else baselines, tuple(without), forecasts
+        )
+
+    @property
+    def noun(self) -> str:
+        """What one of its data is called."""
+        return "series" if self.forecasts else "task"
+
+    @property
+    def nouns(self) -> str:
+        """What several of its data are called."""
+        return "series" if self.forecasts else "tasks"
+
+    @property
+    def plain(self) -> str:
+        """What needs no network is called: a forecast of a series, a classifier, or a model of other numbers."""
+        return "classifier" if self.rule.what.in_points else "forecast" if self.forecasts else "model"
 
     @property
     def metric(self) -> str:
         return self.rule.metric
+
+    @property
+    def points(self) -> float:
+        """As of :class:`Condition`."""
+        return self.conditions[0].points if self.conditions else 0.0
 
     def __iter__(self) -> Iterator[Condition]:
         return iter(self.conditions)

@@ -10,13 +10,13 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from analysis.reporting.sentences import TESTS, baseline_of, over
+from analysis.reporting.sentences import TESTS, baseline_of, null_of, over
 from analysis.reporting.tables import called, p_cell, with_interval
 from analysis.studies.baselines import Share
 from analysis.studies.compare import Comparison
-from analysis.studies.table import of_series
 from analysis.studies.verdicts import Verdicts
 from analysis.study import Condition
+from analysis.table import of_series
 from sweeps.console import counted
 
 MOST_NAMES = 6
@@ -30,7 +30,8 @@ T = TypeVar("T")
 
 def paragraph(verdicts: Verdicts) -> str:
     """The answer; its sentences are those of which the study knows something."""
-    about = ABOUT if all(one.fingerprint for one in verdicts.study) else ABOUT_TABLE
+    known = verdicts.study.forecasts and all(one.fingerprint for one in verdicts.study)
+    about = ABOUT if known else ABOUT_TABLE
     found = [worth(verdicts), best(verdicts), against(verdicts), lengths(verdicts), about]
     return " ".join(filter(None, found))
 
@@ -44,31 +45,32 @@ def worth(verdicts: Verdicts) -> str:
     shares = verdicts.shares
     if not shares:
         return ""
-    series, where = of_series(shares), every(len(of_series(shares)))
+    series, nouns = of_series(shares), verdicts.study.nouns
+    where = every(len(series), nouns)
     if not any(one.learned for one in shares):
         return f"The networks learned nothing{where}: no mean beats a constant."
     if all(one.verdict == "too few seeds" for one in shares):
-        return f"{counted(max(one.n for one in shares), 'seed')} are too few for a verdict against forecasts without a network ({verdicts.needed} are needed)."
+        return f"{counted(max(one.n for one in shares), 'seed')} are too few for a verdict against {verdicts.study.plain}s without a network ({verdicts.needed} are needed)."
     best = called_baseline(verdicts)
-    any_of = f" on any of the {len(series)} series" if len(series) > 1 else ""
+    any_of = f" on any of the {len(series)} {nouns}" if len(series) > 1 else ""
     if all(one.verdict == "is beaten" for one in shares):
         return f"Every network loses to {best}{where}{closest(shares, verdicts)}."
     winners = {dataset: [one for one in some if one.verdict == "beats"] for dataset, some in series.items()}
     told = [
-        f"{among([briefly(one.condition, verdicts) for one in some])}{on([dataset], len(series))}"
+        f"{among([briefly(one.condition, verdicts) for one in some])}{on([dataset], len(series), nouns)}"
         for dataset, some in winners.items()
         if some
     ]
     if not told:
         return f"No network is shown to beat {best}{any_of}{closest(shares, verdicts)}."
     rest = len(series) - len(told)
-    return f"{best[0].upper()}{best[1:]} is beaten by {'; by '.join(told)}{f'; on {rest} other series by none' if rest else ''}."
+    return f"{best[0].upper()}{best[1:]} is beaten by {'; by '.join(told)}{f'; on {rest} other {nouns} by none' if rest else ''}."
 
 
 def called_baseline(verdicts: Verdicts) -> str:
-    """The forecast that networks are held against: by its name where there is one series."""
+    """What networks are held against: by its name where there is one series."""
     datasets = list(verdicts.study.series)
-    return "the best forecast without a network" + (f" ({baseline_of(verdicts, datasets[0])})" if len(datasets) == 1 else "")
+    return f"the best {verdicts.study.plain} without a network" + (f" ({baseline_of(verdicts, datasets[0])})" if len(datasets) == 1 else "")
 
 
 def closest(shares: Sequence[Share], verdicts: Verdicts) -> str:
@@ -76,7 +78,7 @@ def closest(shares: Sequence[Share], verdicts: Verdicts) -> str:
     one = max(shares, key=lambda one: one.share)
     if not one.beating:
         return ", with every seed"
-    where = on([one.dataset], len(of_series(shares)))
+    where = on([one.dataset], len(of_series(shares)), verdicts.study.nouns)
     return f"; the closest is {briefly(one.condition, verdicts)}{where}, with {one.beating} of {one.n} seeds"
 
 
@@ -90,7 +92,7 @@ def best(verdicts: Verdicts) -> str:
         return f"{counted(seeds, 'seed')} cannot tell which network is the best ({verdicts.needed_best} each are needed)."
     inside = {dataset: [one.condition for one in some if one.may_be_best] for dataset, some in series.items()}
     if all(len(inside[dataset]) == len(some) for dataset, some in series.items()):
-        return f"Any network may be the best{every(len(series))}: none is beaten by another."
+        return f"Any network may be the best{every(len(series), verdicts.study.nouns)}: none is beaten by another."
     places: dict[str, list[Condition]] = {}
     for conditions in inside.values():
         for one in sorted(conditions, key=lambda one: one.level):
@@ -98,7 +100,7 @@ def best(verdicts: Verdicts) -> str:
     groups: dict[tuple[str, ...], list[Condition]] = {}
     for some in sorted(places.values(), key=len, reverse=True):
         groups.setdefault(tuple(one.dataset for one in some), []).append(some[0])
-    told = [f"{among(together(some, verdicts))}{on(datasets, len(series))}" for datasets, some in groups.items()]
+    told = [f"{among(together(some, verdicts))}{on(datasets, len(series), verdicts.study.nouns)}" for datasets, some in groups.items()]
     more = f"; and {len(told) - MOST_NAMES} more groups" if len(told) > MOST_NAMES else ""
     return f"May be the best network: {'; '.join(told[:MOST_NAMES])}{more}. Each other one is beaten by another."
 
@@ -144,28 +146,28 @@ def lengths(verdicts: Verdicts) -> str:
         if not all(one.no_worse for one in some):
             continue  # of scores below 0 it is not asked
         found = {one.recommended for one in some}
-        K = found.pop() if len(found) == 1 else None if found == {None} else "by series"
+        K = found.pop() if len(found) == 1 else None if found == {None} else "by data"
         groups.setdefault("none" if K is None else str(K), []).append(called(model))
-    margin = f"{verdicts.study.rule.margin:g} %"
+    margin = verdicts.study.rule.within
     told = [f"K = {K} for {among(some)}" for K, some in groups.items() if K.isdigit()]
     if "none" in groups:
         told.append(f"none is for {among(groups['none'])}")
-    if "by series" in groups:
-        told.append(f"which one is depends on the series for {among(groups['by series'])}")
+    if "by data" in groups:
+        told.append(f"which one is depends on the {verdicts.study.noun} for {among(groups['by data'])}")
     return f"The shortest filter shown to be within {margin} of every other: {'; '.join(told)}." if told else ""
 
 
-def every(series: int) -> str:
-    return f" on all {series} series" if series > 1 else ""
+def every(count: int, nouns: str) -> str:
+    return f" on all {count} {nouns}" if count > 1 else ""
 
 
-def on(datasets: Sequence[str], series: int) -> str:
-    """Where, of so many series."""
-    if series == 1:
+def on(datasets: Sequence[str], count: int, nouns: str) -> str:
+    """Where, of so many series or tasks."""
+    if count == 1:
         return ""
-    if len(datasets) == series:
-        return every(series)
-    return f" on {among(datasets)}" if series <= 4 else f" on {len(datasets)} of {series} series"
+    if len(datasets) == count:
+        return every(count, nouns)
+    return f" on {among(datasets)}" if count <= 4 else f" on {len(datasets)} of {count} {nouns}"
 
 
 def among(words: Sequence[str]) -> str:
@@ -183,12 +185,12 @@ def pairs(verdicts: Verdicts) -> tuple[pd.DataFrame, str]:
     if verdicts.comparisons:
         by = [sorted(some, key=lambda one: place[one.a.label]) for some in of_series(verdicts.comparisons).values()]
         tests = in_turn(by)
-        paired = {one.paired for one in tests}
-        title = f"two-sided, null hypothesis P = 1/2, {' or '.join(TESTS[one] for one in sorted(paired))}, {over(verdicts, verdicts.tests)}"
+        null = null_of(tests[0])
+        title = f"two-sided, null hypothesis {null}, {' or '.join(TESTS[one] for one in sorted({one.test for one in tests}))}, {over(verdicts, verdicts.tests)}"
         rows = [
             {
-                "series": one.dataset, "a": called(one.a.name), "b": called(one.b.name), "verdict of a": one.verdict,
-                f"P({verdicts.study.rule.better.split()[0]})": with_interval(one.theta.estimate, one.theta.low, one.theta.high, 2), "typically": percent(one), "p of P = 1/2": p_cell(one.p_adjusted), **won.get(one.a.label, {}),
+                verdicts.study.noun: one.dataset, "a": called(one.a.name), "b": called(one.b.name), "verdict of a": one.verdict,
+                f"P({verdicts.study.rule.better.split()[0]})": with_interval(one.theta.estimate, one.theta.low, one.theta.high, 2), "typically": percent(one), "p" if null != "P = 1/2" else "p of P = 1/2": p_cell(one.p_adjusted), **won.get(one.a.label, {}),
             }
             for one in tests
         ]  # fmt: skip
@@ -197,7 +199,7 @@ def pairs(verdicts: Verdicts) -> tuple[pd.DataFrame, str]:
         title = f"exact binomial test, two-sided, null hypothesis half of the seeds, {over(verdicts, verdicts.tests)}"
         rows = [
             {
-                "series": one.dataset, "a": called(one.condition.name), "b": one.baseline, "verdict of a": one.verdict,
+                verdicts.study.noun: one.dataset, "a": called(one.condition.name), "b": one.baseline, "verdict of a": one.verdict,
                 "seeds of a that beat b": f"{one.beating} of {one.n}", "p of half": p_cell(one.p_adjusted),
             }
             for one in shares
@@ -213,4 +215,4 @@ def in_turn(by_series: list[list[T]]) -> list[T]:
 
 def percent(one: Comparison) -> str:
     gap = one.percent
-    return f"{gap:+.2g} %" if np.isfinite(gap) else "–"
+    return f"{gap:+.2g} {'points' if one.a.points else '%'}" if np.isfinite(gap) else "–"

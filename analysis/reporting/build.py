@@ -19,7 +19,8 @@ from rich.console import Console
 import ltm
 from analysis.reporting import answer, folder, plots, tables
 from analysis.reporting.page import DEFAULT, Head, page, rendered
-from analysis.reporting.parts import first, forgetting, lengths, provenance, reproduction, search, series, training, zhao2020
+from analysis.reporting.parts import first, forgetting, lengths, provenance, search, series, success, training
+from analysis.reporting.parts.papers import reproduction, zhao2020
 from analysis.reporting.section import Section
 from analysis.reporting.sentences import listed, over
 from analysis.studies import baselines
@@ -95,6 +96,7 @@ def made(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], rule: Rule)
         searched, runs = search.section(runs, record), fresh(runs, record)
         if runs.empty:
             return Report(ledger, runs, record, None, [Section(""), searched])
+    rule = rule.of(runs)
     study = Study.of(runs, rule, baselines.known(ledger, record, rule.metric))
     source = (record.get("config") or {}).get("published")
     paper = PAPERS.get(str(source))
@@ -104,6 +106,7 @@ def made(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], rule: Rule)
         first.section(verdicts),
         *(paper.sections(paper.Material(ledger, runs, verdicts, memory)) if paper else []),
         lengths.section(verdicts),
+        success.section(runs, study),
         *series.sections(verdicts),
         series.across(verdicts),
         searched,
@@ -129,7 +132,13 @@ def write_table(
     Returns:
         The path of ``index.html``.
     """
-    parts = [first.section(verdicts), lengths.section(verdicts), *series.sections(verdicts), series.across(verdicts)]
+    parts = [
+        first.section(verdicts),
+        lengths.section(verdicts),
+        success.section(pd.DataFrame(), verdicts.study),
+        *series.sections(verdicts),
+        series.across(verdicts),
+    ]
     parts = [part for i, part in enumerate(parts) if i == 0 or part.holds_something]
     foot = f"Written on {today().isoformat()} by ltm {ltm.__version__}"
     if source:
@@ -176,11 +185,12 @@ def run_in_words(verdicts: Verdicts) -> str:
     study = verdicts.study
     seeds = sorted({len(one.errors) for one in study})
     each = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    diverged = sum(one.diverged for one in study)
-    ranks = " (last in every rank; means are of the seeds that finished)" if diverged else ""
+    diverged, fate = sum(one.diverged for one in study), "without success" if study.rule.what.kind == "time" else "diverged"
+    ranks = " (last in every rank; means are of the seeds that finished)" if diverged and fate == "diverged" else ""
+    where = f"{len(study.series)} {study.noun if len(study.series) == 1 else study.nouns}"
     words = (
-        f"{counted(sum(len(one.errors) for one in study), 'seed run')}: {counted(len(study), 'condition')} on {len(study.series)} series, {each} seeds each,"
-        f" {diverged} diverged{ranks}. Judged by {plots.axis_label(study.metric)}; {'smaller' if study.rule.sign > 0 else 'higher'} is better. Tests at 0.05, {over(verdicts, verdicts.tests)} (all that a condition is"
+        f"{counted(sum(len(one.errors) for one in study), 'seed run')}: {counted(len(study), 'condition')} on {where}, {each} seeds each,"
+        f" {diverged} {fate}{ranks}. Judged by {plots.axis_label(study)}; {'smaller' if study.rule.sign > 0 else 'higher'} is better. Tests at 0.05, {over(verdicts, verdicts.tests)} (all that a condition is"
         f" held against) and {over(verdicts, verdicts.best_tests)} (which may be the best)."
     )
     if any(one.below_0 for one in study):

@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from analysis.reporting.drawing import FAINT, PALETTE, QUIET, Drawing
-from analysis.reporting.tables import called, power_of_ten, times
+from analysis.reporting.tables import called, scale
 from analysis.statistics import memory
 from analysis.statistics.intervals import best_of as expected_best
-from analysis.study import METRICS, Condition, Study
+from analysis.statistics.success.survival import kaplan_meier
+from analysis.study import Condition, Study
 
 SHOWN = 24
 """Conditions in one panel at most: the best ones; a figure says where it left some out."""
@@ -45,13 +46,14 @@ def rows_of(axis: Axes, names: Sequence[str]) -> None:
     axis.spines["left"].set_visible(False)
 
 
-def forest(table: pd.DataFrame, margin: float, sign: int = 1) -> Drawing:
+def forest(table: pd.DataFrame, margin: float, sign: int = 1, unit: str = "%") -> Drawing:
     """Differences from what a condition is held against, with their 95 % intervals; a panel a series.
 
     Args:
         table: ``dataset, name, against`` and, in per cent, ``percent, low, high``; ``decided``: whether the verdict is one of better or worse.
-        margin: of equivalence, per cent: a band.
+        margin: of equivalence, in the unit of the differences: a band.
         sign: -1 where higher is better.
+        unit: of the differences.
     """
     sides = list(dict.fromkeys(table["role"]))
     most = int(table.groupby("dataset")["name"].nunique().max())
@@ -73,7 +75,7 @@ def forest(table: pd.DataFrame, margin: float, sign: int = 1) -> Drawing:
             axis.plot(x, at, mark, color=colour, markersize=4.2, markerfacecolor=colour if row["decided"] else "none", clip_on=False)
         axis.set_xlim(left, right)
         rows_of(axis, names)
-        axis.set_xlabel(f"difference, % ({'left' if sign > 0 else 'right'}: better)", loc="right")
+        axis.set_xlabel(f"difference, {unit} ({'left' if sign > 0 else 'right'}: better)", loc="right")
         axis.xaxis.set_major_locator(MaxNLocator(5))
         if position == 0:
             lines = [axis.plot([], [], MARKERS[i], color=PALETTE[i], label=f"against {side}")[0] for i, side in enumerate(sides)]
@@ -94,18 +96,25 @@ def reach(rows: pd.DataFrame, margin: float) -> tuple[float, float]:
 def spread(study: Study, lines: Mapping[str, tuple[str, float]] | None = None) -> Drawing:
     """Box over violin of the errors of finished seeds, a panel a series; beside a name how many seeds of how many finished, if not all.
 
+    Shares, such as accuracies, are counts of few test sequences, and some seeds learn nothing: of them it draws how many seeds have each, so that two heaps
+    are seen as two, with the median as a line.
+
     Args:
-        lines: the best baseline of a series, its name and error: a dashed line.
+        lines: the best baseline of a series, its name and score: a dashed line.
     """
     models = list(dict.fromkeys(one.model for one in study))
-    powers = {dataset: power_of_ten(one.median for one in some) for dataset, some in study.series.items()}
+    scales = {dataset: scale([one.median for one in some], study.points) for dataset, some in study.series.items()}
     most = min(SHOWN, max(map(len, study.series.values())))
 
     def draw(axis: Axes, dataset: str, _: int) -> None:
-        shown, scale = best_conditions(study.series[dataset]), 10.0 ** powers[dataset]
+        shown, by = best_conditions(study.series[dataset]), 10.0 ** scales[dataset][0]
+        every = by * np.concatenate([one.finished for one in shown])
         for i, one in enumerate(shown):
-            a, colour = one.finished * scale, PALETTE[models.index(one.model) % len(PALETTE)]
+            a, colour = one.finished * by, PALETTE[models.index(one.model) % len(PALETTE)]
             if not len(a):
+                continue
+            if study.points:
+                heaps(axis, a, i, (every.min(), every.max()), colour)
                 continue
             if len(a) > 4 and np.ptp(a) > 0:
                 drawn = axis.violinplot([a], [i], widths=0.85, showextrema=False, points=48, orientation="horizontal")
@@ -118,31 +127,40 @@ def spread(study: Study, lines: Mapping[str, tuple[str, float]] | None = None) -
                 capprops={"linewidth": 0.7, "color": colour},
             )  # fmt: skip
         rows_of(axis, [one.name + (f" ({len(one.finished)} of {len(one.errors)})" if one.diverged else "") for one in shown])
-        axis.set_xlabel(metric_name(study.metric) + times(powers[dataset]))
+        axis.set_xlabel(study.rule.what.name + scales[dataset][1])
         if lines and dataset in lines:
-            name, error = lines[dataset][0], scale * lines[dataset][1]
+            name, error = lines[dataset][0], by * lines[dataset][1]
             axis.axvline(error, color="black", linestyle="--", linewidth=0.8)
             axis.annotate(name, (error, 1.0), xycoords=("data", "axes fraction"), xytext=(3, -1), textcoords="offset points", va="bottom", ha="center", fontsize=9)  # fmt: skip
 
     return Drawing(draw, tuple(study.series), (5.4, 0.9 + 0.3 * most))
 
 
-def filter_length(table: pd.DataFrame, metric: str = "test_rmse") -> Drawing:
-    """Mean error against K with 95 % intervals, a panel a series and a line a model (:func:`analysis.studies.filter_length.by_filter_length`)."""
-    return over_lengths(table, "mean", f"mean {metric_name(metric)}")
+def heaps(axis: Axes, a: np.ndarray, at: int, ends: tuple[float, float], colour: str) -> None:
+    """How many seeds have each score, as columns on a row, and their median."""
+    low, high = ends if ends[1] > ends[0] else (ends[0] - 1, ends[0] + 1)
+    counts, edges = np.histogram(a, 40, (low, high))
+    floor, middle = at + 0.4, float(np.median(a))
+    axis.bar(edges[:-1], -0.75 * counts / counts.max(), np.diff(edges), floor, align="edge", color=colour, alpha=0.55, linewidth=0)
+    axis.plot([middle, middle], [floor, floor - 0.75], color="black", linewidth=1.3)
 
 
-def paired_lengths(table: pd.DataFrame) -> Drawing:
-    """Differences of the same seeds at another K (:func:`analysis.reporting.lengths.paired`), per cent, with 95 % intervals."""
-    return over_lengths(table, "percent", "difference from shortest K, %", zero=True)
+def filter_length(table: pd.DataFrame, study: Study) -> Drawing:
+    """Mean score against K with 95 % intervals, a panel a series and a line a model (:func:`analysis.studies.filter_length.by_filter_length`)."""
+    return over_lengths(table, "mean", f"mean {study.rule.what.name}", points=study.points)
 
 
-def over_lengths(table: pd.DataFrame, value: str, axis_name: str, zero: bool = False) -> Drawing:
+def paired_lengths(table: pd.DataFrame, unit: str = "%") -> Drawing:
+    """Differences of the same seeds at another K (:func:`analysis.reporting.lengths.paired`), per cent or points, with 95 % intervals."""
+    return over_lengths(table, "percent", f"difference from shortest K, {unit}", zero=True)
+
+
+def over_lengths(table: pd.DataFrame, value: str, axis_name: str, zero: bool = False, points: float = 0.0) -> Drawing:
     models = list(table["model"].unique())
 
     def draw(axis: Axes, dataset: str, position: int) -> None:
         group = table[table["dataset"] == dataset]
-        lengths, power = sorted(group["K"].unique()), 0 if zero else power_of_ten(group[value])
+        lengths, (power, by) = sorted(group["K"].unique()), (0, "") if zero else scale(group[value], points)
         if zero:
             axis.axhline(0, color="black", linewidth=0.8)
         for model, line in group.groupby("model", sort=False):
@@ -153,7 +171,7 @@ def over_lengths(table: pd.DataFrame, value: str, axis_name: str, zero: bool = F
             look: dict[str, Any] = {"color": PALETTE[i % len(PALETTE)], "marker": "o", "markersize": 4, "capsize": 2.5, "linewidth": 1.2}
             axis.errorbar(at, at_value, errors, label=label(str(model)), **look)
         axis.set_xticks(range(len(lengths)), [str(K) for K in lengths])
-        axis.set(xlabel="filter length K (values)", ylabel=axis_name + times(power))
+        axis.set(xlabel="filter length K (values)", ylabel=axis_name + by)
         axis.margins(y=0.2)
         if position == 0:
             axis.legend(fontsize=8.5, ncols=2)
@@ -205,7 +223,7 @@ def critical_difference(ranks: pd.Series, difference: float) -> Drawing:
         for column, (i, j) in enumerate(groups):
             axis.plot([ordered.max() + 0.25 + 0.12 * column] * 2, [i - 0.2, j + 0.2], color=PALETTE[1], linewidth=2.5)
         rows_of(axis, [str(name) for name in ordered.index])
-        axis.set(xlabel=f"mean rank over series (1 is best; critical difference {difference:.2f})")
+        axis.set(xlabel=f"mean rank (1 is best; critical difference {difference:.2f})")
 
     return Drawing(draw, size=(5.4, 0.9 + 0.24 * len(ordered)))
 
@@ -220,7 +238,7 @@ def learning_curves(curves: Mapping[str, Mapping[str, list[np.ndarray]]]) -> Dra
             axis.plot(epochs, middle, color=colour, linewidth=1.2, label=label(name))
             axis.fill_between(epochs, low, high, color=colour, alpha=0.12, linewidth=0)
         logarithmic(axis, "xy")
-        axis.set(xlabel="epoch", ylabel="best validation loss so far (MSE, scaled)")
+        axis.set(xlabel="epoch", ylabel="best validation loss so far")
         if position == 0:
             axis.legend(fontsize=8.5, ncols=2)
 
@@ -321,7 +339,7 @@ def best_of(study: Study) -> Drawing:
 
     def draw(axis: Axes, dataset: str, position: int) -> None:
         chosen = best_conditions(study.series[dataset], len(PALETTE))
-        power = power_of_ten(one.median for one in chosen)
+        power, by = scale([one.median for one in chosen], study.points)
         for i, one in enumerate(chosen):
             if len(one.finished):
                 n = np.unique(np.geomspace(1, len(one.errors), 40).astype(int))
@@ -329,22 +347,47 @@ def best_of(study: Study) -> Drawing:
                 there = np.isfinite(curve)
                 axis.plot(n[there], curve[there], color=PALETTE[i % len(PALETTE)], label=label(one.name), linewidth=1.2)
         logarithmic(axis, "x")
-        axis.set(xlabel="seeds n", ylabel=f"expected best {metric_name(study.metric)}{times(power)}")
+        axis.set(xlabel="seeds n", ylabel=f"expected best {study.rule.what.name}{by}")
         if position == 0:
             axis.legend(fontsize=8.5, ncols=2)
 
     return Drawing(draw, tuple(study.series))
 
 
-def metric_name(metric: str) -> str:
-    """``test RMSE`` of ``test_rmse``."""
-    part, _, name = metric.partition("_")
-    return f"{part} {name.upper()}" if metric in METRICS and part == "test" else metric.replace("_", " ")
+def survival_curves(study: Study) -> Drawing:
+    """Kaplan and Meier's share of seeds that have not succeeded yet against the sequences read, with its 95 % intervals, a panel a task."""
+
+    def draw(axis: Axes, dataset: str, position: int) -> None:
+        last = max((one.finished.max() for one in study.series[dataset] if len(one.finished)), default=1.0)
+        for i, one in enumerate(best_conditions(study.series[dataset], len(PALETTE))):
+            curve, colour = kaplan_meier(one.errors), PALETTE[i % len(PALETTE)]
+            times = np.concatenate([[0.0], curve.times, [last]])
+            share, low, high = (np.concatenate([[1.0], y, y[-1:] if len(y) else [1.0]]) for y in (curve.surviving, curve.low, curve.high))
+            axis.step(times, share, where="post", color=colour, linewidth=1.3, label=label(one.name))
+            axis.fill_between(times, low, high, step="post", color=colour, alpha=0.12, linewidth=0)
+        axis.set(xlabel="sequences read", ylabel="seeds without success", ylim=(-0.02, 1.02))
+        if position == 0:
+            axis.legend(fontsize=8.5, ncols=2)
+
+    return Drawing(draw, tuple(study.series), (4.8, 3.2))
 
 
-def axis_label(metric: str) -> str:
-    """``test RMSE (units of the series)`` of ``test_rmse``."""
-    units = {"test_rmse": "units of the series", "test_mae": "units of the series", "test_mape": "%"}
-    if metric not in METRICS:
-        return metric
-    return f"{metric_name(metric)} ({units.get(metric, 'MSE, scaled')})"
+def success_shares(table: pd.DataFrame) -> Drawing:
+    """Shares of seeds that succeed with Wilson's 95 % intervals, a panel a task; ``dataset, name, share, low, high``."""
+    most = int(table.groupby("dataset").size().max())
+
+    def draw(axis: Axes, dataset: str, _: int) -> None:
+        rows = table[table["dataset"] == dataset].head(SHOWN)
+        share = 100 * rows["share"].to_numpy(float)
+        ends = np.abs(100 * rows[["low", "high"]].to_numpy(float).T - share)
+        axis.errorbar(share, np.arange(len(rows)), xerr=ends, fmt="o", color=PALETTE[0], markersize=4.5, capsize=2, linewidth=1)
+        rows_of(axis, [str(name) for name in rows["name"]])
+        axis.set(xlabel="seeds that succeed, %", xlim=(-3, 103))
+
+    return Drawing(draw, tuple(table["dataset"].unique()), (4.6, 0.9 + 0.24 * min(most, SHOWN)))
+
+
+def axis_label(study: Study) -> str:
+    """``test RMSE (units of the series)``; the units of other tasks are not known."""
+    what = study.rule.what
+    return f"{what.name} ({what.unit})" if what.unit == "%" or (what.unit and study.forecasts) else what.name

@@ -77,6 +77,23 @@ def times(power: int) -> str:
     return "" if power == 0 else f" × {10**power}" if 0 < power <= 3 else f" × 1e{power}"
 
 
+def scale(values: Iterable[float], points: float = 0.0) -> tuple[int, str]:
+    """By which power of ten scores of one column are multiplied, and what its head says of it; shares are shown in per cent.
+
+    Args:
+        points: percentage points in 1 of a score, 0 where it is no share.
+    """
+    if points:
+        return (2, ", %") if points == 100 else (0, ", %")
+    power = power_of_ten(values)
+    return power, times(power)
+
+
+def score(value: float, points: float = 0.0) -> str:
+    """A score in a sentence: ``0.0123``; ``91.2 %`` of a share."""
+    return f"{value * points:.1f} %" if points and np.isfinite(value) else shown(value)
+
+
 def column(values: Iterable[float], power: int = 0, digits: int = 4) -> list[str]:
     """Numbers of one column, multiplied by a power of ten, all with as many decimals as give the middle one these digits."""
     numbers = np.array([*values], float) * 10.0**power

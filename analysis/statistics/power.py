@@ -46,12 +46,14 @@ def power(
     if n < 2:
         raise UserError(f"{n} seeds were asked for; a test needs at least 2 a condition.")
     a, b = errors(a, "first sample"), errors(b, "second sample")
+    both = np.concatenate([a[np.isfinite(a)], b[np.isfinite(b)]])
+    ties = len(np.unique(both)) < len(both)  # as accuracies do
     rejected = 0
     block = max(1, min(simulations, 4_000_000 // n))
     for start in range(0, simulations, block):
         shape = (min(block, simulations - start), n)
         x, y = rng.choice(a, shape), rng.choice(b, shape)
-        if test == "wins":  # observed errors drawn twice are two seeds of nearly that error, not a tie
+        if test == "wins" and not ties:  # observed errors drawn twice are two seeds of nearly that error, not a tie
             x, y = (one + np.where(np.isfinite(one), rng.uniform(-1e-9, 1e-9, shape) * np.abs(one), 0) for one in (x, y))
         rejected += int((TESTS[test](x, y) < alpha).sum())
     return rejected / simulations

@@ -56,16 +56,16 @@ def trend(levels: Mapping[int, np.ndarray], pairs: bool = False) -> Outcome:
             p,
             by_relabelling(seed, ends, sizes, c)
             if pairs
-            else float(relabelling.refined(partial(law, ends, tuple(sizes.tolist())), (np.array([c]),), FINEST)[0]),
+            else float(relabelling.refined(relabelling.of_law(partial(law, ends, tuple(sizes.tolist())), (np.array([c]),)), 1, FINEST)[0]),
         )
     return Outcome(float(J), statistic=float(c), dof=len(samples), p=min(p, 1.0))
 
 
-def shortest(levels: Mapping[int, np.ndarray], margin: float, pairs: bool = False, sign: int = 1) -> dict[int, float]:
+def shortest(levels: Mapping[int, np.ndarray], margin: float, pairs: bool = False, sign: int = 1, points: float = 0.0) -> dict[int, float]:
     """By K: p of "no worse, by more than the margin, than every other K", the largest of its p against each (not yet corrected).
 
     Args:
-        sign: as of :func:`analysis.statistics.wins.each_no_worse`.
+        sign, points: as of :func:`analysis.statistics.wins.each_no_worse`.
     """
     names = sorted(levels)
     found = dict.fromkeys(names, 0.0)
@@ -79,7 +79,7 @@ def shortest(levels: Mapping[int, np.ndarray], margin: float, pairs: bool = Fals
             by_size.setdefault(len(levels[L]), []).append(levels[L])
         for group in by_size.values():
             x = np.repeat(levels[K][None], len(group), 0)
-            found[K] = max(found[K], float(each_no_worse(x, np.stack(group), margin, pairs, sign=sign).max()))
+            found[K] = max(found[K], float(each_no_worse(x, np.stack(group), margin, pairs, sign=sign, points=points).max()))
     return found
 
 

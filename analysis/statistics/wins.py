@@ -19,6 +19,10 @@ GRID = np.linspace(0.0, 1.0, 10_001)
 """Values of theta that an interval is read from."""
 
 PAIRS_AT_ONCE = 20_000
+
+DIGITS = 9
+"""Decimals of scores that are compared once a margin in points is granted."""
+
 FINEST = len(relabelling.RESAMPLES) - 1
 
 
@@ -71,14 +75,30 @@ def _p_values(x: np.ndarray, y: np.ndarray, n: int, m: int, finest: int) -> tupl
     p = np.max([special.erfc(c / np.sqrt(2)), coin, against_constant(x, y), against_constant(y, x)], axis=0)
     plain = (ordered[:, 1:] != ordered[:, :-1]).all(1)
     patterns: dict[relabelling.Grid, list[int]] = {tuple(range(1, n + m + 1)): np.flatnonzero(plain).tolist()}
+    tied: dict[int, relabelling.Grid] = {}
     for row in np.flatnonzero(~plain).tolist():
-        patterns.setdefault(relabelling.groups_of(ordered[row]), []).append(row)
+        ends = relabelling.groups_of(ordered[row])
+        if relabelling.has_finite_ties(ends):
+            tied[row] = ends
+        else:
+            patterns.setdefault(ends, []).append(row)
     for ends, rows in patterns.items():
         if rows:
-            most = min(finest, 1) if relabelling.has_finite_ties(ends) else finest
-            laws = partial(relabelling.two_samples, n, m, ends)
-            p[rows] = np.maximum(p[rows], relabelling.refined(laws, (c[rows], d[rows]), most))
+            shares = relabelling.of_law(partial(relabelling.two_samples, n, m, ends), (c[rows], d[rows]))
+            p[rows] = np.maximum(p[rows], relabelling.refined(shares, len(rows), finest))
+    if tied:
+        rows = list(tied)
+        shares = relabelling.counted(n, m, list(tied.values()), (c[rows], d[rows]))
+        p[rows] = np.maximum(p[rows], relabelling.refined(shares, len(rows), min(finest, 1)))
     return theta, np.minimum(p, 1.0)
+
+
+def thetas(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """theta of many pairs of samples ``(S, n)`` and ``(S, m)``, and its variance v, without a test."""
+    together = np.concatenate([x, y], 1)
+    order = np.argsort(together, axis=1, kind="stable")
+    theta, v, *_ = relabelling.of_rows(np.take_along_axis(together, order, 1), order < x.shape[1], x.shape[1], y.shape[1])
+    return theta, v
 
 
 def beats(x: np.ndarray, y: np.ndarray, p: float | None = None) -> Outcome:
@@ -95,7 +115,7 @@ def beats(x: np.ndarray, y: np.ndarray, p: float | None = None) -> Outcome:
     n, m = len(x), len(y)
     ordered, labels = pooled(x, y)
     ends = relabelling.groups_of(ordered)
-    theta, v, c, _ = relabelling.placed(labels, np.array(ends), n, m)
+    theta, v, c, _ = relabelling.placed(np.append(0, labels.cumsum()), np.array(ends), n, m)
     low, high = theta_interval(theta, v, n, m, without_ties(x, y))
     return Outcome(theta, low, high, c, np.nan, float(p_values(x[None], y[None])[1][0]) if p is None else p)
 
@@ -242,14 +262,20 @@ def check_margin(margin: float) -> None:
         raise UserError(f"margin is {margin:g} per cent; expected a number above 0.")
 
 
-def each_no_worse(x: np.ndarray, y: np.ndarray, margin: float, pairs: bool = False, finest: int = FINEST, sign: int = 1) -> np.ndarray:
+def each_no_worse(
+    x: np.ndarray, y: np.ndarray, margin: float, pairs: bool = False, finest: int = FINEST, sign: int = 1, points: float = 0.0
+) -> np.ndarray:
     """:func:`no_worse` of many pairs of samples at once, ``(S, n)`` and ``(S, m)``; ``finest`` as for :func:`p_values`.
 
     Args:
         sign: -1 for scores, higher is better, with their signs turned: x is then multiplied by 1 + margin / 100.
+        points: percentage points in 1 of a score, where the margin is in these: it is taken off x.
     """
     check_margin(margin)
-    granted = x / (1 + margin / 100) if sign > 0 else x * (1 + margin / 100)
+    if points:  # an accuracy is a count over a count: equal ones must stay equal once the margin is granted
+        granted, y = (np.round(one, DIGITS) for one in (x - margin / points, y))
+    else:
+        granted = x / (1 + margin / 100) if sign > 0 else x * (1 + margin / 100)
     if pairs and x.shape != y.shape:
         raise UserError(f"pairs were asked of {x.shape[1]} and {y.shape[1]} seeds; expected the same seeds in both.")
     theta, p = each_signs(granted, y) if pairs else p_values(granted, y, finest)

@@ -1,6 +1,6 @@
-"""Is a network worth it? The conditions of a study against the forecasts that need no network (:mod:`ltm.baselines`), series by series.
+"""Is a network worth it? The conditions of a study against what needs no network (:mod:`ltm.baselines`), series by series.
 
-A condition is held against the best baseline of its series: the one with the least test error, a choice that favours the baseline.
+A condition is held against the best baseline of its series: the one with the best test score, a choice that favours the baseline.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from analysis.statistics import wins
 from analysis.statistics.families import ALPHA
-from analysis.studies.table import frame
+from analysis.statistics.success.shares import wilson
 from analysis.study import Condition, Study
+from analysis.table import frame
 from sweeps.store.ledger import Ledger
 from sweeps.store.tables import BASELINES
+
+CONSTANTS = ("mean", "constant", "majority")
+"""Kinds of baselines that read no input."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +30,8 @@ class Share:
 
     Attributes:
         baseline: its label; its ``kind`` and ``error``.
-        beating: seeds with a smaller error; a diverged seed has none.
+        beating: seeds with a better score; a diverged seed has none.
+        level: score of the best constant, such as the majority class; NaN where there is none.
         low, high: Wilson's (1927) 95 % interval of the ``share`` that they are.
         p: of the exact two-sided binomial test, null hypothesis: half of the seeds whose error is another than the baseline's.
         learned: whether the mean over finished seeds beats every constant, the best one in hindsight included.
@@ -44,6 +48,7 @@ class Share:
     high: float
     p: float
     learned: bool
+    level: float = np.nan
     p_adjusted: float = np.nan
     verdict: str = ""
 
@@ -62,14 +67,20 @@ class Share:
     @property
     def mean_beats(self) -> bool:
         """Whether the mean over finished seeds beats the baseline."""
-        return self.condition.mean < self.error
+        return self.condition.sign * (self.condition.mean - self.error) < 0
+
+    @property
+    def above_level(self) -> int:
+        """Seeds with a better score than every constant: those that learned anything."""
+        one = self.condition
+        return int((one.errors < one.sign * self.level).sum())
 
     def row(self) -> dict[str, Any]:
         one = self.condition
         return {
             "dataset": one.dataset, "fingerprint": one.fingerprint, "condition": one.label, "name": one.name, "baseline": self.baseline,
             "kind": self.kind, "error": self.error, "n": self.n, "diverged": one.diverged, "beating": self.beating, "share": self.share,
-            "low": self.low, "high": self.high, "p": self.p, "mean": one.mean, "mean_beats": self.mean_beats, "learned": self.learned,
+            "low": self.low, "high": self.high, "p": self.p, "mean": one.mean, "mean_beats": self.mean_beats, "learned": self.learned, "above_level": self.above_level,
             "p_adjusted": self.p_adjusted, "verdict": self.verdict,
         }  # fmt: skip
 
@@ -78,7 +89,8 @@ def known(ledger: Ledger, record: dict[str, Any], metric: str) -> pd.DataFrame:
     """The baselines of a study that have this metric; none where ``baselines=none`` turned them off or an older ltm trained the study."""
     if (record.get("config") or {}).get("baselines") == "none" or metric not in BASELINES.names:
         return pd.DataFrame()
-    return ledger.baselines()
+    found = ledger.baselines()
+    return found[found[metric].notna()]
 
 
 def against(study: Study) -> list[Share]:
@@ -86,20 +98,24 @@ def against(study: Study) -> list[Share]:
     held = study.baselines
     if held.empty:
         return []
-    forecasts = held[held["baseline"] != "constant"].sort_values(study.metric, kind="stable")
+    forecasts = held[held["baseline"] != "constant"].sort_values(study.metric, kind="stable", ascending=study.rule.sign > 0)
     best = {row["fingerprint"]: row for row in forecasts.drop_duplicates("fingerprint").to_dict("records")}
-    level = held[held["baseline"].isin(["mean", "constant"])].groupby("fingerprint")[study.metric].min()
+    constants = held[held["baseline"].isin(CONSTANTS)].groupby("fingerprint")[study.metric]
+    level = constants.min() if study.rule.sign > 0 else constants.max()
     shares = []
     for one in study:
         if one.fingerprint not in best:
             continue
         row = best[one.fingerprint]
         error = float(row[study.metric])
-        beating, untied = int((one.errors < error).sum()), int((one.errors != error).sum())
-        interval = stats.binomtest(beating, len(one.errors)).proportion_ci(method="wilson")
+        beating, untied = int((one.errors < one.sign * error).sum()), int((one.errors != one.sign * error).sum())
+        interval = wilson(beating, len(one.errors))
         p = float(wins.sign_p(np.array(beating), np.array(untied)))
-        learned = bool(one.mean < level.get(one.fingerprint, np.inf))
-        shares.append(Share(one, str(row["label"]), str(row["baseline"]), error, beating, interval.low, interval.high, p, learned))
+        constant = float(level.get(one.fingerprint, np.nan))
+        learned = one.sign * one.mean < one.sign * constant if np.isfinite(constant) else len(one.finished) > 0
+        shares.append(
+            Share(one, str(row["label"]), str(row["baseline"]), error, beating, interval.low, interval.high, p, bool(learned), constant)
+        )
     return shares
 
 
@@ -114,13 +130,15 @@ def summary_rows(summary: pd.DataFrame, findings: Sequence[Share], study: Study)
     """The summary of conditions with what share of seeds beats the best baseline, and the baselines as rows of their own after each series.
 
     Returns:
-        The columns of :func:`analysis.studies.summary.summarise`, and ``baseline, beating, share, share_low, share_high, p_share, p_share_adjusted, mean_beats``.
+        The columns of :func:`analysis.studies.summary.summarise`, and ``baseline, beating, share, share_low, share_high, p_share, p_share_adjusted, mean_beats, above_level``.
     """
     shares, held = frame(findings), study.baselines
     columns = {"low": "share_low", "high": "share_high", "p": "p_share", "p_adjusted": "p_share_adjusted"}
-    kept = ["condition", "baseline", "beating", "share", *columns.values(), "mean_beats"]
+    kept = ["condition", "baseline", "beating", "share", *columns.values(), "mean_beats", "above_level"]
     table = summary.merge(shares.rename(columns=columns)[kept], on="condition", how="left", sort=False)
-    table = table.astype(dict.fromkeys(("K", "runs", "diverged", "finished", "beating"), "Int64") | {"mean_beats": "boolean"})
+    table = table.astype(
+        dict.fromkeys(("K", "runs", "diverged", "finished", "beating", "above_level"), "Int64") | {"mean_beats": "boolean"}
+    )
     parts = []
     for dataset, group in table.groupby("dataset", sort=False):
         mine = held[held["fingerprint"].isin(shares.loc[shares["dataset"] == dataset, "fingerprint"])]

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from analysis.statistics import Outcome, sequential, two_samples, wins
+from analysis.statistics.success import shares, survival
 from analysis.study import Condition, Study
 from ltm.errors import UserError, unknown
 
@@ -58,16 +60,20 @@ class Comparison:
         return self.a.pairs_with(self.b)
 
     @property
+    def test(self) -> str:
+        """By what the verdict is found, a key of :data:`TESTS`."""
+        return test_of(self.a, self.b)
+
+    @property
     def percent(self) -> float:
-        """The difference in per cent of b's median; NaN where that is 0 or infinite."""
-        level = self.b.median
-        return 100 * self.difference.estimate / abs(level) if level and np.isfinite(level) else np.nan
+        """The difference in per cent of b's median, NaN where that is 0 or infinite; of a share in percentage points."""
+        return self.a.relative(self.difference.estimate, self.b.median)
 
     def row(self) -> dict[str, Any]:
         a, b = self.a, self.b
         return {
             "dataset": self.dataset, "a": a.label, "b": b.label, "n_a": len(a.errors), "n_b": len(b.errors), "diverged_a": a.diverged,
-            "diverged_b": b.diverged, "test": "signs" if self.paired else "wins", "theta": self.theta.estimate, "theta_low": self.theta.low,
+            "diverged_b": b.diverged, "test": self.test, "theta": self.theta.estimate, "theta_low": self.theta.low,
             "theta_high": self.theta.high, "difference": self.difference.estimate, "low": self.difference.low, "high": self.difference.high,
             "percent": self.percent, "p": self.theta.p, "p_no_worse": self.p_no_worse, "p_equivalent": self.p_equivalent, "mean_a": a.mean,
             "mean_b": b.mean, "mean_difference": self.means.estimate, "mean_low": self.means.low, "mean_high": self.means.high, "p_mean": self.means.p,
@@ -108,11 +114,16 @@ def pairs_against(study: Study, models: Sequence[str] = AGAINST) -> list[Pair]:
     return list(found.values())
 
 
+def test_of(a: Condition, b: Condition) -> str:
+    """The test of a pair: of wins; of signs where seeds share their start; of shares, exact, for success; of rates for a time until it."""
+    return "signs" if a.pairs_with(b) else {"success": "shares", "time": "log-rank"}.get(a.kind, "wins")
+
+
 def comparisons(pairs: Iterable[Pair], margin: float) -> list[Comparison]:
     """Every pair compared, no p corrected yet.
 
     Args:
-        margin: of "no worse", in per cent of a score.
+        margin: of "no worse", in per cent of a score, or in points of a share.
     """
     pairs = list(pairs)
     theta, p = tested(pairs)
@@ -122,26 +133,45 @@ def comparisons(pairs: Iterable[Pair], margin: float) -> list[Comparison]:
 
 
 def tested(pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray]:
-    """theta and the two-sided p of every pair: the sign test where seeds belong together, else the default test."""
+    """theta and the two-sided p of every pair by :func:`test_of`; where log-rank's direction is not that of theta, as the curves cross, p is 1."""
     theta, p = np.full(len(pairs), np.nan), np.full(len(pairs), np.nan)
-    for (_, _, together), rows, x, y in alike(pairs):
-        theta[rows], p[rows] = wins.each_signs(x, y) if together else wins.p_values(x, y)
+    for (_, _, test), rows, x, y in alike(pairs):
+        if test == "signs":
+            theta[rows], p[rows] = wins.each_signs(x, y)
+        elif test == "wins":
+            theta[rows], p[rows] = wins.p_values(x, y)
+        elif test == "shares":
+            theta[rows] = 0.5 + (y.mean(1) - x.mean(1)) / 2  # errors are successes with their signs turned
+            p[rows] = [shares.barnard(*of_shares(*pairs[i])).p for i in rows]
+        else:
+            theta[rows], _ = wins.thetas(x, y)
+            found = survival.each_log_rank(x, y)
+            p[rows] = [one.p if one.statistic * (of - 0.5) > 0 else 1.0 for one, of in zip(found, theta[rows], strict=True)]
     return theta, p
+
+
+def of_shares(a: Condition, b: Condition) -> tuple[int, int, int, int]:
+    """Successes and seeds of a, and of b."""
+    return int(-a.errors.sum()), len(a.errors), int(-b.errors.sum()), len(b.errors)
 
 
 def margins(pairs: Sequence[Pair], margin: float) -> np.ndarray:
     """One-sided p of "a is no worse than b by more than the margin" of every pair; NaN where some score is below 0."""
     p, asked = np.full(len(pairs), np.nan), np.array([i for i, (a, b) in enumerate(pairs) if not (a.below_0 or b.below_0)], int)
-    for (_, _, together), rows, x, y in alike([pairs[i] for i in asked]):
-        p[asked[rows]] = wins.each_no_worse(x, y, margin, together, sign=pairs[asked[rows[0]]][0].sign)
+    for (_, _, test), rows, x, y in alike([pairs[i] for i in asked]):
+        first = pairs[asked[rows[0]]][0]
+        if first.kind == "success":
+            p[asked[rows]] = [shares.no_worse(*of_shares(*pairs[i]), margin / 100) for i in asked[rows]]
+        else:
+            p[asked[rows]] = wins.each_no_worse(x, y, margin, test == "signs", sign=first.sign, points=first.points)
     return p
 
 
-def alike(pairs: Sequence[Pair]) -> Iterable[tuple[tuple[int, int, bool], np.ndarray, np.ndarray, np.ndarray]]:
-    """Pairs of equal sizes together: their places among the pairs, and their errors ``(S, n)`` and ``(S, m)``."""
-    groups: dict[tuple[int, int, bool], list[int]] = {}
+def alike(pairs: Sequence[Pair]) -> Iterable[tuple[tuple[int, int, str], np.ndarray, np.ndarray, np.ndarray]]:
+    """Pairs of equal sizes and of one test together: their places among the pairs, and their errors ``(S, n)`` and ``(S, m)``."""
+    groups: dict[tuple[int, int, str], list[int]] = {}
     for i, (a, b) in enumerate(pairs):
-        groups.setdefault((len(a.errors), len(b.errors), a.pairs_with(b)), []).append(i)
+        groups.setdefault((len(a.errors), len(b.errors), test_of(a, b)), []).append(i)
     for key, rows in groups.items():
         yield key, np.array(rows), np.stack([pairs[i][0].errors for i in rows]), np.stack([pairs[i][1].errors for i in rows])
 
@@ -149,17 +179,30 @@ def alike(pairs: Sequence[Pair]) -> Iterable[tuple[tuple[int, int, bool], np.nda
 def compared(a: Condition, b: Condition, theta: float, p: float, no_worse: float, equivalent: float) -> Comparison:
     """One comparison with its effects, from the p-values that were found."""
     together = a.pairs_with(b)
+    if a.kind == "success":
+        return Comparison(a, b, *of_success(a, b, theta, p), Outcome(np.nan), no_worse, equivalent, read(a, b, together))
     beats = wins.signs(a.errors, b.errors) if together else wins.beats(a.errors, b.errors, p)
     gap = wins.paired_difference(a.errors, b.errors) if together else wins.typical_difference(a.errors, b.errors)
-    packs = sequential.packs(a.seeds, a.errors, b.seeds, b.errors)
-    return Comparison(
-        a, b, replace(beats, estimate=theta, p=p), gap.turned(a.sign), difference_of_means(a, b).turned(a.sign), no_worse, equivalent,
-        sequential.anytime(*packs, pairs=together, interval=False),
-    )  # fmt: skip
+    means = difference_of_means(a, b).turned(a.sign)
+    return Comparison(a, b, replace(beats, estimate=theta, p=p), gap.turned(a.sign), means, no_worse, equivalent, read(a, b, together))
+
+
+def read(a: Condition, b: Condition, together: bool) -> sequential.Reading:
+    return sequential.anytime(*sequential.packs(a.seeds, a.errors, b.seeds, b.errors), pairs=together, interval=False)
+
+
+def of_success(a: Condition, b: Condition, theta: float, p: float) -> tuple[Outcome, Outcome]:
+    """How often a succeeds where b does not, ties half; and the difference of the shares of seeds that succeed with Newcombe's interval."""
+    together = a.pairs_with(b)
+    gap = shares.newcombe_paired(-a.errors, -b.errors) if together else shares.newcombe(*of_shares(a, b))
+    beats = wins.signs(a.errors, b.errors) if together else Outcome(theta, 0.5 + gap.low / 2, 0.5 + gap.high / 2)
+    return replace(beats, estimate=theta, p=p), gap
 
 
 def difference_of_means(a: Condition, b: Condition) -> Outcome:
-    """The second statement, where it may be made: from 100 seeds in both samples, and none diverged."""
+    """The second statement, where it may be made: from 100 seeds in both samples, and none diverged. Times until success have no mean."""
+    if a.kind == "time":
+        return Outcome(np.nan)
     if a.diverged + b.diverged or min(len(a.errors), len(b.errors)) < two_samples.LEAST_FOR_MEANS:
         return Outcome(np.nan)
     if a.pairs_with(b):  # of the differences
@@ -173,9 +216,11 @@ def every_test(a: Condition, b: Condition, rng: np.random.Generator) -> pd.DataF
     Those of means and of the paper are of finished seeds. ``about`` names the null hypothesis.
     """
     x, y = (one.errors[np.isfinite(one.errors)] for one in (a, b))
+    if a.kind == "success":
+        return success_tests(a, b)
     reading = sequential.anytime(*sequential.packs(a.seeds, a.errors, b.seeds, b.errors), pairs=a.pairs_with(b))
     rows: list[tuple[str, str, Outcome]] = [
-        (f"wins{'' if a.pairs_with(b) else ' (the default)'}", "a beats b as often as b beats a", wins.beats(a.errors, b.errors)),
+        (f"wins{' (the default)' if test_of(a, b) == 'wins' else ''}", "a beats b as often as b beats a", wins.beats(a.errors, b.errors)),
         (f"wins, read after each pack of 10 ({reading.packs} so far)", "the same, at every reading at once",
          Outcome(reading.theta, reading.low, reading.high, p=reading.p)),
         ("median difference (Hodges-Lehmann)", "a shift of 0", wins.typical_difference(a.errors, b.errors).turned(a.sign)),
@@ -188,7 +233,9 @@ def every_test(a: Condition, b: Condition, rng: np.random.Generator) -> pd.DataF
                 wins.signs(a.errors, b.errors),
             )
         )
-    if min(len(x), len(y)) > 1:
+    if a.kind == "time":
+        rows.append(("log-rank (the default)", "one rate of success at all times", survival.log_rank(a.errors, b.errors)))
+    elif min(len(x), len(y)) > 1:
         rows += [
             ("pooled t (the paper's)", "equal means, equal variances assumed", two_samples.pooled(x, y).turned(a.sign)),
             ("Welch t", "equal means", two_samples.welch(x, y).turned(a.sign)),
@@ -199,6 +246,28 @@ def every_test(a: Condition, b: Condition, rng: np.random.Generator) -> pd.DataF
             ("Hedges' g", "equal means", two_samples.hedges_g(x, y).turned(a.sign)),
             ("almost stochastic order, eps_min", "below 0.5: a is better", Outcome(two_samples.almost_stochastic_order(x, y, rng))),
         ]  # fmt: skip
+    return as_table(rows)
+
+
+def success_tests(a: Condition, b: Condition) -> pd.DataFrame:
+    """Every test of two shares of seeds that succeed."""
+    counts = of_shares(a, b)
+    k, n, l, m = counts
+    fisher = stats.fisher_exact(np.array([[k, l], [n - k, m - l]]))
+    boschloo = stats.boschloo_exact([[k, l], [n - k, m - l]])
+    null, gap = "one probability of success", shares.newcombe(*counts)
+    rows = [
+        ("Barnard" + ("" if a.pairs_with(b) else " (the default)"), null, shares.barnard(*counts)),
+        ("Boschloo", null, replace(gap, p=float(boschloo.pvalue))),
+        ("Fisher, exact in both margins", null, replace(gap, p=float(fisher[1]))),
+    ]
+    if a.pairs_with(b):
+        name = "McNemar, exact, of seeds that share their start (the default of such)"
+        rows.append((name, "a seed wins as often as it loses", wins.signs(a.errors, b.errors)))
+    return as_table(rows)
+
+
+def as_table(rows: Sequence[tuple[str, str, Outcome]]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"test": name, "null hypothesis": about, "estimate": o.estimate, "low": o.low, "high": o.high, "p": o.p}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.statistics.families import ALPHA
 from analysis.statistics.intervals import mean_interval
+from analysis.statistics.success import shares
 from analysis.statistics.trend import shortest, trend
 from analysis.studies.summary import counts
 from analysis.study import Condition, Study
@@ -85,9 +86,23 @@ def trends(study: Study) -> list[Trend]:
         bare = Trend(dataset, model, by_length, np.nan, np.nan, {})
         over = trend(errors, bare.paired)
         asked = not any(one.below_0 for one in by_length.values())
-        no_worse = shortest(errors, study.rule.margin, bare.paired, study.rule.sign) if asked else {}
+        if study.rule.what.kind == "success":
+            p, no_worse = of_success(by_length, study.rule.margin)
+            found.append(replace(bare, J=over.estimate, p=over.p if bare.paired else p, no_worse=no_worse))
+            continue
+        first = next(iter(by_length.values()))
+        no_worse = shortest(errors, study.rule.margin, bare.paired, study.rule.sign, first.points) if asked else {}
         found.append(replace(bare, J=over.estimate, p=over.p, no_worse=no_worse))
     return found
+
+
+def of_success(by_length: Mapping[int, Condition], margin: float) -> tuple[float, dict[int, float]]:
+    """p of no trend of the share of seeds that succeed, and of every K that it is no worse than any other."""
+    counts = {K: (int(-one.errors.sum()), len(one.errors)) for K, one in by_length.items()}
+    p = shares.trend(*zip(*counts.values(), strict=True)).p
+    return 1.0 if np.isnan(p) else p, {
+        K: max(shares.no_worse(*mine, *counts[L], margin / 100) for L in counts if L != K) for K, mine in counts.items()
+    }
 
 
 def no_worse_lengths(trends: Iterable[Trend]) -> pd.DataFrame:

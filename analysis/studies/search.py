@@ -19,12 +19,12 @@ def fresh(runs: pd.DataFrame, record: dict[str, Any]) -> pd.DataFrame:
 
 def judged_trials(runs: pd.DataFrame, config: dict[str, Any], axes: list[str]) -> pd.DataFrame:
     """A row a configuration and rung: ``dataset, model``, the searched keys, ``epochs``, ``seeds``, ``diverged`` and ``score``; best first."""
-    reduce, rows = aggregate(config["aggregate"]), []
+    reduce, sign, rows = aggregate(config["aggregate"]), Rule(config["metric"]).sign, []
     for condition, group in runs.groupby("condition_id", sort=False):
         said = json.loads(group["config"].iloc[0])
         flat = {**said["dataset"], **said["training"], **said["model"]}
         flat |= {f"{section}.{key}": value for section, keys in said.items() for key, value in keys.items()}
-        error = group[config["metric"]].where(group["status"] != "diverged").fillna(np.inf).to_numpy(float)
+        error = (sign * group[config["metric"]]).where(group["status"] != "diverged").fillna(np.inf).to_numpy(float)
         rows.append(
             {
                 "condition_id": condition, "dataset": group["dataset"].iloc[0], "model": group["model"].iloc[0], **{axis: flat.get(axis) for axis in axes},
@@ -32,14 +32,21 @@ def judged_trials(runs: pd.DataFrame, config: dict[str, Any], axes: list[str]) -
             }
         )  # fmt: skip
     columns = ["condition_id", "dataset", "model", *axes, "epochs", "seeds", "diverged", "score"]
-    return pd.DataFrame(rows, columns=columns).sort_values(["epochs", "score"], ascending=[False, True], kind="stable", ignore_index=True)
+    trials = pd.DataFrame(rows, columns=columns).sort_values(["epochs", "score"], ascending=[False, True], kind="stable", ignore_index=True)
+    return trials.assign(score=sign * trials["score"].astype(float))
 
 
 def selected(trials: pd.DataFrame, fresh: pd.DataFrame, config: dict[str, Any]) -> pd.DataFrame:
-    """A row a condition on fresh seeds: winners with the score that selected them, and the untuned; validation and test apart."""
-    reduce, metric, rows, rng = aggregate(config["aggregate"]), config["metric"], [], np.random.default_rng(0)
+    """A row a condition on fresh seeds: winners with the score that selected them, and the untuned; validation and test apart; the test score is under the name of its metric."""
+    of_errors, metric, rows, rng = aggregate(config["aggregate"]), config["metric"], [], np.random.default_rng(0)
+    sign = Rule(metric).sign
     scores = trials.set_index("condition_id")["score"]
-    validations, tests = (Study.of(fresh, Rule(name)).by_label for name in (metric, "test_rmse"))
+
+    def reduce(values: np.ndarray) -> float:
+        return sign * of_errors(sign * values)
+
+    measured = Rule().of(fresh).metric if len(fresh) else "test_rmse"
+    validations, tests = (Study.of(fresh, Rule(name)).by_label for name in (metric, measured))
     for (condition, label), group in fresh.groupby(["condition_id", "condition"], sort=False):
         if label not in validations or label not in tests:
             continue
@@ -51,8 +58,8 @@ def selected(trials: pd.DataFrame, fresh: pd.DataFrame, config: dict[str, Any]) 
             {
                 "condition": label, "name": tests[str(label)].name, "role": "winner" if condition in scores.index else "untuned", "seeds": len(group),
                 "selected": float(scores.get(condition, np.nan)), "fresh": reduce(validation) if len(validation) else np.nan, "low": float(low), "high": float(high),
-                "test_rmse": test.mean() if len(test) else np.nan, "test_low": test_low, "test_high": test_high,
+                measured: test.mean() if len(test) else np.nan, "test_low": test_low, "test_high": test_high,
             }
         )  # fmt: skip
-    columns = ["condition", "name", "role", "seeds", "selected", "fresh", "low", "high", "test_rmse", "test_low", "test_high"]
+    columns = ["condition", "name", "role", "seeds", "selected", "fresh", "low", "high", measured, "test_low", "test_high"]
     return pd.DataFrame(rows, columns=columns)

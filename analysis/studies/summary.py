@@ -16,7 +16,7 @@ def summarise(study: Study) -> pd.DataFrame:
 
     Returns:
         ``dataset, model, K, condition, name``; ``runs`` and how many ``diverged`` or ``finished``; over finished seeds ``mean`` with its 95 % interval
-        (``low``, ``high``), ``sd``, ``iqm``, ``min``, the quantiles ``q05`` to ``q95``; over all seeds, diverged ones last, the
+        (``low``, ``high``), ``sd``, ``iqm``, ``min``, ``max``, the quantiles ``q05`` to ``q95``; over all seeds, diverged ones last, the
         ``median`` (its interval is of finished seeds) and ``best_of_10``.
     """
     rows = [
@@ -45,6 +45,7 @@ def figures(condition: Condition) -> dict[str, float]:
         "median": condition.median, **ends["median_"],
         "iqm": iqm(a) if some else np.nan,
         "min": float(a.min()) if some else np.nan,
+        "max": float(a.max()) if some else np.nan,
         **{f"q{round(100 * q):02d}": float(value) for q, value in zip(QUANTILES, quantiles, strict=True)},
         "best_of_10": condition.sign * float(best_of(condition.errors, np.array([10]))[0]) if len(condition.errors) >= 10 else np.nan,
     }  # fmt: skip

@@ -3,12 +3,15 @@ forecast without a network is held against, and who may be the best."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from analysis.statistics import families, power, wins
+from analysis.statistics.success import shares
 from analysis.studies import baselines, best, compare, filter_length
 from analysis.studies.baselines import Share
 from analysis.studies.best import Place
@@ -24,7 +27,7 @@ DISAGREE = {"better": "worse on average, better in most seeds", "worse": "better
 
 @dataclass(frozen=True, eq=False)
 class Verdicts:
-    """Every claim about a study, with its corrected p and its verdict; :func:`analysis.studies.table.frame` makes a table of any of them.
+    """Every claim about a study, with its corrected p and its verdict; :func:`analysis.table.frame` makes a table of any of them.
 
     Attributes:
         comparisons: of the pairs that were asked about.
@@ -45,7 +48,14 @@ class Verdicts:
     @property
     def needed(self) -> int:
         """Seeds of each condition from which a verdict is possible among so many tests."""
-        return families.least_seeds(self.tests if self.study.rule.correction == "holm" else 1)
+        return self.least(self.tests)
+
+    def least(self, tests: int) -> int:
+        """Seeds of each condition with which the least p of the study's test, corrected over so many, is below 0.05."""
+        count = tests if self.study.rule.correction == "holm" else 1
+        if self.study.rule.what.kind not in LEAST:
+            return families.least_seeds(count)
+        return next(n for n in itertools.count(2) if LEAST[self.study.rule.what.kind](n, n) * count < ALPHA)
 
     def could_see(self, n: int, m: int) -> float:
         """The probability of a win that n against m seeds would have shown with probability 0.8, at the level of the first test of family one; NaN for none."""
@@ -53,7 +63,14 @@ class Verdicts:
 
     @property
     def needed_best(self) -> int:
-        return families.least_seeds(self.best_tests if self.study.rule.correction == "holm" else 1)
+        return self.least(self.best_tests)
+
+
+LEAST: dict[str, Callable[[int, int], float]] = {
+    "success": lambda n, m: float(shares.barnard(n, n, 0, m).p),
+    "time": lambda n, m: 2.0 / math.comb(n + m, n),
+}
+"""The least p that n against m seeds can give, by the kind of a metric that has a test of its own."""
 
 
 def judge(study: Study, pairs: Iterable[Pair] | None = None, whole: bool = True) -> Verdicts:
@@ -104,4 +121,10 @@ def verdict(one: Comparison, tests: int) -> str:
         return "equivalent"
     if one.p_no_worse_adjusted < ALPHA:
         return "no worse"
-    return "too few seeds" if wins.floor(len(one.a.errors), len(one.b.errors)) * tests >= ALPHA else "undecided"
+    return "too few seeds" if least_p(one) * tests >= ALPHA else "undecided"
+
+
+def least_p(one: Comparison) -> float:
+    """The least p that so many seeds can give."""
+    least = wins.floor if one.paired else LEAST.get(one.a.kind, wins.floor)
+    return least(len(one.a.errors), len(one.b.errors))

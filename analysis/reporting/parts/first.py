@@ -29,8 +29,9 @@ MOST_ROWS = 40
 
 
 def section(verdicts: Verdicts) -> Section:
-    part = Section("")
-    rows = effects(verdicts)
+    part, rule, rows = Section(""), verdicts.study.rule, effects(verdicts)
+    unit = "points" if rule.what.in_points else "%"
+    what = "Difference of the shares of seeds that succeed" if rule.what.kind == "success" else "Typical difference of a seed's score"
     if len(rows):
         marks = ["●", "■", "◆"]
         key = ", ".join(
@@ -40,9 +41,9 @@ def section(verdicts: Verdicts) -> Section:
         part.plots.append(
             Plot(
                 "effects",
-                f"Typical difference of a seed's score with its 95 % interval, per cent: {key}. Intervals are of one comparison each; filled: told apart after correction for all. Band: ±{verdicts.study.rule.margin:g} %. Arrow: beyond the axis.",
-                plots.forest(rows, verdicts.study.rule.margin, verdicts.study.rule.sign),
-                {str(dataset): f"{dataset}. {finding(group, verdicts.study.rule.sign)}" for dataset, group in rows.groupby("dataset", sort=False)},
+                f"{what} with its 95 % interval, {'points' if unit == 'points' else 'per cent'}: {key}. Intervals are of one comparison each; filled: told apart after correction for all. Band: ±{rule.within}. Arrow: beyond the axis.",
+                plots.forest(rows, rule.margin, rule.sign, unit),
+                {str(dataset): f"{dataset}. {finding(group, rule.sign, unit)}" for dataset, group in rows.groupby("dataset", sort=False)},
             )
         )  # fmt: skip
         part.kept["effects"] = rows
@@ -64,8 +65,8 @@ def in_order(tests: Sequence[Comparison]) -> list[Comparison]:
 def key_of(verdicts: Verdicts) -> str:
     seen = {one.verdict for one in verdicts.comparisons} | {one.verdict for one in verdicts.shares}
     signs = list(dict.fromkeys(sign for verdict, sign in SIGN_OF.items() if verdict in seen))
-    told = [f"{sign} {tables.SIGNS[sign]}{f' within {verdicts.study.rule.margin:g} %' * (sign in '=≥')}" for sign in signs]
-    both = " A network that equals another and loses to the baseline (last column of its series) is no good forecast." if seen & {"equivalent", "no worse"} and verdicts.shares else ""  # fmt: skip
+    told = [f"{sign} {tables.SIGNS[sign]}{f' within {verdicts.study.rule.within}' * (sign in '=≥')}" for sign in signs]
+    both = f" A network that equals another and loses to the baseline (last column of its {verdicts.study.noun}) is no good {verdicts.study.plain}." if seen & {"equivalent", "no worse"} and verdicts.shares else ""  # fmt: skip
     figures = " or the ".join(
         filter(
             None,
@@ -81,18 +82,17 @@ def key_of(verdicts: Verdicts) -> str:
 
 
 def effects(verdicts: Verdicts) -> pd.DataFrame:
-    """Differences in per cent, a row each: ``dataset, name, role`` (what it is held against), ``percent, low, high, verdict, decided``."""
+    """Differences in per cent, or in points of a share, a row each: ``dataset, name, role`` (what it is held against), ``percent, low, high, verdict, decided``."""
     study, rows = verdicts.study, []
     chosen = {one.label for conditions in study.series.values() for one in plots.best_conditions(conditions)}
     references = references_of(verdicts)
     for one in in_order(verdicts.comparisons):
-        level = abs(one.b.median)
-        if one.b.model not in references or one.a.label not in chosen or not level or not np.isfinite(level):
+        if one.b.model not in references or one.a.label not in chosen or np.isnan(one.percent):
             continue
-        ends = (100 * one.difference.estimate / level, 100 * one.difference.low / level, 100 * one.difference.high / level)
+        ends = [one.a.relative(x, one.b.median) for x in (one.difference.estimate, one.difference.low, one.difference.high)]
         rows.append((one.dataset, called(one.a.name), called(one.b.model), *ends, one.verdict))
     for share in verdicts.shares:
-        if share.condition.label in chosen and share.error:
+        if share.condition.label in chosen and (share.error or share.condition.points):
             rows.append(
                 (share.dataset, called(share.condition.name), BASELINE, *from_baseline(share.condition, share.error), share.verdict)
             )
@@ -108,20 +108,20 @@ def references_of(verdicts: Verdicts) -> set[str]:
 
 
 def from_baseline(one: Condition, error: float) -> tuple[float, float, float]:
-    """The median seed's distance from a baseline with the interval that the sign test inverts, per cent of it; none where seeds diverged."""
-    low, high = (np.nan, np.nan) if one.diverged else median_interval(one.errors)
-    percent = 100 * (np.array([one.median, low, high]) - error) / abs(error)
-    return float(percent[0]), float(percent[1]), float(percent[2])
+    """The median seed's distance from a baseline with the interval that the sign test inverts, per cent of it or points; none where seeds diverged."""
+    low, high = (np.nan, np.nan) if one.diverged else median_interval(one.finished)
+    found = [one.relative(x - error, error) for x in (one.median, low, high)]
+    return found[0], found[1], found[2]
 
 
-def finding(rows: pd.DataFrame, sign: int) -> str:
+def finding(rows: pd.DataFrame, sign: int, unit: str = "%") -> str:
     """What a panel of the forest shows."""
     words = []
     for role, group in rows.groupby("role", sort=False):
         decided = group[group["decided"]]
         sides = {"better": decided[sign * decided["percent"] < 0], "worse": decided[sign * decided["percent"] > 0]}
         told = [
-            f"{side}: {sentences.listed([f'{name} by {abs(gap):.2g} %' for name, gap in zip(some['name'], some['percent'], strict=True)], 4)}"
+            f"{side}: {sentences.listed([f'{name} by {abs(gap):.2g} {unit}' for name, gap in zip(some['name'], some['percent'], strict=True)], 4)}"
             for side, some in sides.items()
             if len(some)
         ]
@@ -132,7 +132,7 @@ def finding(rows: pd.DataFrame, sign: int) -> str:
 def matrix(verdicts: Verdicts) -> pd.DataFrame:
     """All verdicts at a glance: a row a condition, a column a series and what it is held against (RNN, LSTM, the best baseline).
 
-    A cell is a sign with the probability of the smaller error against the other's seed, or with the share of seeds that beats the baseline.
+    A cell is a sign with the probability of the better score against the other's seed, or with the share of seeds that beats the baseline.
     """
     references = references_of(verdicts)
     cells = [

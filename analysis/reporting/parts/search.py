@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.columns import METRICS
 from analysis.reporting import plots, tables
 from analysis.reporting.drawing import PALETTE, QUIET, Drawing
 from analysis.reporting.section import Plot, Section, Table
@@ -51,11 +52,12 @@ def section(runs: pd.DataFrame, record: dict[str, Any]) -> Section:
 def shown(selection: pd.DataFrame) -> pd.DataFrame:
     """Winners as people read them."""
     fresh = tables.column_with_intervals(selection, ("fresh", "low", "high"))
-    test = tables.column_with_intervals(selection, ("test_rmse", "test_low", "test_high"))
+    metric = next(name for name in METRICS if name in selection)
+    test = tables.column_with_intervals(selection, (metric, "test_low", "test_high"))
     return pd.DataFrame(
         {
             "condition": [called(str(name)) for name in selection["name"]], "role": selection["role"], "seeds": selection["seeds"].astype(str),
-            "selected": tables.column(selection["selected"]), "fresh (95 %)": fresh, "mean test RMSE (95 %)": test,
+            "selected": tables.column(selection["selected"]), "fresh (95 %)": fresh, f"mean {METRICS[metric].name} (95 %)": test,
         }
     )  # fmt: skip
 
@@ -75,7 +77,7 @@ def in_words(trials: pd.DataFrame, selection: pd.DataFrame) -> dict[str, str]:
 def drawing(trials: pd.DataFrame, selection: pd.DataFrame, axes: list[str], config: dict[str, Any]) -> Drawing:
     """One panel: every configuration's score against the first searched number, by rung. The other: winners as selected and on fresh seeds."""
     numeric = [axis for axis in axes if pd.api.types.is_numeric_dtype(trials[axis])]
-    name = f"{config['aggregate']} {config['metric'].replace('_', ' ')} (MSE, scaled)"
+    name = f"{config['aggregate']} {config['metric'].replace('_', ' ')}"
 
     def draw(axis: Axes, panel: str, _: int) -> None:
         if panel == JUDGED:

@@ -15,9 +15,9 @@ from analysis.studies import baselines
 from analysis.studies.best import Place, ranks, wins_matrix
 from analysis.studies.compare import Comparison
 from analysis.studies.summary import summarise
-from analysis.studies.table import frame, of_series
 from analysis.studies.verdicts import Verdicts
-from analysis.study import Condition
+from analysis.study import Condition, Study
+from analysis.table import frame, of_series
 
 BASELINES = {"mean": "mean of the training part", "constant (hindsight)": "best constant in hindsight"}
 """What those are called whose label says too little."""
@@ -31,6 +31,7 @@ def sections(verdicts: Verdicts) -> list[Section]:
     study, shares, summary = verdicts.study, of_series(verdicts.shares), summarise(verdicts.study)
     if shares:
         summary = baselines.summary_rows(summary, verdicts.shares, study)
+    succeeds, waits = study.rule.what.kind == "success", study.rule.what.kind == "time"
     spread = plots.spread(study, {one.dataset: (one.baseline, one.error) for one in verdicts.shares})
     luck = plots.best_of(study)
     matrices = {
@@ -40,14 +41,17 @@ def sections(verdicts: Verdicts) -> list[Section]:
     }
     wins = plots.win_shares(matrices) if matrices else None
     places, tests = of_series(verdicts.best), of_series(verdicts.comparisons)
-    parts = []
+    parts: list[Section] = []
     for dataset, conditions in study.series.items():
         rows, mine = summary[summary["dataset"] == dataset], places.get(dataset, [])
         part = Section(dataset)
-        part.plots.append(
-            Plot("spread", about_spread(conditions, dataset in shares), spread, {dataset: spread_in_words(dataset, rows)}, (dataset,), titled=False)
-        )  # fmt: skip
-        part.tables.append(Table(f"summary_{slug(dataset, '')}", about_conditions(verdicts, dataset), of_conditions(rows, mine), "summary"))
+        part.plots += [] if succeeds or waits else [
+            Plot("spread", about_spread(conditions, study.plain if dataset in shares else ""), spread, {dataset: spread_in_words(dataset, rows, study)}, (dataset,), titled=False)
+        ]  # fmt: skip
+        if not (succeeds or waits):  # whose figures are in a part of their own
+            part.tables.append(
+                Table(f"summary_{slug(dataset, '')}", about_conditions(verdicts, dataset), of_conditions(rows, mine, study), "summary")
+            )
         part.sentences = in_words(verdicts, dataset)
         if dataset in tests:
             table = Table(f"tests_{slug(dataset, '')}", about_comparisons(verdicts), of_comparisons(tests[dataset]), "tests")
@@ -55,7 +59,7 @@ def sections(verdicts: Verdicts) -> list[Section]:
         if wins and dataset in matrices:
             caption = f"P(a seed of the row has the {study.rule.better} than one of the column): purple wins, orange loses."
             part.plots.append(Plot("wins", caption, wins, {dataset: pairs_in_words(matrices[dataset])}, (dataset,), titled=False))
-        if max(len(one.errors) for one in conditions) > 1:
+        if max(len(one.errors) for one in conditions) > 1 and not succeeds:
             caption = "The best score that a study of n seeds would expect to report: it gets better with n, so a best seed says nothing of a model."
             part.more["The best of n seeds"] = [
                 Plot("best_of", caption, luck, {dataset: luck_in_words(dataset, conditions)}, (dataset,), titled=False)
@@ -70,18 +74,19 @@ def sections(verdicts: Verdicts) -> list[Section]:
 
 
 def across(verdicts: Verdicts) -> Section:
-    """Over all series together: ranks."""
-    part, series = Section("Across the series"), len(verdicts.study.series)
-    mean_ranks, difference = ranks(verdicts.study)
+    """Over all series or tasks together: ranks."""
+    study = verdicts.study
+    part, where = Section(f"Across the {study.nouns}"), f"{len(study.series)} {study.nouns}"
+    mean_ranks, difference = ranks(study)
     if mean_ranks.empty:
         return part
     caption = (
-        f"Mean ranks over {series} series, by median error. Bars join what Nemenyi's test does not tell apart at 0.05 (null hypothesis: equal mean ranks);"
-        f" with {series} series it is a blunt one."
+        f"Mean ranks over {where}, by median {study.rule.what.noun}. Bars join what Nemenyi's test does not tell apart at 0.05 (null hypothesis: equal mean ranks);"
+        f" with {where} it is a blunt one."
     )
     first = sentences.listed([f"{called(str(name))} {rank:.2f}" for name, rank in mean_ranks.nsmallest(3).items()])
     drawing = plots.critical_difference(mean_ranks.nsmallest(plots.SHOWN), difference)
-    finds = {"": f"Mean ranks over {series} series; the smallest are {first}; the critical difference is {difference:.2f}."}
+    finds = {"": f"Mean ranks over {where}; the smallest are {first}; the critical difference is {difference:.2f}."}
     part.plots.append(Plot("ranks", caption, drawing, finds))
     part.kept["ranks"] = mean_ranks.rename("mean_rank").rename_axis("condition").reset_index()
     return part
@@ -102,21 +107,29 @@ def in_words(verdicts: Verdicts, dataset: str) -> list[str]:
     return lines + [sentences.share(one, verdicts) for one in told]
 
 
-def about_spread(conditions: Sequence[Condition], lines: bool) -> str:
+def about_spread(conditions: Sequence[Condition], plain: str) -> str:
     more = f" The {plots.SHOWN} best of {len(conditions)} conditions." if len(conditions) > plots.SHOWN else ""
-    return f"Scores of finished seeds: quartiles and median in the box, all of them behind it.{' Dashed: the best forecast without a network.' if lines else ''}{more}"
+    dashed = f" Dashed: the best {plain} without a network." if plain else ""
+    if conditions[0].points:
+        return f"How many seeds have which score; line: their median.{dashed}{more}"
+    return f"Scores of finished seeds: quartiles and median in the box, all of them behind it.{dashed}{more}"
 
 
-def spread_in_words(dataset: str, rows: pd.DataFrame) -> str:
+def spread_in_words(dataset: str, rows: pd.DataFrame, study: Study) -> str:
     """What the boxes show."""
-    seeds = rows[rows["runs"].notna() & np.isfinite(rows["median"].astype(float))].sort_values("median")
+    least, most, points = *(("smallest", "largest") if study.rule.sign > 0 else ("highest", "lowest")), study.points
+    there = rows[rows["runs"].notna() & np.isfinite(rows["median"].astype(float))]
+    seeds = there.sort_values("median", ascending=study.rule.sign > 0, kind="stable")
     if seeds.empty:
-        return f"{dataset}: no condition has a finite median error."
+        return f"{dataset}: no condition has a finite median {study.rule.what.noun}."
     first, last = seeds.iloc[0], seeds.iloc[-1]
-    words = f"{dataset}: the median is smallest for {called(first['name'])}, {tables.shown(float(first['median']))}"
-    words += f", and largest for {called(last['name'])}, {tables.shown(float(last['median']))}" if len(seeds) > 1 else ""
+    words = f"{dataset}: the median is {least} for {called(first['name'])}, {tables.score(float(first['median']), points)}"
+    words += f", and {most} for {called(last['name'])}, {tables.score(float(last['median']), points)}" if len(seeds) > 1 else ""
     others = rows[rows["runs"].isna()]
-    return words + (f"; the best forecast without a network has {tables.shown(float(others['mean'].min()))}." if len(others) else ".")
+    if others.empty:
+        return words + "."
+    best = float(others["mean"].min() if study.rule.sign > 0 else others["mean"].max())
+    return f"{words}; the best {study.plain} without a network has {tables.score(best, points)}."
 
 
 def pairs_in_words(matrix: pd.DataFrame) -> str:
@@ -131,39 +144,46 @@ def luck_in_words(dataset: str, conditions: Sequence[Condition]) -> str:
     if not some:
         return f"{dataset}: no seed finished."
     one = min(some, key=lambda one: one.errors.min())
-    best, mean = tables.shown(one.sign * float(one.errors.min())), tables.shown(one.mean)
+    best, mean = tables.score(one.sign * float(one.errors.min()), one.points), tables.score(one.mean, one.points)
     return f"{dataset}: the best of {len(one.errors)} seeds of {called(one.name)} has {best}, while their mean is {mean}."
 
 
 def about_conditions(verdicts: Verdicts, dataset: str) -> str:
     words = "Scores by condition. Mean with its 95 % interval (Hall), sd, interquartile mean and minimum of finished seeds; the median counts diverged seeds last."
     if any(one.dataset == dataset for one in verdicts.shares):
-        words += " <i>Beat the baseline</i>: seeds with a smaller error than the best forecast without a network, with Wilson's 95 % interval. Rows without seeds are such forecasts; only the constant knows the test part."
+        kind, rule = verdicts.study.plain, verdicts.study.rule
+        words += f" <i>Beat the baseline</i>: seeds with a {rule.better} than the best {kind} without a network, with Wilson's 95 % interval. Rows without seeds are such {kind}s{'; only the constant knows the test part' if verdicts.study.forecasts else ''}."
+        if verdicts.study.points:
+            words += " <i>Above majority</i>: seeds that do better than always naming the most frequent class."
     if any(one.dataset == dataset for one in verdicts.best):
-        words += f" <i>Best?</i> Yes, unless another beats it: two-sided, null hypothesis P = 1/2, {sentences.over(verdicts, verdicts.best_tests)}."
+        words += f" <i>Best?</i> Yes, unless another beats it: two-sided, null hypothesis {sentences.null_of_study(verdicts)}, {sentences.over(verdicts, verdicts.best_tests)}."
         if any(one.paired for one in verdicts.trends if one.dataset == dataset):
             words += " Seeds that share their start are compared pair by pair, which tells apart what intervals of means do not (see the filter length)."
     return words
 
 
-def of_conditions(rows: pd.DataFrame, places: Sequence[Place]) -> pd.DataFrame:
+def of_conditions(rows: pd.DataFrame, places: Sequence[Place], study: Study) -> pd.DataFrame:
     """The conditions of one series and its baselines, errors with one power of ten."""
-    errors = ["mean", "low", "high", "sd", "median", "iqm", "min"]
+    errors = ["mean", "low", "high", "sd", "median", "iqm", "min", "max"]
     table = {name: rows[name].astype(float).tolist() for name in errors}
-    power = tables.power_of_ten(table["mean"])
-    by = tables.times(power)
+    power, by = tables.scale(table["mean"], study.points)
+    last = ("min", "min") if study.rule.sign > 0 else ("max", "max")
     counts = list(zip(rows["finished"], rows["runs"], strict=True))
     shown: dict[str, list[str]] = {
         "condition": [BASELINES.get(name, called(name)) for name in rows["name"]],
         "seeds": ["–" if pd.isna(N) else f"{n}" if n == N else f"{n} of {N}" for n, N in counts],
         f"mean{by} (95 %)": tables.column_with_intervals(rows, ("mean", "low", "high"), power),
         f"sd{by}": tables.column(table["sd"], power, 3),
-        **{f"{name}{by}": tables.column(table[key], power) for name, key in (("median", "median"), ("IQM", "iqm"), ("min", "min"))},
+        **{f"{name}{by}": tables.column(table[key], power) for name, key in (("median", "median"), ("IQM", "iqm"), last)},
     }
     if "beating" in rows:
         shown["beat the baseline"] = [
             "–" if pd.isna(row["beating"]) else f"{row['beating']} ({100 * row['share_low']:.0f} to {100 * row['share_high']:.0f} %)"
             for row in rows.to_dict("records")
+        ]
+    if study.points and "above_level" in rows and rows["above_level"].notna().any():
+        shown["above majority"] = [
+            "–" if pd.isna(n) or pd.isna(N) else f"{n} of {N}" for n, N in zip(rows["above_level"], rows["runs"], strict=True)
         ]
     if places:
         best = {one.condition.label: place_in_words(one) for one in places}
@@ -176,11 +196,16 @@ def place_in_words(one: Place) -> str:
 
 
 def about_comparisons(verdicts: Verdicts) -> str:
-    margin, by = f"{verdicts.study.rule.margin:g} %", sentences.over(verdicts, verdicts.tests)
+    rule, by = verdicts.study.rule, sentences.over(verdicts, verdicts.tests)
+    margin, kind = rule.within, rule.what.kind
+    test = sentences.TESTS[{"success": "shares", "time": "log-rank"}.get(kind, "wins")]
+    null = f"null hypothesis {sentences.null_of_study(verdicts)}, " if kind in ("success", "time") else ""
+    gap = "median of first - second, in " + ("points" if verdicts.study.points else "per cent of the second's median")
+    if kind == "success":
+        gap = "of the shares of seeds that succeed, in points, with Newcombe's interval"
     return (
         f"Comparisons. <i>P</i>: probability that a seed of the first has the {verdicts.study.rule.better}; of starts that tell the two apart, where seeds share their initial"
-        f" parameters. <i>p of P = 1/2</i>: two-sided, by relabelling, or the sign test where starts are shared, {by}. <i>Difference</i>: median of first - second, in per cent of the second's"
-        f" median. <i>p of worse by {margin}</i>: one-sided, {by}. <i>Difference of means</i>: uncorrected, from 100 seeds in both and none diverged. <i>p at any time</i>:"
+        f" parameters. <i>p{'' if null else ' of P = 1/2'}</i>: two-sided, {null}by {test}, or the sign test where starts are shared, {by}. <i>Difference</i>: {gap}. <i>p of worse by {margin}</i>: one-sided, {by}. <i>Difference of means</i>: uncorrected, from 100 seeds in both and none diverged. <i>p at any time</i>:"
         " of P = 1/2, by bets on wins after every ten seeds, uncorrected."
     )
 
@@ -189,17 +214,21 @@ def of_comparisons(tests: Sequence[Comparison]) -> pd.DataFrame:
     """Comparisons of one series, those of errors with one power of ten."""
     table = frame(tests)
     power = tables.power_of_ten(table["mean_difference"])
-    scale = [abs(100 / one.b.median) if one.b.median else np.nan for one in tests]
+    by = tables.times(power)
+    points = tests[0].a.points
+    scale = [one.a.relative(1.0, one.b.median) for one in tests]
     percent = table[["difference", "low", "high"]].mul(scale, axis=0)
+    if points:
+        power, by = (2 if points == 100 else 0), ", points"
     return pd.DataFrame(
         {
             "first": [called(one.a.name) for one in tests], "second": [called(one.b.name) for one in tests], "verdict on the first": table["verdict"],
             "seeds (diverged)": [f"{counted(one.a)}, {counted(one.b)}" for one in tests],
             "P (95 %)": [tables.with_interval(one.theta.estimate, one.theta.low, one.theta.high, 2) for one in tests],
-            "p of P = 1/2": table["p_adjusted"].map(tables.p_cell),
-            "difference, % (95 %)": tables.column_with_intervals(percent, ("difference", "low", "high"), digits=2),
+            "p" if tests[0].a.kind in ("success", "time") else "p of P = 1/2": table["p_adjusted"].map(tables.p_cell),
+            f"difference, {'points' if points else '%'} (95 %)": tables.column_with_intervals(percent, ("difference", "low", "high"), digits=2),
             "p of worse by the margin": table["p_no_worse_adjusted"].map(tables.p_cell),
-            f"difference of means{tables.times(power)} (95 %)": tables.column_with_intervals(
+            f"difference of means{by} (95 %)": tables.column_with_intervals(
                 table, ("mean_difference", "mean_low", "mean_high"), power, 3),
             "p at any time": table["p_anytime"].map(tables.p_cell),
         }

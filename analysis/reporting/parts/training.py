@@ -20,7 +20,7 @@ Curves = Mapping[str, Mapping[str, list[np.ndarray]]]
 def section(ledger: Ledger, runs: pd.DataFrame, study: Study) -> Section:
     part, found, table = Section("Training"), curves(ledger, runs, study), ended(runs)
     if found:
-        caption = f"Best validation loss so far: median and quartiles over seeds, the {len(PALETTE)} best conditions of a series."
+        caption = f"Best validation loss so far: median and quartiles over seeds, the {len(PALETTE)} best conditions of a {study.noun}."
         finds = {dataset: finding(dataset, some) for dataset, some in found.items()}
         part.plots.append(Plot("learning_curves", caption, plots.learning_curves(found), finds))
     caption = f"How training ended. Epochs are means; seconds are of all seeds together, {runs['seconds'].sum():,.0f} s for the study."
@@ -65,7 +65,7 @@ def shown(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     counts = [name for name in table.columns if name not in ("condition", *(key for key, _ in figures.values()))]
     return pd.DataFrame(
         {
-            "condition": [name for name, _ in names], "series": [dataset for _, dataset in names], **{name: table[name] for name in counts},
+            "condition": [name for name, _ in names], study.noun: [dataset for _, dataset in names], **{name: table[name] for name in counts},
             **{head: tables.column(table[key], digits=digits) for head, (key, digits) in figures.items()},
         }
     )  # fmt: skip

@@ -56,7 +56,9 @@ def measured(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def measure(ledger: Ledger, runs: pd.DataFrame, study: Study) -> Memory:
-    """Memory of the series and of the residuals that a report measures."""
+    """Memory of the series and of the residuals that a report measures; nothing of tasks that are no series."""
+    if study.rule.what.kind != "error":
+        return Memory()
     try:
         return memory_table(networks.load(ledger, networks.seeds(measured(runs), study.metric, MOST_SEEDS)), study)
     except UserError as error:

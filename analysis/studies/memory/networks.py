@@ -1,4 +1,4 @@
-"""Trained networks, rebuilt from the parameters in the ledger: their forecast errors, and how they respond to the past.
+"""Trained networks, rebuilt from the parameters in the ledger; of those of series, their forecast errors, and how they respond to the past.
 
 The one place of the analysis that needs the cells themselves, so torch is imported when a function here is called.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,10 @@ from sweeps.store.storage import pack_of
 
 if TYPE_CHECKING:
     import torch
+
+    from ltm.cells.base import State
+    from ltm.cells.network import Network, Part
+    from ltm.data.series import Series
 
 POSITIONS = 48
 """Impulses, spread over the test part, over which a response is averaged."""
@@ -43,13 +48,21 @@ def seeds(runs: pd.DataFrame, metric: str = "test_rmse", most: int | None = None
 
 
 def load(ledger: Ledger, rows: pd.DataFrame) -> list[Networks]:
-    """The trained networks of these rows, condition by condition in their order.
+    """The trained networks of these rows, condition by condition in their order; those that learn another task than a series are left out.
+
+    Raises:
+        UserError: as :func:`rebuilt`.
+    """
+    return [networks for networks in rebuilt(ledger, rows) if networks.task.series is not None]
+
+
+def rebuilt(ledger: Ledger, rows: pd.DataFrame) -> Iterator[Networks]:
+    """The trained networks of these rows, whatever their task, condition by condition in their order.
 
     Raises:
         UserError: no parameters were kept, or the data or the cell at hand is not what they were trained with.
     """
     kept = ledger.parameters(rows).set_index("run_id")["parameters"]
-    found = []
     for label, group in rows.reset_index(drop=True).groupby("condition", sort=False):
         parameters = [values for values in map(kept.get, group["run_id"]) if values is not None]
         if len(parameters) < len(group):
@@ -60,12 +73,11 @@ def load(ledger: Ledger, rows: pd.DataFrame) -> list[Networks]:
                 f"'{label}' seed {lacking[0]} was trained before the ledger kept parameters;"
                 " move its files away and run the sweep again to have them."
             )
-        found.append(Networks(group, np.stack(parameters).astype(np.float32)))
-    return found
+        yield Networks(group, np.stack(parameters).astype(np.float32))
 
 
 class Networks:
-    """The trained seed runs of one condition: ``rows`` of the ledger, their network, their series, their best parameters ``(S, N)``."""
+    """The trained seed runs of one condition: ``rows`` of the ledger, their network, their task, their best parameters ``(S, N)``."""
 
     def __init__(self, rows: pd.DataFrame, parameters: np.ndarray) -> None:
         from ltm import cells, data
@@ -75,21 +87,30 @@ class Networks:
         config = json.loads(first["config"])
         self.rows, self.parameters = rows, parameters
         self.condition, self.dataset = str(first["condition"]), str(first["dataset"])
-        self.series = data.build(config["dataset"])
-        if self.series.fingerprint != first["fingerprint"]:
-            raise UserError(f"dataset '{self.dataset}' is not the series that '{self.condition}' was trained on (fingerprints differ).")
-        self.network = cells.build(config["model"], len(self.series.values) - 1)
+        self.task = data.build(config["dataset"])
+        if self.task.fingerprint != first["fingerprint"]:
+            raise UserError(f"dataset '{self.dataset}' is not what '{self.condition}' was trained on (fingerprints differ).")
+        self.network = cells.build(config["model"], self.task)
         if record(self.network).digest != first["step"]:
             raise UserError(f"the cell of '{self.condition}' computes something else now than when it was trained; run its sweep again.")
-        self.problem = self.series.problem()
-        self.test = self.problem.train + self.problem.validation
+
+    @property
+    def series(self) -> Series:
+        """The series that is forecast."""
+        assert self.task.series is not None, "load leaves out what is no series"
+        return self.task.series
+
+    @property
+    def test(self) -> int:
+        """The step at which the test part begins."""
+        return self.series.train + self.series.validation
 
     def errors(self) -> np.ndarray:
         """Forecast errors (actual - forecast) of every seed on the test part, original scale, shape ``(S, n)``."""
         from ltm.engine import Protocol, choose
 
         offset, scale = self.series.offset_and_scale
-        outputs = choose("auto", self.network, self.problem, Protocol(), 1).predict(self.parameters).outputs[:, self.test :, 0]
+        outputs = choose("auto", self.network, self.task, Protocol()).predict(self.parameters).outputs[:, :, 0]
         return self.series.values[1:][self.test :] - (outputs.astype(np.float64) * scale + offset)
 
     def response(self, lags: int = 100) -> np.ndarray:
@@ -104,26 +125,25 @@ class Networks:
         """
         import torch
 
-        from ltm.engine.reference import unroll
-
-        T = self.problem.length
+        inputs = self.task.test.inputs[0]
+        T = len(inputs)
         if T - self.test < lags + 2:
             raise UserError(
                 f"the test part of '{self.dataset}' has {T - self.test} steps; {lags} lags need {lags + 2} (choose fewer: --lags)."
             )
         positions = np.unique(np.linspace(self.test, T - 1 - lags, POSITIONS).astype(int))
         steps = positions[:, None] + np.arange(lags + 1)[None, :]  # (positions, lags + 1): an impulse and what follows
-        impulses = np.zeros((len(positions), *self.problem.inputs.shape))
+        impulses = np.zeros((len(positions), *inputs.shape))
         impulses[np.arange(len(positions)), positions] = 1.0
-        still = self.network.features(np.zeros_like(self.problem.inputs))
-        whole = {name: tensor(value) for name, value in self.network.features(self.problem.inputs).items()}
+        still = self.network.features(np.zeros_like(inputs))
+        whole = {name: tensor(value) for name, value in self.network.features(inputs).items()}
         around = {name: value[steps] for name, value in whole.items()}
         along: dict[str, list[np.ndarray]] = {name: [] for name in still}
         for impulse, at in zip(impulses, steps, strict=True):
             for name, value in self.network.features(impulse).items():
                 along[name].append(value[at] - still[name][at])
         tangents = {name: tensor(np.stack(values)) for name, values in along.items()}
-        variables = self.network.state()
+        variables = variables_of(self.network)
 
         def slope(
             flat: torch.Tensor, start: dict[str, torch.Tensor], near: dict[str, torch.Tensor], tangent: dict[str, torch.Tensor]
@@ -144,6 +164,55 @@ class Networks:
                     start[name] = torch.cat([before, states[name]], 1)[:, past + q.lags]
                 found.append(every_seed(chunk, start, around, tangents)[:, :, 1:].mean(1))
         return torch.cat(found).numpy()
+
+
+def variables_of(network: Network) -> dict[str, State]:
+    """Every state variable of every cell, under the name that it has among those of the others."""
+    return {part.prefix + name: state for part in network.parts for name, state in part.cell.state().items()}
+
+
+def unroll(
+    network: Network, flat: torch.Tensor, features: Mapping[str, torch.Tensor], start: Mapping[str, torch.Tensor] | None = None
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Run one lane of a network that reads forwards over a sequence; nothing is dropped out.
+
+    Args:
+        flat: parameters ``(N,)``.
+        features: what the first layer's steps read, each ``(T, ...)``.
+        start: the last values of every state variable (:func:`variables_of`) before the sequence, ``(lags, n)``, most recent first; its initial ones otherwise.
+
+    Returns:
+        Outputs ``(T, O)`` and every state variable ``(T, n)``.
+    """
+    import torch
+
+    p, layers = network.unflatten(flat), range(len(network.layers))
+    past = dict(start) if start else {name: flat.new_full((q.lags, q.size), q.initial) for name, q in variables_of(network).items()}
+    columns = {name: feature.unbind(0) for name, feature in features.items()}
+    outputs, states = [], []
+    for t in range(len(next(iter(columns.values())))):
+        x = {name: column[t] for name, column in columns.items()}
+        now: dict[str, torch.Tensor] = {}
+        for layer in layers:
+            found = [stepped(part, p, past, x) for part in network.of_layer(layer)]
+            now |= {
+                part.prefix + name: value for part, new in zip(network.of_layer(layer), found, strict=True) for name, value in new.items()
+            }
+            top = network.joined([*found], layer)
+            x = {"now": top, "mask": torch.ones_like(top)}
+        outputs.append(network.read(p, top).reshape(network.output_size))
+        states.append(now)
+        past = {name: torch.cat([now[name].unsqueeze(0), w[:-1]]) for name, w in past.items()}
+    return torch.stack(outputs), {name: torch.stack([now[name] for now in states]) for name in past}
+
+
+def stepped(
+    part: Part, p: Mapping[str, torch.Tensor], past: Mapping[str, torch.Tensor], x: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """The new states of one cell."""
+    windows = {name: (past[part.prefix + name], q.lags) for name, q in part.cell.state().items()}
+    s = SimpleNamespace(**{name: w if lags > 1 else w[0].clone() for name, (w, lags) in windows.items()})
+    return dict(part.cell.step(part.own(p), s, SimpleNamespace(**x)))
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from analysis.studies.filter_length import Trend
-from analysis.studies.table import of_series
 from analysis.studies.verdicts import ALPHA
 from analysis.studies.zhao2020.evidence import (
     FEW,
@@ -42,6 +41,7 @@ from analysis.studies.zhao2020.pairs import (
     best_asks,
     bold,
 )
+from analysis.table import of_series
 
 
 def better(wanted: Sequence[Ask]) -> Judge:

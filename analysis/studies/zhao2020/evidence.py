@@ -15,10 +15,10 @@ import pandas as pd
 
 from analysis.studies.compare import Comparison
 from analysis.studies.memory.forgetting import Memory
-from analysis.studies.table import OfSeries, of_series
 from analysis.studies.verdicts import ALPHA, Verdicts
 from analysis.studies.zhao2020.pairs import Ask, find, named
 from analysis.study import Condition, Study
+from analysis.table import OfSeries, of_series
 
 SEEDS_FOR_LAWS = 20
 """Seeds of a condition, the first by number, whose responses the report measures."""

@@ -1,0 +1,1 @@
+"""Parts about the figures that papers print."""

@@ -1,0 +1,1 @@
+"""Of seeds that succeed or do not: how many do, and after how long."""
