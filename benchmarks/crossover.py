@@ -27,15 +27,15 @@ def main() -> None:
     given = parser.parse_args()
     console = Console()
     console.print(machine(), highlight=False, soft_wrap=True)
-    series = data.build(SERIES)
+    task = data.build(SERIES)
     table = Table("cell", "hidden", "seeds", "units", "units / seeds", "auto", title="seed-epochs per second, one thread")
     forever = Protocol(max_epochs=10**6, patience=10**6)
     for name in given.cells:
         for hidden in given.hidden:
             model = {"cell": name, "hidden_size": hidden} | ({"K": given.K} if hasattr(CELLS[name](), "K") else {})
-            network = cells.build(model, len(series.values) - 1)
-            seeds, units = (rate(Fused(network, series.problem(), forever, layout=kind), 32, 1, 3)[0] for kind in ("seeds", "units"))
-            table.add_row(name, str(hidden), f"{seeds:,.0f}", f"{units:,.0f}", f"{units / seeds:.2f}", layout_of(network))
+            network = cells.build(model, task)
+            seeds, units = (rate(Fused(network, task, forever, layout=kind), 32, 1, 3)[0] for kind in ("seeds", "units"))
+            table.add_row(name, str(hidden), f"{seeds:,.0f}", f"{units:,.0f}", f"{units / seeds:.2f}", layout_of(network, 1))
             console.print(f"{name}, hidden {hidden}: {units / seeds:.2f}", highlight=False)
     console.print(table)
 

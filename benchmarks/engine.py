@@ -18,25 +18,30 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.checkout import SERIES
 from ltm import cells, data
 from ltm.cells import CELLS
-from ltm.engine import Engine, PackState, Problem, Protocol
+from ltm.data.base import Task
+from ltm.engine import Engine, PackState, Protocol
 from ltm.engine.fused import Fused
-from ltm.engine.reference import Reference
+from ltm.engine.torch import Torch
+from ltm.training.state import Lane
 
-SERIES = {"kind": "arfima", "name": "arfima", "train": 2000, "validation": 1200}
+TASKS = ("latching", "sizes", "wide")
+"""What ``--tasks`` compares: see :mod:`benchmarks.tasks`."""
 
 
 def rate(engine: Engine, lanes: int, epochs: int, repeats: int) -> tuple[float, float]:
     """Median seed-epochs per second, and the spread (half the range, in per cent of the median)."""
     params = np.stack([engine.network.initial(seed) for seed in range(lanes)])
-    state = PackState.start(params, *(np.full(lanes, value, np.float32) for value in (1e-3, 0.0, 0.0)))
+    state = PackState.start(params, [Lane(seed, lr=1e-3) for seed in range(lanes)])
     engine.advance(state, 1)
     rates = []
     for _ in range(repeats):
@@ -69,27 +74,27 @@ def timed(function: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def measure(name: str, K: int, hidden: int, quick: bool, highest: float, checkout: Path | None) -> dict[str, float]:
+def measure(name: str, K: int, hidden: int, quick: bool, highest: float, code: Path | None) -> dict[str, float]:
     """Rates of every engine for one cell, and the fused engine's share of the ``highest`` FLOP/s of a core."""
     model = {"cell": name, "hidden_size": hidden} | ({"K": K} if hasattr(CELLS[name](), "K") else {})
-    series = data.build(SERIES)
-    network = cells.build(model, len(series.values) - 1)
-    task = series.problem()
+    task = data.build(SERIES)
+    network = cells.build(model, task)
     forever = Protocol(max_epochs=10**6, patience=10**6)
     repeats, epochs = (3, 2 if hidden > 1 else 5) if quick else (5, 2 if hidden > 1 else 20)
     torch.set_num_threads(1)
-    one, two = (Fused(network, task, forever, threads) for threads in (1, 2))
+    one, two = (Fused(network, task, forever, threads=threads) for threads in (1, 2))
     found = {f"fused, {S} seeds": rate(one, S, epochs, repeats)[0] for S in (100, 1000)}
     found["2 threads, 1000 seeds"] = rate(two, 1000, epochs, repeats)[0]
     forward, backward = one.flops
-    an_epoch = forward * (task.train + task.validation) + backward * task.train
+    train, validation = task.split or (0, 0)
+    an_epoch = forward * (train + validation) + backward * train
     found["% of peak"] = 100 * found["fused, 1000 seeds"] * an_epoch / highest
     if not quick:
-        reference = Reference(network, task, forever)
-        seconds = timed(lambda: reference.gradient(np.stack([network.initial(seed) for seed in range(100)])))
-        found["reference, 100 seeds"] = 100 / seconds
-    if checkout:
-        found["released, 1 seed"] = released(checkout, name, K, task) if name in RELEASED and hidden == 1 else float("nan")
+        plain = Torch(network, task, forever)
+        seconds = timed(lambda: plain.gradient(np.stack([network.initial(seed) for seed in range(100)])))
+        found["torch, 100 seeds"] = 100 / seconds
+    if code:
+        found["released, 1 seed"] = released(code, name, K, task) if name in RELEASED and hidden == 1 else float("nan")
     return found
 
 
@@ -117,7 +122,7 @@ RELEASED = {"rnn": "RNN", "lstm": "LSTM", "mrnnf": "MRNNFixD", "mrnn": "MRNN", "
 """Class names in ``time_series_prediction/models.py`` of the code released with Zhao et al. 2020."""
 
 
-def released(folder: Path, name: str, K: int, task: Problem) -> float:
+def released(folder: Path, name: str, K: int, task: Task) -> float:
     """Seed-epochs per second of the released code, from a checkout of its folder ``mRNN-mLSTM``."""
     sys.path.insert(0, str(folder))
     try:
@@ -128,15 +133,16 @@ def released(folder: Path, name: str, K: int, task: Problem) -> float:
     sizes = {"input_size": 1, "hidden_size": 1, "output_size": 1} | ({"k": K} if name not in ("rnn", "lstm") else {})
     model = getattr(models, RELEASED[name])(**sizes)
     optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
-    x, y = (torch.tensor(a, dtype=torch.float32).reshape(-1, 1, 1) for a in (task.inputs, task.targets))
-    end = task.train + task.validation
+    x, y = (torch.tensor(a[0], dtype=torch.float32).reshape(-1, 1, 1) for a in (task.train.inputs, task.train.targets))
+    train, validation = task.split or (0, 0)
+    end = train + validation
 
     def epoch() -> None:
         optimiser.zero_grad()
-        outputs, state = model(x[: task.train])
+        outputs, state = model(x[:train])
         with torch.no_grad():
-            model(x[task.train : end], state)
-        ((outputs - y[: task.train]) ** 2).mean().backward()
+            model(x[train:end], state)
+        ((outputs - y[:train]) ** 2).mean().backward()
         optimiser.step()
 
     return 1 / timed(epoch)
@@ -169,18 +175,53 @@ def against_peers(given: argparse.Namespace, console: Console) -> None:
     peers.one_core()
     torch.set_num_threads(1)
     highest = peak_of_a_core(console)
-    problem = data.build(SERIES).problem()
+    task = data.build(SERIES)
     if given.hidden == [1]:
         names = [name for name in given.cells if name in peers.MODELS]
-        rows = peers.many_seeds(names, problem, given.seeds or [100, 1000], peers.programs(given.jax_python), given.rounds)
+        rows = peers.many_seeds(names, task, given.seeds or [100, 1000], peers.programs(given.jax_python), given.rounds)
     else:
-        rows = peers.sizes(given.hidden, problem, given.seeds or [1], given.rounds)
+        rows = peers.sizes(given.hidden, task, given.seeds or [1], given.rounds)
     with console.status("comparing") as status:
         results = peers.collected(rows, status.update)
     console.print(peers.table(results, highest))
-    if given.json:
-        record = {"machine": machine(), "peak GFLOP/s": round(highest / 1e9), "peers": peers.plain(results)}
-        given.json.write_text(json.dumps(record, indent=1) + "\n")
+    written(given.json, {"machine": machine(), "peak GFLOP/s": round(highest / 1e9), "peers": peers.plain(results)})
+
+
+def against_checkout(given: argparse.Namespace, console: Console) -> None:
+    """``--checkout``: this ltm and that of a former commit, in turns on one core."""
+    from benchmarks import checkout, peers
+
+    peers.one_core()
+    results = {}
+    for name, hidden, S in itertools.product(given.cells, given.hidden, given.seeds or [100, 1000]):
+        model = {"cell": name, "hidden_size": hidden} | ({"K": given.K[0]} if hasattr(CELLS[name](), "K") else {})
+        results[condition := f"{label_of(model)}, {S:,} seeds"] = found = checkout.compared(given.checkout, model, S, given.rounds)
+        console.print(f"{condition}: {found['ratio']:.3g} times", highlight=False)
+    console.print(checkout.table(results))
+    written(given.json, {"machine": machine(), "checkout": results})
+
+
+def of_tasks(given: argparse.Namespace, console: Console) -> None:
+    """``--tasks --peers``: tasks of sequences, ltm and what a user would take instead, in turns on one core."""
+    from benchmarks import peers, tasks
+
+    peers.one_core()
+    torch.set_num_threads(1)
+    results = tasks.measured(given.only, given.jax_python, given.rounds, lambda line: console.print(line, highlight=False))
+    console.print(tasks.table(results))
+    written(given.json, {"machine": machine(), "load": os.getloadavg(), "tasks": tasks.plain(results)})
+
+
+def label_of(model: dict[str, Any]) -> str:
+    """A cell, and what of it is not the smallest."""
+    K, hidden = model.get("K"), model["hidden_size"]
+    return model["cell"] + (f" K={K}" if K else "") + (f" hidden {hidden}" if hidden > 1 else "")
+
+
+def written(path: Path | None, record: dict[str, Any]) -> None:
+    """The figures as JSON, where a file is named."""
+    if path:
+        path.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def main() -> None:
@@ -191,6 +232,9 @@ def main() -> None:
         "--hidden", nargs="+", type=int, default=[1], help="with --peers and not 1 alone: torch.nn's LSTM and GRU at these sizes"
     )
     parser.add_argument("--peers", action="store_true", help="ltm against JAX and torch, in turns (rnn, lstm and mrnn K=100 by default)")
+    parser.add_argument("--tasks", action="store_true", help="with --peers: tasks of sequences instead of one series")
+    parser.add_argument("--only", nargs="+", default=list(TASKS), choices=TASKS, help="which of --tasks")
+    parser.add_argument("--checkout", type=Path, metavar="PATH", help="against the ltm of another checkout, in turns")
     parser.add_argument("--jax-python", nargs="+", default=[sys.executable], metavar="PATH", help="Pythons with jax and optax, for --peers")
     parser.add_argument("--seeds", nargs="+", type=int, help="seeds of ltm with --peers: 100 and 1000, or 1 at the sizes of --hidden")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each pair of --peers")
@@ -201,9 +245,10 @@ def main() -> None:
     given = parser.parse_args()
     console = Console(width=140)
     console.print(machine(), highlight=False, soft_wrap=True)
-    if given.peers:
-        against_peers(given, console)
-        return
+    for wanted, compare in ((given.checkout, against_checkout), (given.tasks, of_tasks), (given.peers, against_peers)):
+        if wanted:
+            compare(given, console)
+            return
     highest = peak_of_a_core(console)
     record: dict[str, object] = {"machine": machine(), "peak GFLOP/s": round(highest / 1e9)}
     table: Table | None = None
@@ -213,14 +258,13 @@ def main() -> None:
             table = table or Table(
                 "cell", *found, title="seed-epochs per second; the share of the peak is that of 1000 seeds on one thread"
             )
-            label = (f"{name} K={K}" if K else name) + (f" hidden {hidden}" if hidden > 1 else "")
+            label = label_of({"cell": name, "hidden_size": hidden, "K": K})
             table.add_row(label, *(f"{r:,.0f}" if r >= 10 else f"{r:,.2g}" for r in found.values()))
             record[label] = found
     console.print(table)
     if given.plot:
         draw(record, given.plot)
-    if given.json:
-        given.json.write_text(json.dumps(record, indent=1) + "\n")
+    written(given.json, record)
 
 
 if __name__ == "__main__":

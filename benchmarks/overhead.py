@@ -108,9 +108,10 @@ def plain(count: int) -> float:
     def train(config: dict[str, int]) -> None:
         from ltm import cells, data
         from ltm.engine import Protocol
-        from ltm.training import Lane, Training
+        from ltm.training.pack import Training
+        from ltm.training.state import Lane
 
-        series = data.build(
+        task = data.build(
             {
                 "kind": "arfima",
                 "name": "arfima",
@@ -122,8 +123,8 @@ def plain(count: int) -> float:
                 "validation": 1200,
             }
         )
-        network = cells.build({"name": "lstm", "cell": "lstm", "hidden_size": 1}, 4000)
-        training = Training(network, series, [Lane(config["seed"])], Protocol(max_epochs=EPOCHS), "reference")
+        network = cells.build({"name": "lstm", "cell": "lstm", "hidden_size": 1}, task)
+        training = Training(network, task, [Lane(config["seed"])], Protocol(max_epochs=EPOCHS), "torch")
         while not training.done:
             training.advance(1)
         tune.report({"test_rmse": float(training.results()["test_rmse"][0])})

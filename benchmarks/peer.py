@@ -289,17 +289,20 @@ def torch_vmap(job: Job) -> Callable[[], Curves]:
     import torch
 
     from ltm import cells
+    from ltm.data.base import forecast
 
-    cell = cells.build(job.model, len(job.targets))
+    task = forecast(job.features["now"], job.targets, job.train, job.validation)
+    network = cells.build(job.model, task)
+    (part,) = network.parts
     flat = torch.tensor(job.params, requires_grad=True)
     features = {name: torch.tensor(value, dtype=torch.float32) for name, value in job.features.items()}
-    start = {name: torch.zeros(len(flat), state.size) for name, state in cell.state().items()}
+    start = {name: torch.zeros(len(flat), state.size) for name, state in part.cell.state().items()}
 
     def unroll(flat: torch.Tensor, series: dict[str, torch.Tensor], state: dict[str, torch.Tensor]) -> Any:
-        p, outputs = SimpleNamespace(**cell.unflatten(flat)), []
+        p, outputs = network.unflatten(flat), []
         for now in zip(*(value.unbind(0) for value in series.values()), strict=True):
-            state = cell.step(p, SimpleNamespace(**state), SimpleNamespace(**dict(zip(series, now, strict=True))))
-            outputs.append(cell.readout(p, SimpleNamespace(**state))[0])
+            state = part.cell.step(part.own(p), SimpleNamespace(**state), SimpleNamespace(**dict(zip(series, now, strict=True))))
+            outputs.append(network.read(p, network.joined([state], 0))[0])
         return torch.stack(outputs), state
 
     def run(time: slice, state: Any) -> Any:

@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.table import Table
 
 from benchmarks import peer as program
 from benchmarks.peer import LEARNING_RATE, Job
 from ltm import cells
-from ltm.cells import Cell, Network, Parameter
-from ltm.cells.base import Tensors
-from ltm.engine import PackState, Problem, Protocol
+from ltm.cells import GRU, LSTM, Network
+from ltm.data.base import Task
+from ltm.engine import PackState, Protocol
 from ltm.engine.fused import Fused
+from ltm.training.state import Lane
 
 TOLERANCE = (1e-6, 2e-6)
 """Largest relative difference of a loss from ltm's, in float32, in the first epoch and in the second (after a step of Adam, in which
@@ -72,25 +72,6 @@ int main(void) {
 
 
 @dataclass(frozen=True)
-class GRU(Cell):
-    """r, z = sigma(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), n = tanh(W_in x_t + b_in + r (W_hn h_{t-1} + b_hn)), h_t = (1 - z) n + z h_{t-1}
-
-    (Cho et al. 2014), an own cell. Parameters, gate order and initialisation are those of ``torch.nn.GRU``.
-    """
-
-    def parameters(self) -> dict[str, Parameter]:
-        H, bound = self.hidden_size, self.hidden_size**-0.5
-        shapes = {"W_ih": (3 * H, self.input_size), "W_hh": (3 * H, H), "b_ih": (3 * H,), "b_hh": (3 * H,)}
-        return {name: Parameter(shape, bound) for name, shape in shapes.items()}
-
-    def step(self, p: Tensors, s: Tensors, x: Tensors) -> dict[str, torch.Tensor]:
-        r, z, n = (p.W_ih @ x.now + p.b_ih).chunk(3)
-        r_h, z_h, n_h = (p.W_hh @ s.h + p.b_hh).chunk(3)
-        z = torch.sigmoid(z + z_h)
-        return {"h": (1.0 - z) * torch.tanh(n + torch.sigmoid(r + r_h) * n_h) + z * s.h}
-
-
-@dataclass(frozen=True)
 class Compared:
     """Seed-epochs per second (CPU time, one thread, medians) of ltm and of a peer, the median of the pairs' ratios, the largest
     relative differences of their losses in the first epoch and in the second, ltm's floating-point operations per second. NaN: not measured."""
@@ -112,7 +93,7 @@ def compare(engine: Fused, job: Job, name: str, python: str, seeds: int, rounds:
     A peer whose losses of the first two epochs differ by more than ``TOLERANCE`` is not timed.
     """
     S = len(job.params)
-    state = PackState.start(job.params, *(np.full(S, value, np.float32) for value in (LEARNING_RATE, 0.0, 0.0)))
+    state = PackState.start(job.params, [Lane(seed, lr=LEARNING_RATE) for seed in range(S)])
     own = np.stack(engine.advance(state, 2))
     with started(name, python, replace(job, params=job.params[:seeds])) as ask:
         answer = ask("")
@@ -134,8 +115,8 @@ def compare(engine: Fused, job: Job, name: str, python: str, seeds: int, rounds:
 def operations(engine: Fused) -> float:
     """Floating-point operations of one epoch of one seed."""
     forward, backward = engine.flops
-    task = engine.problem
-    return forward * (task.train + task.validation) + backward * task.train
+    train, validation = engine.split
+    return forward * (train + validation) + backward * train
 
 
 def cpu_seconds(function: Callable[[], object]) -> float:
@@ -153,21 +134,27 @@ def started(name: str, python: str, job: Job) -> Iterator[Callable[[str], dict[s
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         if name in TORCH:
             environment |= {**FAST_MALLOC, "PYTHONPATH": str(Path(__file__).parents[1])}
-        command = [python, program.__file__, name, str(file)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            send, receive = process.stdin, process.stdout
-
-            def ask(line: str) -> dict[str, Any]:
-                if line:
-                    print(line, file=send, flush=True)
-                answer = receive.readline()
-                if not answer:
-                    raise SystemExit(f"The peer '{name}' in {python} ended before it answered; its own message is above.")
-                return json.loads(answer)
-
+        with conversation(f"the peer '{name}' in {python}", [python, program.__file__, name, str(file)], environment) as ask:
             yield ask
+
+
+@contextmanager
+def conversation(what: str, command: list[str], environment: dict[str, str]) -> Iterator[Callable[[str], dict[str, Any]]]:
+    """A process that answers a line of JSON at its start and to every line: a function that sends one, unless empty, and returns the answer."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        send, receive = process.stdin, process.stdout
+
+        def ask(line: str) -> dict[str, Any]:
+            if line:
+                print(line, file=send, flush=True)
+            answer = receive.readline()
+            if not answer:
+                raise SystemExit(f"{what} ended before it answered; its own message is above.")
+            return dict(json.loads(answer))
+
+        yield ask
 
 
 def jax_version(python: str) -> str | None:
@@ -193,32 +180,33 @@ def programs(pythons: Iterable[str]) -> list[tuple[str, str, str]]:
     return found + [(name, name, sys.executable) for name in TORCH]
 
 
-def prepare(network: Network, model: dict[str, Any], problem: Problem, seeds: int) -> tuple[Fused, Job]:
+def prepare(network: Network, model: dict[str, Any], task: Task, seeds: int) -> tuple[Fused, Job]:
     """ltm's engine, on one thread, and the job of its peers."""
     shapes = {name: list(parameter.shape) for name, parameter in network.parameters().items()}
     params = np.stack([network.initial(seed) for seed in range(seeds)])
-    job = Job(model, shapes, problem.train, problem.validation, params, problem.targets, network.features(problem.inputs))
-    return Fused(network, problem, Protocol(max_epochs=10**6, patience=10**6), 1), job
+    assert task.split is not None
+    job = Job(model, shapes, *task.split, params, task.train.targets[0], network.features(task.train.inputs[0]))
+    return Fused(network, task, Protocol(max_epochs=10**6, patience=10**6)), job
 
 
 def many_seeds(
-    names: Iterable[str], problem: Problem, seeds: list[int], peers: list[tuple[str, str, str]], rounds: int
+    names: Iterable[str], task: Task, seeds: list[int], peers: list[tuple[str, str, str]], rounds: int
 ) -> Iterator[tuple[str, str, Compared]]:
     """(cell and seeds, peer, figures) of every peer, at hidden size 1."""
     for name, S in itertools.product(names, seeds):
         model = {"cell": name, "hidden_size": 1, **MODELS[name]}
-        engine, job = prepare(cells.build(model, problem.length), model, problem, S)
+        engine, job = prepare(cells.build(model, task), model, task, S)
         for label, peer, python in peers:
             if not (name == "mrnn" and peer.startswith("torch.nn")):
                 yield f"{name}, {S:,} seeds", label, compare(engine, job, peer, python, min(S, TORCH.get(peer, S)), rounds)
 
 
-def sizes(hidden: list[int], problem: Problem, seeds: list[int], rounds: int) -> Iterator[tuple[str, str, Compared]]:
+def sizes(hidden: list[int], task: Task, seeds: list[int], rounds: int) -> Iterator[tuple[str, str, Compared]]:
     """(cell, size and seeds, peer, figures) of torch.nn's LSTM and GRU, one seed at a time, against as many seeds in ltm."""
     peer = "torch.nn, one seed"
-    for (name, kind), H, S in itertools.product((("lstm", cells.LSTM), ("gru", GRU)), hidden, seeds):
+    for (name, kind), H, S in itertools.product((("lstm", LSTM), ("gru", GRU)), hidden, seeds):
         condition = f"{name}, hidden {H}, {S:,} seed{'s' * (S > 1)}"
-        engine, job = prepare(Network.of(kind(hidden_size=H)), {"cell": name, "hidden_size": H}, problem, S)
+        engine, job = prepare(Network.of(kind(hidden_size=H)), {"cell": name, "hidden_size": H}, task, S)
         yield condition, peer, compare(engine, job, peer, sys.executable, 1, rounds)
 
 

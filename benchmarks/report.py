@@ -38,7 +38,8 @@ def simulate(folder: Path, runs: int) -> None:
     for i, (number, model, K) in enumerate(track(points, description="simulating a ledger", transient=True)):
         dataset = {"name": f"series{number}", "kind": "arfima", "length": 601, "d": 0.4, "seed": number, "train": 300, "validation": 100}
         config = {"name": model, "cell": model, "hidden_size": 1} | ({"K": K} if K else {})
-        network, label = cells.build(config, 600), f"{model}{f' K={K}' if K else ''} / series{number}"
+        task = data.build(dataset)
+        network, label = cells.build(config, task), f"{model}{f' K={K}' if K else ''} / series{number}"
         conditions[f"c{i:06d}"] = label
         error = rng.lognormal(0.01 * MODELS.index(model), 0.1, SEEDS)
         frame = pd.DataFrame(
@@ -47,7 +48,7 @@ def simulate(folder: Path, runs: int) -> None:
                 "dataset": dataset["name"], "K": pd.array([K] * SEEDS, dtype="Int64"), "hidden_size": 1, "lr": 0.01, "seed": range(SEEDS),
                 "status": np.where(rng.random(SEEDS) < 0.01, "diverged", "stopped"), "epochs": EPOCHS, "best_epoch": EPOCHS // 2,
                 "train_loss": error, "validation_loss": error, "test_rmse": error, "test_mae": error, "test_mape": error, "d": np.nan,
-                "config": json.dumps({"model": config, "dataset": dataset, "training": {}}), "fingerprint": data.build(dataset).fingerprint,
+                "config": json.dumps({"model": config, "dataset": dataset, "training": {}}), "fingerprint": task.fingerprint,
                 "step": record(network).digest, "draws": record(network).draws, "code": "simulated", "provenance": None, "engine": "none",
                 "engine_version": 0, "seconds": 0.01,
             }

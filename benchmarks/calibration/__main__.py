@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.calibration import families, lengths, pairs, worlds
+from benchmarks.calibration import families, lengths, pairs, scores, worlds
 from benchmarks.calibration.promises import Rows, Section, as_table, markdown, work, worst_of_each
 
 SIZES = ((100, 100), (20, 100), (20, 20), (12, 12), (6, 6))
@@ -39,6 +39,9 @@ JOBS: dict[str, list[tuple[Section, tuple[object, ...]]]] = {
     "sequential": [(pairs.stops, ()), *((pairs.false_alarms, (world,)) for world in worlds.TWELVE_PAIRS)],
     "power": [(pairs.power, ())],
     "paired": [(pairs.sign_test, ())],
+    "scores": [
+        (of, at) for of in (scores.accuracies, scores.successes, scores.times) for at in ((100, 100), (20, 100), (20, 20), (12, 12))
+    ],
 }
 """The longest first, so that no core waits at the end."""
 
