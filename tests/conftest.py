@@ -15,7 +15,7 @@ from sweeps.store.ledger import Ledger
 from tests import warm
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # the reference engine's tensors are small: threads only get in their way
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the torch engine's tensors are small: threads only get in their way
 
 FIRST = ("analysis", "sweeps")
 """Folders whose tests start first: the longest are there, and a worker that begins one last is waited for."""

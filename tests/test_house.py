@@ -12,7 +12,7 @@ MOST = 9
 """Modules on one floor, but in the libraries of like things."""
 
 LIBRARIES = ("ltm/cells", "ltm/data")
-ENTRIES = ("ltm", "ltm.__main__", "ltm.sweep", "ltm.train", "ltm.door")
+ENTRIES = ("ltm", "ltm.__main__", "ltm.sweep", "ltm.train", "ltm.trained", "ltm.door")
 """Modules of ``ltm`` that may import the packages above it."""
 
 

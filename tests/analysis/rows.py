@@ -44,3 +44,11 @@ def held(dataset: str = "tree", **errors: float) -> pd.DataFrame:
 
 
 ALL = held(mean=2.0, last=1.5, AR=1.0, constant=1.9)
+
+
+def classified(dataset: str = "latching", solved: float = 0.8, **models: Sequence[float]) -> pd.DataFrame:
+    """Rows with these test accuracies by model; a seed above ``solved`` succeeds, after the more sequences the more accurate it is."""
+    table = rows(dataset, **models).rename(columns={"test_rmse": "test_accuracy"})
+    accuracy = table["test_accuracy"]
+    success = (accuracy > solved).astype(float).where(accuracy.notna())
+    return table.assign(test_success=success, test_sequences=(1000 * accuracy + 10 * table["seed"]).where(success == 1))

@@ -70,15 +70,22 @@ def test_higher_is_better_is_the_same_question_with_the_signs_turned() -> None:
     assert (forced["theta"], forced["verdict"]) == (0.0, "worse")
 
 
-def test_a_margin_is_per_cent_of_the_score() -> None:
+def test_a_margin_is_per_cent_of_a_reward_and_points_of_an_accuracy() -> None:
     rng = np.random.default_rng(1)
     base = rng.normal(0.9, 0.001, 40)
     near, far = (pd.DataFrame({"model": "x", "seed": range(40), "accuracy": base * share}) for share in (0.985, 0.975))
     theirs = pd.DataFrame({"model": "y", "seed": range(40), "accuracy": base})
-    verdicts = [analysis.compare(pd.concat([one, theirs]), "x", "y").iloc[0] for one in (near, far)]
-    assert verdicts[0]["p_no_worse_adjusted"] < 1e-5
-    assert verdicts[1]["p_no_worse_adjusted"] == 1
-    assert verdicts[0]["p_no_worse"] == wins.no_worse(-base * 0.985 * 1.02**2, -base, 2.0)
+    for name in ("reward", "accuracy"):  # 2 % of 0.9 is 0.018, and 2 points are 0.02
+        verdicts = [analysis.compare(pd.concat([one, theirs]).rename(columns={"accuracy": name}), "x", "y").iloc[0] for one in (near, far)]
+        assert verdicts[0]["p_no_worse_adjusted"] < 1e-5
+        assert verdicts[1]["p_no_worse_adjusted"] == 1
+    between = pd.DataFrame({"model": "x", "seed": range(40), "accuracy": base - 0.019})
+    apart = [
+        analysis.compare(pd.concat([between, theirs]).rename(columns={"accuracy": name}), "x", "y").iloc[0]
+        for name in ("reward", "accuracy")
+    ]
+    assert [one["p_no_worse"] == 1 for one in apart] == [True, False]
+    assert apart[1]["p_no_worse"] == wins.each_no_worse(-base[None] + 0.019, -base[None], 2.0, sign=-1, points=100.0)[0]
 
 
 def test_per_cent_of_scores_below_0_have_no_meaning_and_nothing_is_asked() -> None:

@@ -1,4 +1,4 @@
-"""The baselines of a study: computed once a series, kept whole, and never in the way of a report."""
+"""The baselines of a study: computed once a task, kept whole, and never in the way of a report."""
 
 import json
 from pathlib import Path
@@ -36,10 +36,21 @@ def test_only_what_is_lacking_is_computed(tmp_path: Path, monkeypatch: pytest.Mo
     assert {"mean", "last value", "AR", "ARFIMA"} <= set(found["baseline"])
     assert (found["test_rmse"] > 0).all()
     calls = []
-    monkeypatch.setattr(baselines, "rows", lambda series: calls.append(series))
+    monkeypatch.setattr(baselines, "rows", lambda task: calls.append(task))
     baselines.complete(book, said.append)
     assert (calls, said) == ([], [])
     assert len(book.files("baselines")) == 1
+
+
+def test_those_of_a_classification_have_its_metrics(tmp_path: Path) -> None:
+    book, said = study(tmp_path, {"kind": "latching", "name": "latching", "length": 5, "sequences": 100}), []
+    baselines.complete(book, said.append)
+    found = book.baselines().set_index("baseline")
+    assert set(found.index) == {"majority", "linear, last step", "linear, mean"}
+    assert found["test_rmse"].isna().all()
+    for name in ("accuracy", "precision", "recall", "f1", "loss"):
+        assert found[f"test_{name}"].between(0, 1 if name != "loss" else np.inf).all()
+    assert said == []
 
 
 def test_a_newer_version_replaces_the_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import yaml
 from ltm.sweep import main
 from sweeps import study
 from sweeps.execution import cluster, worker
-from sweeps.plan import Pack
+from sweeps.plan import Pack, Place
 from sweeps.store.ledger import Ledger
 
 CELL = """
@@ -73,7 +73,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
     def train(plan, missing, executor, job) -> study.Outcome:  # type: ignore[no-untyped-def]
         pack = Pack(tuple(missing))
-        training = worker.training_of(pack, "reference" if request.param == "hidden" else "auto")
+        training = worker.training_of(pack, Place("torch" if request.param == "hidden" else "auto", "cpu"))
         training.advance(2)
         rows = worker.rows_of(pack, training, worker.labels_of(plan, pack)).assign(code="", provenance="none")
         job.ledger.write(rows, training.curves(), training.state.best_params)
@@ -81,7 +81,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(study, "train", train)
     monkeypatch.setattr(study, "report", lambda job: None)
-    monkeypatch.setattr(cluster, "connect", lambda *given: 1)
+    monkeypatch.setattr(cluster, "connect", lambda *given: cluster.Slots(1))
     return Folder(tmp_path, capsys, request.param == "hidden")
 
 

@@ -117,6 +117,17 @@ def test_a_record_without_settings_is_told_by_its_labels(folder: Folder) -> None
     assert folder.claim("model=rnn") == ["rnn / arfima"]
 
 
+def test_a_key_that_came_later_stood_at_its_default(folder: Folder) -> None:
+    folder.claim("model=lstm")
+    held = folder.ledger.record()
+    later = ("training.optimizer", "model lstm.layers")
+    held["fixed"] = {key: value for key, value in held["fixed"].items() if key not in later}
+    folder.ledger.put("config.yaml", yaml.safe_dump(held).encode())
+    assert "training.optimizer is adam there and sgd here" in folder.refused("model=lstm", "training.optimizer=sgd")
+    assert "model lstm.layers is 1 there and 2 here" in folder.refused("model=lstm", "model.layers=2")
+    assert folder.claim("model=gru", "model.layers=2") == ["gru / arfima"]
+
+
 def test_a_search_is_another_study(folder: Folder) -> None:
     folder.ledger.put("config.yaml", yaml.safe_dump({"config": {}, "conditions": {}, "search": {"id": "x"}}).encode())
     assert "(a search)" in folder.refused("model=lstm")

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltm.errors import UserError
+from ltm.training.state import Lane, Protocol
+from ltm.training.stopping import Until
 from sweeps import config, plan
 from sweeps.execution import worker
 
@@ -70,7 +72,15 @@ def test_what_changes_the_numbers_changes_the_id_and_names_do_not() -> None:
         "seeds=1-1",
     ):
         assert ids(small("seeds=1", change)).isdisjoint(base), change
-    for same in ("compute.cpus=1", "tracking=off", "study=other", "dataset.name=mine", "engine=reference"):
+    for same in (
+        "compute.cpus=1",
+        "tracking=off",
+        "study=other",
+        "dataset.name=mine",
+        "engine=torch",
+        "model.layers=1",
+        "training.optimizer=adam",
+    ):
         assert ids(small("seeds=1", same)) == base, same
 
 
@@ -102,3 +112,84 @@ def test_effort_puts_packs_in_the_order_of_how_long_they_train() -> None:
     rnn, lstm, mlstm, short = (pack.effort for pack in packs)
     assert rnn < lstm < mlstm
     assert short == mlstm / 4
+
+
+def test_keys_that_came_later_change_no_id_at_their_default_and_do_elsewhere() -> None:
+    base = small("model=lstm", "seeds=1")
+    said = small(
+        "model=lstm", "seeds=1", "training.optimizer=adam", "training.batch=null", "training.momentum=0", "training.beta1=0.9", "model.layers=1",
+        "model.readout=null", "model.layer_norm=false", "model.init=default", "model.forget_bias=null",
+    )  # fmt: skip
+    assert said.conditions[0].id == base.conditions[0].id == IDS["lstm"][0]
+    assert said.conditions[0].shape == base.conditions[0].shape
+    for change in (
+        "training.optimizer=sgd", "training.batch=1", "training.order=fixed", "training.schedule=cosine", "training.loss=absolute",
+        "training.clip_value=1", "training.momentum=0.9", "training.dropout=0.5", "training.beta1=0.8", "training.eps=1e-6", "model.layers=2", "training.watch=validation", "training.budget=9",
+        "model.cells=[rnn,lstm]", "model.dropout=variational", "model.layer_norm=true", "model.input_map=3",
+        "model.init=glorot", "model.forget_bias=1", "model.gate_biases={i: -1}",
+    ):  # fmt: skip
+        (other,) = small("model=lstm", "seeds=1", change).conditions
+        assert other.id != base.conditions[0].id, change
+
+
+def test_training_keys_reach_protocol_and_lanes_by_their_names() -> None:
+    (condition,) = small(
+        "model=rnn", "seeds=1", "training.optimizer=sgd", "training.momentum=0.9", "training.clip_value=0.5", "training.eps=1e-6",
+    ).conditions  # fmt: skip
+    assert condition.protocol == Protocol(1000, 100, 1e-5, "sgd", eps=1e-6)
+    assert condition.lane(3) == Lane(3, lr=0.01, clip_value=0.5, momentum=0.9)
+    (batched,) = small("model=rnn", "seeds=1", "training=batches", "training.loss=absolute").conditions
+    assert (batched.protocol.batch, batched.protocol.loss) == (16, "absolute")
+
+
+def test_a_goal_reaches_the_protocol_and_is_hashed_as_what_it_means() -> None:
+    of = ["dataset=latching", "dataset.sequences=20", "model=rnn", "seeds=1", "training=batches"]
+    one, same, none = (
+        plan.make(config.compose([*of, *more])).conditions[0]
+        for more in (["training.until={metric: accuracy, at_least: 1}"], ["training.until={at_least: 1.0, metric: accuracy}"], [])
+    )
+    assert one.protocol.until == Until("accuracy", at_least=1.0)
+    assert one.id == same.id != none.id
+    assert (none.protocol.until, none.protocol.watch) == (None, "validation")
+    with pytest.raises(UserError, match="a stopping rule that no metric feeds"):
+        plan.make(config.compose([*of, "training.until={metric: rmse, at_most: 1}"]))
+
+
+def test_settings_of_lanes_share_a_pack_and_those_of_the_protocol_do_not() -> None:
+    assert len(plan.cut(small("model=rnn", "grid.momentum=[0,0.9]", "training.optimizer=sgd", "seeds=2").runs, 1)) == 1
+    assert len(plan.cut(small("model=rnn", "grid.optimizer=[adam,sgd]", "seeds=2").runs, 1)) == 2
+
+
+def test_a_list_of_cells_is_one_value_of_a_grid_and_reads_well_in_labels() -> None:
+    found = small("model=lstm", "grid.cells=[null,[rnn,lstm]]", "seeds=1")
+    assert list(found.labels.values()) == ["lstm cells=null / arfima", "lstm cells=rnn+lstm / arfima"]
+    assert list(small("model=lstm", "model.cells=[rnn,lstm],[lstm,lstm]", "seeds=1").labels.values()) == [
+        "lstm cells=rnn+lstm / arfima", "lstm cells=lstm+lstm / arfima",
+    ]  # fmt: skip
+
+
+def test_a_batch_larger_than_the_data_is_said_once() -> None:
+    (note,) = small("model=rnn", "seeds=1", "training.batch=8,16").notes
+    assert note == "training.batch is 8, and arfima has 1 training sequence: each update reads all of it"
+    assert small("model=rnn", "seeds=1", "training.batch=1").notes == ()
+
+
+def test_effort_of_batches_goes_by_sequences_and_their_lengths() -> None:
+    of = ["dataset=latching", "dataset.sequences=1000", "model=lstm", "training=batches", "seeds=1"]
+    short, long, many = (
+        plan.cut(plan.make(config.compose([*of, change])).runs, 1)[0].effort
+        for change in ("dataset.length=20", "dataset.length=40", "training.max_epochs=40")
+    )
+    assert long == pytest.approx(2 * short)
+    assert many == pytest.approx(2 * 5 * short)
+
+
+def test_networks_of_a_grid_have_the_keys_of_their_own_cells_alone() -> None:
+    grid = ("grid.cells=[[mrnnf,lstm],[lstm,lstm]]", "grid.K=[3,5]")
+    whole = plan.make(config.compose(["model=mrnnf", "dataset=latching", "dataset.sequences=20", "dataset.length=8", *grid]))
+    assert [(one.model.get("K"), one.model["cells"]) for one in whole.conditions] == [
+        (3, ["mrnnf", "lstm"]),
+        (5, ["mrnnf", "lstm"]),
+        (None, ["lstm", "lstm"]),
+    ]
+    assert list(whole.labels.values())[1:] == ["mrnnf K=5 cells=mrnnf+lstm / latching", "mrnnf cells=lstm+lstm / latching"]

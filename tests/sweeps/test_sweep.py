@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from sweeps import config, plan, record
@@ -143,7 +144,7 @@ def test_an_own_cell_that_cannot_be_derived_is_trained_and_the_log_says_why(run,
     done = run("ltm.sweep", "model=rnn", "model.cell=own:Odd", "study=own", *QUICK, *SMALL)
     assert "'lgamma'" in done.stdout
     assert "own.py:5" in done.stdout
-    assert list(Ledger(tmp_path / "results" / "own").runs()["engine"]) == ["reference"]
+    assert list(Ledger(tmp_path / "results" / "own").runs()["engine"]) == ["torch"]
 
 
 def test_a_folder_of_another_study_is_refused(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -167,6 +168,22 @@ def test_every_experiment_runs_at_its_smallest(run, tmp_path: Path, experiment: 
     assert (study / "report" / "index.html").is_file()
     rows = Ledger(study).runs()
     assert len(rows) == {"hpo": 10, "k_full": 20, "paper": 120, "paper_table2": 36, "smoke": 3}[experiment]
+
+
+@pytest.mark.long
+def test_a_sweep_until_success_reports_who_succeeded_and_after_how_many_sequences(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    until = ("training=batches", "training.until={metric: accuracy, at_least: 0.95}", "training.lr=0.03", "training.patience=20")
+    task = ("dataset=latching", "dataset.length=5", "dataset.sequences=60", "dataset.draws=stream")
+    run("ltm.sweep", "model=rnn", "model.hidden_size=3", *task, *until, "seeds=8", "tracking=off", "study=latch", "compute.cpus=1")
+    rows = Ledger(tmp_path / "results" / "latch").runs()
+    met = rows["test_success"] == 1.0
+    assert met.any()
+    assert (rows.loc[met, "test_sequences"] == 48 * rows.loc[met, "epochs"]).all()
+    assert (rows.loc[met, "validation_accuracy"] >= 0.95).all()
+    assert rows.loc[~met, "test_sequences"].isna().all()
+    table = pd.read_csv(tmp_path / "results/latch/report/tables/success.csv")
+    assert table.loc[0, ["succeeded", "seeds"]].tolist() == [met.sum(), 8]
+    assert ">Success<" in (tmp_path / "results/latch/report/index.html").read_text()
 
 
 def test_a_driver_imports_nothing_that_draws_or_tracks_or_schedules_before_it_trains() -> None:

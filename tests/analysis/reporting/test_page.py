@@ -61,7 +61,7 @@ def written(folder: Path, errors: dict[str, dict[str, np.ndarray]], networks: bo
             parameters, step, seeds = np.zeros((len(values), 3), np.float32), None, range(len(values))
             config = {"dataset": ARFIMA, "model": {"name": model, "cell": model, "hidden_size": 1, **({"K": int(K)} if K else {})}}
             if networks:
-                network = cells.build(config["model"], 300)
+                network = cells.build(config["model"], data.build(ARFIMA))
                 parameters, step = np.stack([network.initial(seed) for seed in seeds]), record(network).digest
             frame = pd.DataFrame({column: pd.Series([None] * len(values), dtype=object) for column in columns})
             frame = frame.assign(

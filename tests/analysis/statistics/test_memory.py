@@ -10,7 +10,6 @@ from analysis.studies.memory import networks
 from ltm import cells, data
 from ltm.data import arfima
 from ltm.engine import Protocol, choose
-from ltm.engine.reference import unroll
 from ltm.errors import UserError
 
 # torch decomposes some derivatives through its own deprecated compiler
@@ -67,13 +66,12 @@ def test_decays_are_told_apart() -> None:
 def network(model: dict, parameters: dict[str, float], length: int = 700) -> networks.Networks:
     """A condition of one network with given parameters (others 0) on a short ARFIMA series, without a ledger."""
     dataset = {"name": "arfima", "kind": "arfima", "length": length, "d": 0.4, "train": 300, "validation": 100}
-    series = data.build(dataset)
-    built = cells.build(model, length - 1)
+    task = data.build(dataset)
+    built = cells.build(model, task)
     named = {name: np.full(q.shape, parameters.get(name, 0.0), np.float32) for name, q in built.parameters().items()}
     flat = np.concatenate([value.ravel() for value in named.values()])
     net = object.__new__(networks.Networks)
-    net.dataset, net.parameters, net.series, net.network, net.problem = "arfima", flat[None], series, built, series.problem()
-    net.test = net.problem.train + net.problem.validation
+    net.dataset, net.parameters, net.task, net.network = "arfima", flat[None], task, built
     return net
 
 
@@ -91,23 +89,34 @@ def test_the_response_is_the_derivative_of_the_outputs(name: str, monkeypatch: p
     net = network(model, {})
     net.parameters = net.network.initial(3)[None]
     monkeypatch.setattr(networks, "POSITIONS", 2)
-    step, inputs, measured = 1e-5, net.problem.inputs, np.zeros(12)
-    for position in (net.test, net.problem.length - 13):
+    step, inputs, measured = 1e-5, net.task.test.inputs[0], np.zeros(12)
+    for position in (net.test, len(inputs) - 13):
         moved = []
         for sign in (1, -1):
             x = inputs.copy()
             x[position] += sign * step
             features = {k: torch.as_tensor(v.copy(), dtype=torch.float64) for k, v in net.network.features(x).items()}
             with torch.no_grad():
-                moved.append(unroll(net.network, torch.as_tensor(net.parameters[0], dtype=torch.float64), features)[0][:, 0].numpy())
+                moved.append(
+                    networks.unroll(net.network, torch.as_tensor(net.parameters[0], dtype=torch.float64), features)[0][:, 0].numpy()
+                )
         measured += (moved[0] - moved[1])[position + 1 : position + 13] / (2 * step) / 2
     np.testing.assert_allclose(net.response(12)[0], measured, rtol=1e-4, atol=1e-9)
+
+
+def test_a_stack_responds_through_all_of_its_layers() -> None:
+    """For small weights two layers are linear: dy_{t+k} / dx_t = v u2 u1 sum_j w1^j w2^(k-j)."""
+    weights = {"0.W_hh": 0.5, "0.W_ih": 1e-5, "1.W_hh": 0.8, "1.W_ih": 1.0, "V": 1.0}
+    net = network({"name": "rnn", "cell": "rnn", "hidden_size": 1, "layers": 2}, weights)
+    k = np.arange(1, 31)
+    expected = [1e-5 * sum(0.5**j * 0.8 ** (lag - j) for j in range(lag + 1)) for lag in k]
+    np.testing.assert_allclose(net.response(30)[0], expected, rtol=1e-6)
 
 
 def test_stored_parameters_give_the_errors_of_the_ledger() -> None:
     net = network({"name": "lstm", "cell": "lstm", "hidden_size": 1}, {})
     net.parameters = net.network.initial(0)[None]
-    outputs = choose("reference", net.network, net.problem, Protocol(), 1).predict(net.parameters).outputs[0, net.test :, 0]
+    outputs = choose("torch", net.network, net.task, Protocol(), [0]).predict(net.parameters).outputs[0, :, 0]
     offset, scale = net.series.offset_and_scale
     np.testing.assert_allclose(net.errors()[0], net.series.values[1:][net.test :] - (outputs * scale + offset), atol=1e-4)
 

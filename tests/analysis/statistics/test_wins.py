@@ -65,6 +65,23 @@ def test_small_p_are_counted_again_in_finer_laws() -> None:
         assert first.quantile(0, share) == pytest.approx(second.quantile(0, share), rel=0.03 if share < 0.999 else 0.12)
 
 
+@pytest.mark.parametrize(("n", "m"), [(6, 7), (20, 20), (15, 40)])
+def test_pairs_of_ties_are_counted_together_as_each_by_its_law(n: int, m: int) -> None:
+    rng = np.random.default_rng(n)
+    levels = (np.arange(12) // 3)[:, None]
+    x, y = (rng.integers(0, 9, (12, n)) / 50, (rng.integers(0, 9, (12, m)) + levels) / 50)
+    y[:4, :2] = np.inf
+    theta, p = wins.p_values(x, y)
+    for i in range(12):
+        ordered, labels = wins.pooled(x[i], y[i])
+        ends = relabelling.groups_of(ordered)
+        _, _, c, d = relabelling.placed(np.append(0, labels.cumsum()), np.array(ends), n, m)
+        shares = relabelling.of_law(lambda stage, ends=ends: relabelling.two_samples(n, m, ends, stage), (np.array([c]), np.array([d])))
+        least = max(float(st.chi2.sf(c**2, 1)), float(relabelling.coin(labels, np.array(ends), n, m, theta[i] >= 0.5)))
+        assert p[i] == pytest.approx(max(float(relabelling.refined(shares, 1, 1)[0]), least), rel=1e-12)
+        assert p[i] == wins.p_values(x[[i]], y[[i]])[1][0], "whatever the company"
+
+
 def test_relabellings_are_the_same_whatever_the_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     ends = tuple(range(1, 20))
     relabelling.two_samples.cache_clear()

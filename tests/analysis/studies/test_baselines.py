@@ -10,9 +10,9 @@ from statsmodels.stats.proportion import proportion_confint
 from analysis import summarise
 from analysis.reporting.parts import series
 from analysis.studies import baselines
-from analysis.studies.table import frame
 from analysis.studies.verdicts import judge
 from analysis.study import Study
+from analysis.table import frame
 from tests.analysis.rows import ALL, held, rows
 
 
@@ -32,7 +32,7 @@ def test_baselines_are_rows_of_the_summary_without_seeds(K: str) -> None:
     study = Study.of(rows(**{f"rnn{K}": [1.3, 1.4], f"mrnn{K}": [0.9, 1.3]}), baselines=ALL)
     found = baselines.summary_rows(summarise(study), judge(study).shares, study)
     assert list(found["condition"]) == [*(one.label for one in study), *(f"{name} / tree" for name in ALL["label"])]
-    shown = series.of_conditions(found, judge(study).best).set_index("condition")
+    shown = series.of_conditions(found, judge(study).best, study).set_index("condition")
     assert shown.loc["AR(1)", "seeds"] == "–"
     assert shown.loc["AR(1)", "mean (95 %)"] == "1.000"
     assert shown.loc[f"MRNN{K.replace('_', ' K=')}", "beat the baseline"] == "1 (9 to 91 %)"

@@ -14,9 +14,9 @@ from hypothesis import strategies as some
 from analysis.statistics import families, wins
 from analysis.studies import compare
 from analysis.studies.filter_length import no_worse_lengths
-from analysis.studies.table import Finding, frame
 from analysis.studies.verdicts import judge
 from analysis.study import Rule, Study
+from analysis.table import Finding, frame
 from ltm.errors import UserError
 from tests.analysis.rows import ALL, rows
 

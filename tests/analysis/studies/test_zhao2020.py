@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.reporting.parts import zhao2020 as parts
+from analysis.reporting.parts.papers import zhao2020 as parts
 from analysis.studies import zhao2020
 from analysis.studies.memory import forgetting
 from analysis.studies.verdicts import judge

@@ -10,8 +10,9 @@ import torch
 
 from ltm import cells
 from ltm.cells import CELLS
-from ltm.engine.reference import unroll
+from ltm.engine.unroll import tops, unroll
 from ltm.errors import UserError
+from tests.ltm.engine.series import series
 
 spec = importlib.util.spec_from_file_location("transcriptions", Path(__file__).with_name("transcriptions.py"))
 transcriptions = importlib.util.module_from_spec(spec)
@@ -21,11 +22,16 @@ WITH_K = [name for name, cell in CELLS.items() if "K" in {f.name for f in datacl
 
 
 def make(name: str, hidden: int, inputs: int, K: int | None = None) -> cells.Network:
-    return cells.build({"cell": name, "hidden_size": hidden, **({"K": K} if K and name in WITH_K else {})}, 300, inputs)
+    return cells.build({"cell": name, "hidden_size": hidden, **({"K": K} if K and name in WITH_K else {})}, series(300, inputs))
 
 
-def features(network: cells.Network, x: np.ndarray) -> dict[str, torch.Tensor]:
-    return {name: torch.tensor(value.copy()) for name, value in network.features(x).items()}
+def run(network: cells.Network, flat: torch.Tensor, x: np.ndarray) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Outputs ``(T, O)`` and states ``(T, size)`` of one cell over one sequence."""
+    p, read = network.unflatten(flat), {name: torch.tensor(value.copy()) for name, value in network.features(x).items()}
+    given = {"x": {"": read}, "mask": {}}
+    (steps,) = found = unroll(network, p, given)
+    outputs = torch.stack([network.read(p, top) for top in tops(network, found, given, range(len(x)))])
+    return outputs, {name: torch.stack([new[name] for new in steps]) for name in steps[0]}
 
 
 @pytest.mark.parametrize("inputs", [pytest.param(1, marks=pytest.mark.long), 2])
@@ -41,15 +47,15 @@ def test_cell_equals_its_equations_over_300_steps(name: str, K: int | None, hidd
     network = make(name, hidden, inputs, K)
     x = np.random.default_rng(0).uniform(0, 1, (300, inputs))
     flat = torch.tensor(network.initial(7), dtype=torch.float64)
-    outputs, _ = unroll(network, flat, features(network, x))
+    outputs, _ = run(network, flat, x)
     p = {key: value.numpy() for key, value in network.unflatten(flat).items()}
     expected = transcriptions.run(name, p, x, K, hidden)
     assert np.abs(outputs.numpy() - expected).max() < 1e-5
 
 
-@pytest.mark.parametrize(("name", "peer"), [("rnn", torch.nn.RNN), ("lstm", torch.nn.LSTM)])
+@pytest.mark.parametrize(("name", "peer"), [("rnn", torch.nn.RNN), ("gru", torch.nn.GRU), ("lstm", torch.nn.LSTM)])
 @pytest.mark.parametrize(("hidden", "inputs"), [(1, 1), (5, 2)])
-def test_rnn_and_lstm_equal_torch_nn(name: str, peer: type[torch.nn.RNNBase], hidden: int, inputs: int) -> None:
+def test_rnn_gru_and_lstm_equal_torch_nn(name: str, peer: type[torch.nn.RNNBase], hidden: int, inputs: int) -> None:
     network = make(name, hidden, inputs)
     flat = torch.tensor(network.initial(3))
     p = network.unflatten(flat)
@@ -61,7 +67,7 @@ def test_rnn_and_lstm_equal_torch_nn(name: str, peer: type[torch.nn.RNNBase], hi
             getattr(module, theirs).copy_(p[mine])
         x = torch.randn(60, inputs, generator=torch.Generator().manual_seed(0))
         hidden_states, _ = module(x)
-        _, states = unroll(network, flat, features(network, x.numpy()))
+        _, states = run(network, flat, x.numpy())
     torch.testing.assert_close(states["h"], hidden_states, rtol=0, atol=1e-6)
 
 
@@ -70,8 +76,7 @@ def test_gradients_pass_gradcheck(name: str) -> None:
     network = make(name, 2, 1, 4)
     x = np.random.default_rng(1).uniform(0, 1, (9, 1))
     flat = torch.tensor(network.initial(5), dtype=torch.float64, requires_grad=True)
-    seen = features(network, x)
-    assert torch.autograd.gradcheck(lambda q: unroll(network, q, seen)[0], (flat,))
+    assert torch.autograd.gradcheck(lambda q: run(network, q, x)[0], (flat,))
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -93,7 +98,7 @@ def test_released_initial_values_are_those_of_pytorchs_modules_in_the_release_s_
     torch.manual_seed(7)
     made = transcriptions.released_modules(name, inputs, hidden)
     flat = torch.cat([value.detach().reshape(-1) for value in made.values()])
-    network = cells.build({"cell": name, "hidden_size": hidden, "init": "released"}, 300, inputs)
+    network = cells.build({"cell": name, "hidden_size": hidden, "init": "released"}, series(300, inputs))
     drawn = network.unflatten(torch.tensor(network.initial(7)))
     assert sum(value.numel() for value in drawn.values()) == len(flat)
     for key, value in made.items():
@@ -107,14 +112,14 @@ def test_a_sum_of_maps_is_drawn_map_by_map() -> None:
 
 def test_released_initial_values_are_refused_for_a_cell_that_the_release_lacks() -> None:
     with pytest.raises(UserError, match="the released code has no RWA; expected default"):
-        cells.build({"cell": "rwa", "init": "released"}, 300)
+        cells.build({"cell": "rwa", "init": "released"}, series(300))
     with pytest.raises(UserError, match="unknown way to draw initial values, init: 'relesed'. Did you mean 'released'"):
-        cells.build({"cell": "rnn", "init": "relesed"}, 300)
+        cells.build({"cell": "rnn", "init": "relesed"}, series(300))
 
 
 def test_learned_memory_starts_at_a_quarter_where_it_is_constant() -> None:
     network = make("mrnnf", 1, 1)
-    _, states = unroll(network, torch.tensor(network.initial(0), dtype=torch.float64), features(network, np.ones((3, 1))))
+    _, states = run(network, torch.tensor(network.initial(0), dtype=torch.float64), np.ones((3, 1)))
     torch.testing.assert_close(states["d"], torch.full((3, 1), 0.25, dtype=torch.float64))
 
 
@@ -137,4 +142,4 @@ def test_an_own_cell_is_found_by_its_import_path(tmp_path: Path, monkeypatch: py
 )
 def test_a_wrong_model_is_refused_in_words(model: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        cells.build(model, 100)
+        cells.build(model, series(100))

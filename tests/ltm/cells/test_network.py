@@ -9,8 +9,10 @@ import torch
 from ltm import cells
 from ltm.cells import Cell, Network, Readout, State
 from ltm.cells.base import Draws, bias, linear
-from ltm.engine.base import Problem, Protocol
-from ltm.engine.reference import Reference
+from ltm.data.base import forecast
+from ltm.engine import Protocol
+from ltm.engine.torch import Torch
+from tests.ltm.engine.series import outputs, series
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def test_parameters_of_the_read_out_follow_those_of_the_cell() -> None:
 def test_outputs_are_a_linear_map_of_the_states_that_are_read(kind: type[Mine]) -> None:
     network = Network.of(kind(hidden_size=3), output_size=2)
     p = {name: torch.randn(q.shape) for name, q in network.parameters().items()}
-    s = {name: torch.randn(q.size) for name, q in network.state().items()}
+    s = {name: torch.randn(q.size) for name, q in network.cell.state().items()}
     y = network.readout(cells.base.Tensors(**p), cells.base.Tensors(**s))
     maps = [p["V"] @ s["h"]] if kind is Mine else [p["V_h"] @ s["h"], p["V_total"] @ s["total"]]
     torch.testing.assert_close(y, sum(maps) + p["c"])
@@ -67,7 +69,7 @@ def test_outputs_are_a_linear_map_of_the_states_that_are_read(kind: type[Mine]) 
 
 @pytest.mark.parametrize("name", cells.CELLS)
 def test_initial_values_are_drawn_cell_first_from_one_generator(name: str) -> None:
-    network = cells.build({"cell": name, "hidden_size": 2}, 30)
+    network = cells.build({"cell": name, "hidden_size": 2}, series(30))
     flat, drawn = torch.tensor(network.initial(5)), Draws(5).bounded(network.parameters())
     for key, value in network.unflatten(flat).items():
         torch.testing.assert_close(value, drawn[key], rtol=0, atol=0)
@@ -84,8 +86,8 @@ def test_a_cell_may_draw_its_initial_values_itself() -> None:
 
 
 def test_another_read_out_takes_the_place_of_the_linear_one() -> None:
-    network = Network(Mine(hidden_size=2), Unchanged((("h", 2),), 2))
+    network = Network(((Mine(hidden_size=2),),), Unchanged((("h", 2),), 2))
     assert list(network.parameters()) == ["W", "b"]
     x = np.ones((5, 1))
-    outputs = Reference(network, Problem(x, np.ones((5, 2)), 3, 1), Protocol()).predict(np.ones((1, network.size), np.float32)).outputs
-    np.testing.assert_allclose(outputs[0, :, 1], 2 * (1 - 0.9 ** np.arange(1, 6)), rtol=1e-6)
+    found = outputs(Torch(network, forecast(x, np.ones((5, 2)), 3, 1), Protocol()), np.ones((1, network.size), np.float32))
+    np.testing.assert_allclose(found[0, :, 1], 2 * (1 - 0.9 ** np.arange(1, 6)), rtol=1e-6)

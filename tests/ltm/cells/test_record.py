@@ -9,6 +9,7 @@ import pytest
 
 from ltm import cells
 from ltm.cells.record import record
+from tests.ltm.engine.series import series
 
 LIBRARY = {
     "rnn": ("42d571be9308", "e8e579f7e8c8"),
@@ -17,6 +18,7 @@ LIBRARY = {
     "mist": ("dbe60b962ef5", "22e99f90a48d"),
     "mrnnf": ("1ead159aacfa", "6bd3a6550b46"),
     "mrnn": ("bb791dad27a3", "e2a4ed897e81"),
+    "gru": ("63af1613a5cb", "4f584653e03a"),
     "lstm": ("abe4004910ac", "43b18472e59c"),
     "mlstmf": ("0bab2ec118f7", "145c0cdd54e6"),
     "mlstm": ("1322d4afbc8e", "e7ec883e6fc5"),
@@ -81,7 +83,7 @@ def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-
         importlib.invalidate_caches()
         try:
             # Modules are told apart by the name that Python gives them, which is no part of what they compute.
-            found = record(cells.build({"cell": f"{name}:Mine"}, 100))
+            found = record(cells.build({"cell": f"{name}:Mine"}, series(100)))
             return found.text.replace(name, "own_cell")
         finally:
             sys.modules.pop(name, None)
@@ -92,12 +94,12 @@ def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-
 
 @pytest.mark.parametrize("name", cells.CELLS)
 def test_the_records_of_the_library_are_those_written_down(name: str) -> None:
-    found = record(cells.build({"cell": name}, 300))
+    found = record(cells.build({"cell": name}, series(300)))
     assert (found.digest, found.draws) == LIBRARY[name], found.text
 
 
 def test_the_record_of_an_rnn_reads_as_its_equations() -> None:
-    told = record(cells.build({"cell": "rnn"}, 300)).text.splitlines()
+    told = record(cells.build({"cell": "rnn"}, series(300))).text.splitlines()
     assert told[0] == "parameter W_ih [1, 1]"
     assert told[-10:] == [
         "%8 [1] = matmul(W_ih, x.now)", "%9 [1] = add(%8, b_ih)", "%10 [1] = matmul(W_hh, last h)", "%11 [1] = add(%9, %10)",
@@ -145,16 +147,16 @@ def test_a_step_that_changes_by_itself_is_told_by_the_source(digest) -> None:  #
 
 
 def test_equal_initial_parameters_have_one_digest_whatever_else_differs() -> None:
-    by_length = {K: record(cells.build({"cell": "mrnn", "K": K}, 300)) for K in (25, 100)}
+    by_length = {K: record(cells.build({"cell": "mrnn", "K": K}, series(300))) for K in (25, 100)}
     assert by_length[25].draws == by_length[100].draws
     assert by_length[25].digest != by_length[100].digest
-    free = {K: record(cells.build({"cell": "rnn2", "K": K}, 300)).draws for K in (25, 100)}
+    free = {K: record(cells.build({"cell": "rnn2", "K": K}, series(300))).draws for K in (25, 100)}
     assert free[25] != free[100], "the weights of an RNN2 are K draws"
-    assert record(cells.build({"cell": "mrnn", "init": "released"}, 300)).draws != by_length[100].draws
+    assert record(cells.build({"cell": "mrnn", "init": "released"}, series(300))).draws != by_length[100].draws
 
 
 def test_wide_cells_are_recorded_whatever_engine_runs_them() -> None:
-    assert "matmul" in record(cells.build({"cell": "lstm", "hidden_size": 64}, 300)).text
+    assert "matmul" in record(cells.build({"cell": "lstm", "hidden_size": 64}, series(300))).text
 
 
 def test_numbers_are_told_apart_by_six_digits_and_no_more() -> None:

@@ -33,6 +33,16 @@ def lstm(p, x, K, hidden, delays):
     return out
 
 
+def gru(p, x, K, hidden, delays):
+    h, out = np.zeros(hidden), []
+    for t in range(len(x)):
+        (a_r, a_z, a_n), (b_r, b_z, b_n) = (np.split(v, 3) for v in (p["W_ih"] @ x[t] + p["b_ih"], p["W_hh"] @ h + p["b_hh"]))
+        r, z = sigmoid(a_r + b_r), sigmoid(a_z + b_z)
+        h = (1 - z) * np.tanh(a_n + r * b_n) + z * h
+        out.append(p["V"] @ h + p["c"])
+    return out
+
+
 def mrnn(p, x, K, hidden, delays):
     inputs = x.shape[1]
     h, m, d, out = np.zeros(hidden), np.zeros(hidden), np.zeros(inputs), []

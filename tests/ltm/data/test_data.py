@@ -4,6 +4,7 @@ import urllib.request
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ltm import data
@@ -61,11 +62,13 @@ def test_the_short_memory_series_has_none() -> None:
 def test_scaling_as_released_and_on_the_training_part_only() -> None:
     base = {"kind": "arfima", "name": "a", "length": 301, "train": 150, "validation": 75}
     whole, honest = data.build(base), data.build({**base, "scaling": "train_only"})
-    assert whole.problem().inputs.min() == 0 or whole.problem().targets.min() == 0
-    assert np.ptp(honest.values[:151]) == honest.offset_and_scale[1]
+    assert whole.series is not None
+    assert honest.series is not None
+    assert whole.train.inputs.min() == 0 or whole.train.targets.min() == 0
+    assert np.ptp(honest.series.values[:151]) == honest.series.offset_and_scale[1]
     assert whole.fingerprint != honest.fingerprint
-    offset, scale = whole.offset_and_scale
-    np.testing.assert_allclose(whole.problem().targets[:, 0] * scale + offset, whole.values[1:])
+    offset, scale = whole.series.offset_and_scale
+    np.testing.assert_allclose(whole.train.targets[0, :, 0] * scale + offset, whole.series.values[1:])
 
 
 def test_the_published_series_have_the_splits_of_the_paper(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +77,8 @@ def test_the_published_series_have_the_splits_of_the_paper(real_data: Path, monk
 
     expected = {"arfima_paper": (2000, 1200, 800), "dji": (2500, 1500, 1028), "traffic": (1400, 200, 259), "tree": (2500, 1000, 850)}
     for name, parts in expected.items():
-        series = data.build(compose([f"dataset={name}"]).datasets[0])
+        series = data.build(compose([f"dataset={name}"]).datasets[0]).series
+        assert series is not None
         assert (series.train, series.validation, len(series.values) - 1 - series.train - series.validation) == parts
 
 
@@ -100,6 +104,15 @@ def test_a_bad_csv_is_refused_in_words(tmp_path: Path, content: str, keys: dict,
     dataset = {"kind": "csv", "name": "own", "file": str(path), "train": 1, "validation": 1, **keys}
     with pytest.raises(UserError, match=message):
         data.build(dataset)
+
+
+def test_a_series_may_be_a_column_of_a_parquet_file(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": np.arange(20) % 7 / 4})
+    frame.to_csv(tmp_path / "own.csv", index=False)
+    frame.to_parquet(tmp_path / "own.parquet")
+    dataset = {"kind": "csv", "name": "own", "train": 8, "validation": 5}
+    first, second = (data.build({**dataset, "file": str(tmp_path / name)}).fingerprint for name in ("own.csv", "own.parquet"))
+    assert first == second
 
 
 @pytest.mark.parametrize(

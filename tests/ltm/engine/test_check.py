@@ -12,12 +12,14 @@ import torch
 from ltm import cells
 from ltm.cells import Cell, Network, Parameter, Readout, State
 from ltm.cells.rnn import RNN
-from ltm.engine import Protocol, choose
-from ltm.engine.base import DIVERGED, PackState, Problem
+from ltm.data.base import forecast
+from ltm.engine import PackState, Protocol, choose
 from ltm.errors import UserError
+from ltm.training.state import Lane
+from ltm.training.stopping import DIVERGED
 
 X = np.random.default_rng(0).uniform(0.1, 1, (9, 1))
-PROBLEM = Problem(X[:-1], X[1:], 6, 2)
+TASK = forecast(X[:-1], X[1:], 5, 2)
 COUNTER = itertools.count()
 
 
@@ -85,9 +87,9 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_one_line_on_every_engine(mistake: str) -> None:
     network, message = MISTAKES[mistake]
-    for engine in ("auto", "reference", "cpu"):
+    for engine in ("auto", "torch", "cpu"):
         with pytest.raises(UserError, match=message) as error:
-            choose(engine, network, replace(PROBLEM, targets=np.repeat(PROBLEM.targets, network.output_size, 1)), Protocol())
+            choose(engine, network, forecast(X[:-1], np.repeat(X[1:], network.output_size, 1), 5, 2), Protocol())
         assert len(str(error.value).splitlines()) == 1
         assert "Mine" in str(error.value)
 
@@ -113,16 +115,16 @@ def test_a_draw_that_the_sample_does_not_show_is_found_in_the_trace() -> None:
     network = own(step=lambda p, s, x: {"h": h(p, s, x) + torch.relu(x.now - 10.0 - random.random())})
     for engine in ("auto", "cpu"):
         with pytest.raises(UserError, match="Mine is not repeatable"):
-            choose(engine, network, PROBLEM, Protocol())
+            choose(engine, network, TASK, Protocol())
 
 
 def test_a_scalar_read_out_of_one_output_is_taken() -> None:
     network = own(readout=lambda p, s: s.h @ p.V[0] + p.c[0])
     params = np.stack([network.initial(seed) for seed in range(3)])
-    fast, slow = (choose(engine, network, PROBLEM, Protocol()) for engine in ("cpu", "reference"))
+    fast, slow = (choose(engine, network, TASK, Protocol()) for engine in ("cpu", "torch"))
     for mine, true in zip(fast.gradient(params), slow.gradient(params), strict=True):  # type: ignore[attr-defined]
         np.testing.assert_allclose(mine, true, rtol=1e-4, atol=1e-6)
-    assert fast.predict(params).outputs.shape == slow.predict(params).outputs.shape == (3, 8, 1)
+    assert fast.predict(params).outputs.shape == slow.predict(params).outputs.shape == (3, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -147,27 +149,27 @@ class Squashed(Readout):
         return torch.tanh(p.b) * torch.relu(s.h)
 
 
-@pytest.mark.parametrize("engine", ["cpu", "reference"])
+@pytest.mark.parametrize("engine", ["cpu", "torch"])
 def test_a_lane_that_is_no_longer_finite_diverges(engine: str) -> None:
     """Lane 0 stays finite, lane 1 has a NaN state behind clamps, lane 2 an infinite parameter behind tanh; lane 3 gets one in training."""
     params = np.array([[0.0, 0.5], [5.0, 0.5], [0.0, np.inf], [0.0, 0.5]], np.float32)
-    state = PackState.start(params, np.array([0.01, 0.01, 0.01, 3e38]), np.zeros(4), np.zeros(4))
-    run = choose(engine, Network(Clamped(), Squashed((("h", 1),))), PROBLEM, Protocol(max_epochs=6))
+    state = PackState.start(params, [Lane(0, lr) for lr in (0.01, 0.01, 0.01, 3e38)])
+    run = choose(engine, Network(((Clamped(),),), Squashed((("h", 1),))), TASK, Protocol(max_epochs=6))
     run.advance(state, 6)
     assert [status == DIVERGED for status in state.status] == [False, True, True, True]
     assert state.epoch[1] == state.epoch[2] == 1
 
 
-@pytest.mark.parametrize("engine", ["cpu", "reference"])
+@pytest.mark.parametrize("engine", ["cpu", "torch"])
 def test_a_large_gradient_is_no_divergence(engine: str) -> None:
     """Its square is not finite in float32."""
     network = own(readout=lambda p, s: 1e15 * (p.V @ s.h))
-    state = PackState.start(network.initial(0)[None], *(np.array([v]) for v in (1e-6, 0.0, 1.0)))
-    run = choose(engine, network, PROBLEM, Protocol(max_epochs=3))
+    state = PackState.start(network.initial(0)[None], [Lane(0, 1e-6, clip=1.0)])
+    run = choose(engine, network, TASK, Protocol(max_epochs=3))
     run.advance(state, 3)
     assert state.status[0] != DIVERGED
 
 
 def test_the_cells_that_come_with_it_pass() -> None:
     for name in cells.CELLS:
-        choose("reference", cells.build({"cell": name, "hidden_size": 3}, 8), PROBLEM, Protocol())
+        choose("torch", cells.build({"cell": name, "hidden_size": 3}, TASK), TASK, Protocol())

@@ -19,43 +19,48 @@ import pytest
 
 from ltm import cells
 from ltm.cells import CELLS
-from ltm.engine import Problem, Protocol
+from ltm.engine import Protocol
 from ltm.engine.compiler import vector
 from ltm.engine.cuda import FusedCuda
 from ltm.errors import UserError
+from tests.ltm.engine.series import series
+
+TASK = series(6)
 
 COMPARE = """
 import sys
 import numpy as np
 import torch
 from ltm import cells
-from ltm.engine import PackState, Problem, Protocol
+from ltm.data.base import forecast
+from ltm.engine import PackState, Protocol
 from ltm.engine.cuda import FusedCuda
-from ltm.engine.reference import Reference
+from ltm.engine.torch import Torch
+from ltm.training.state import Lane
 
 name, hidden = sys.argv[1], int(sys.argv[2])
 x = np.random.default_rng(0).uniform(0, 1, (16, 1))
-task = Problem(x[:-1], x[1:], 12, 2)
+task = forecast(x[:-1], x[1:], 12, 2)
 has_K = hasattr(cells.CELLS[name](), "K")
 for K in (1, 25, 100) if has_K and hidden == 1 else (25,):
-    network = cells.build({"cell": name, "hidden_size": hidden} | ({"K": K} if has_K else {}), 15)
-    fast, reference = FusedCuda(network, task, Protocol(max_epochs=2)), Reference(network, task, Protocol(max_epochs=2), dtype=torch.float64)
+    network = cells.build({"cell": name, "hidden_size": hidden} | ({"K": K} if has_K else {}), task)
+    fast, slow = FusedCuda(network, task, Protocol(max_epochs=2)), Torch(network, task, Protocol(max_epochs=2), dtype=torch.float64)
     params = np.stack([network.initial(seed) for seed in range(7)])
-    mine, true = fast.gradient(params), reference.gradient(params)
+    mine, true = fast.gradient(params), slow.gradient(params)
     for a, b in zip(mine[:2], true[:2]):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
     assert (np.abs(mine[2] - true[2]) / np.abs(true[2]).max(1, keepdims=True)).max() < 1e-4
-    np.testing.assert_allclose(fast.predict(params).outputs, reference.predict(params).outputs, atol=1e-5)
+    np.testing.assert_allclose(fast.predict(params).outputs, slow.predict(params).outputs, atol=1e-5)
     if hidden == 1:
-        settings = [np.full(7, value, np.float32) for value in (0.01, 0, 0)]
-        a, b = (PackState.start(params, *settings) for _ in range(2))
-        curves, expected = fast.advance(a, 3), reference.advance(b, 3)
-        np.testing.assert_allclose(curves, expected, rtol=1e-4)
+        lanes = [Lane(seed, 0.01, clip=0.05 * (seed == 2), clip_value=0.02 * (seed == 3)) for seed in range(7)]
+        a, b = (PackState.start(params, lanes) for _ in range(2))
+        curves, expected = np.stack(fast.advance(a, 3)), np.stack(slow.advance(b, 3))
+        np.testing.assert_allclose(curves[..., :2], expected, rtol=1e-4)
         np.testing.assert_allclose(a.params, b.params, atol=1e-4)
         assert list(a.status) == list(b.status)
 if hidden == 1:
     FusedCuda._most_groups = lambda self, compiled, steps: 1
-    again = PackState.start(np.concatenate([params] * 5), *(np.tile(x, 5) for x in settings))
+    again = PackState.start(np.concatenate([params] * 5), lanes * 5)
     fast.advance(again, 3)
     np.testing.assert_array_equal(again.params[28:], a.params)
 """
@@ -69,8 +74,10 @@ from numba import cuda, typeof
 from numba.cuda import dispatcher
 from numba.cuda.cudadrv import nvvm
 from ltm import cells
-from ltm.engine import PackState, Problem, Protocol
+from ltm.data.base import forecast
+from ltm.engine import PackState, Protocol
 from ltm.engine.cuda import FusedCuda
+from ltm.training.state import Lane
 
 if not nvvm.is_available():
     sys.exit("no libNVVM")
@@ -78,20 +85,21 @@ cuda.is_available = lambda: True
 dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=(8, 0))
 name, hidden, dtype = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 x = np.random.default_rng(0).uniform(0, 1, (16, 1))
+task = forecast(x[:-1], x[1:], 12, 2)
 found = {}
 
 def call(compiled, entry, arrays, steps, *rest):
-    memory, inputs = tuple(np.zeros((1, n), dtype) for n in compiled.sizes(steps, engine.lead)), tuple(engine.inputs)
+    memory, inputs = tuple(np.zeros((1, n), dtype) for n in compiled.sizes(steps, engine.lead)), tuple(np.zeros(1, dtype) for _ in range(5))
     found[entry] = [typeof(a) for a in (*map(np.ascontiguousarray, arrays), memory, inputs, *rest)]
     found["start"] = [typeof(memory), typeof(np.zeros(1, dtype))]
 
 for K in (25, 100) if hasattr(cells.CELLS[name](), "K") else (25,):
-    network = cells.build({"cell": name, "hidden_size": hidden} | ({"K": K} if hasattr(cells.CELLS[name](), "K") else {}), 15)
-    engine = FusedCuda(network, Problem(x[:-1], x[1:], 12, 2), Protocol(), dtype)
+    network = cells.build({"cell": name, "hidden_size": hidden} | ({"K": K} if hasattr(cells.CELLS[name](), "K") else {}), task)
+    engine = FusedCuda(network, task, Protocol(), dtype=dtype)
     engine._call = call
     params = np.stack([network.initial(seed) for seed in range(3)])
     engine.gradient(params), engine.predict(params)
-    engine.advance(PackState.start(params, *np.full((3, 3), 0.01, np.float32)), 1)
+    engine.advance(PackState.start(params, [Lane(seed, 0.01, 0.01, 0.01) for seed in range(3)]), 1)
     module = engine.compiled(32).module
     for entry, types in found.items():
         text, _ = cuda.compile_ptx(getattr(module, entry).py_func, tuple(types), cc=(8, 0))
@@ -104,7 +112,7 @@ for K in (25, 100) if hasattr(cells.CELLS[name](), "K") else (25,):
     ("name", "hidden"),
     [pytest.param(name, H, marks=[] if (name, H) in (("mrnn", 3), ("rwa", 3)) else pytest.mark.long) for name in CELLS for H in (1, 3)],
 )
-def test_gpu_kernel_equals_reference_under_the_simulator(name: str, hidden: int) -> None:
+def test_gpu_kernel_equals_torch_engine_under_the_simulator(name: str, hidden: int) -> None:
     done = python(COMPARE, name, str(hidden), NUMBA_ENABLE_CUDASIM="1")
     assert done.returncode == 0, done.stderr[-2000:]
 
@@ -148,14 +156,11 @@ def test_gpu_has_every_function_but_those_of_units(functions: dict[str, Any], mo
 
     from ltm.engine.compiler.scalar import ABSENT
 
-    assert set(vector.functions("float32", 4)) - set(functions) == ABSENT == {"store_head", "add_sum", "head", "total", "peak"}
+    assert set(vector.functions("float32", 4)) - set(functions) == ABSENT
     assert not ABSENT & set(functions)
     monkeypatch.setattr(cuda, "is_available", lambda: True)
-    x = np.zeros((9, 1))
     for name in CELLS:
-        source = (
-            FusedCuda(cells.build({"cell": name, "hidden_size": 3}, 8), Problem(x[:-1], x[1:], 6, 1), Protocol()).compiled(32).kernel.source
-        )
+        source = FusedCuda(cells.build({"cell": name, "hidden_size": 3}, TASK), TASK, Protocol()).compiled(32).kernel.source
         assert not ABSENT & set(re.findall(r"\w+(?=\()", source)), name
 
 
@@ -191,6 +196,5 @@ def test_functions_of_a_gpu_are_those_of_vectors(functions: dict[str, Any]) -> N
 def test_numba_without_cuda_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba.cuda", None)
     monkeypatch.delattr(numba, "cuda", raising=False)
-    x = np.zeros((9, 1))
     with pytest.raises(UserError, match=r"needs numba.cuda .*pip install 'ltm\[gpu\]'"):
-        FusedCuda(cells.build({"cell": "rnn", "hidden_size": 3}, 8), Problem(x[:-1], x[1:], 6, 1), Protocol())
+        FusedCuda(cells.build({"cell": "rnn", "hidden_size": 3}, TASK), TASK, Protocol())

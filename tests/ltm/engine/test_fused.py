@@ -1,4 +1,4 @@
-"""The fused engine against the reference: losses, outputs and every parameter's gradient; and what it does where it cannot."""
+"""The fused engine against the torch engine on a series: losses, outputs and every parameter's gradient; and what it does where it cannot."""
 
 import itertools
 import logging
@@ -14,47 +14,44 @@ import torch
 from ltm import cells, filters
 from ltm.cells import CELLS, Cell, Network
 from ltm.cells.rnn import RNN
-from ltm.engine import Problem, Protocol, choose, fused
+from ltm.engine import PackState, Protocol, choose, fused, modules
 from ltm.engine.compiler import blocks
 from ltm.engine.fused import Fused
-from ltm.engine.reference import Reference
+from ltm.engine.torch import Torch
 from ltm.errors import UserError
+from ltm.training.state import Lane
+from tests.ltm.engine.series import outputs, series
 
 
-def problem(T: int) -> Problem:
-    rng = np.random.default_rng(T)
-    x = rng.uniform(0, 1, (T + 2, 1))
-    return Problem(x[:-1], x[1:], T, 1)
-
-
-def engines(name: str, hidden: int, K: int, T: int, dtype: str) -> tuple[Fused, Reference]:
+def engines(name: str, hidden: int, K: int, T: int, dtype: str) -> tuple[Fused, Torch]:
     model = {"cell": name, "hidden_size": hidden} | ({"K": K} if hasattr(CELLS[name](), "K") else {})
-    cell, task = cells.build(model, T), problem(T)
-    return Fused(cell, task, Protocol(), dtype=dtype), Reference(cell, task, Protocol(), dtype=torch.float64)
+    protocol, task = Protocol(max_epochs=30), series(T)
+    network = cells.build(model, task)
+    return Fused(network, task, protocol, dtype=dtype), Torch(network, task, protocol, dtype=torch.float64)
 
 
 def agree(name: str, hidden: int, K: int, T: int, dtype: str, close: float, relative: float, most: int = 100) -> None:
     """Losses and outputs within ``close``, every gradient within ``relative`` of the lane's largest; alone, of 7 and of ``most`` lanes."""
-    fast, reference = engines(name, hidden, K, T, dtype)
+    fast, slow = engines(name, hidden, K, T, dtype)
     params = np.stack([fast.network.initial(seed) for seed in range(most)]).astype(dtype)
-    true_loss, true_validation, true_gradient = reference.gradient(params)
+    true_loss, true_validation, true_gradient = slow.gradient(params)
     scale = np.abs(true_gradient).max(1, keepdims=True)
     for lanes in (1, 7, most):
         loss, validation, gradient = fast.gradient(params[:lanes])
         np.testing.assert_allclose(loss, true_loss[:lanes], rtol=close, atol=close)
         np.testing.assert_allclose(validation, true_validation[:lanes], rtol=close, atol=close)
         assert (np.abs(gradient - true_gradient[:lanes]) / scale[:lanes]).max() < relative
-    np.testing.assert_allclose(fast.predict(params).outputs, reference.predict(params).outputs, rtol=0, atol=close)
+    np.testing.assert_allclose(outputs(fast, params), outputs(slow, params), rtol=0, atol=close)
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_fused_equals_reference_at_an_odd_size(name: str) -> None:
+def test_fused_equals_torch_engine_at_an_odd_size(name: str) -> None:
     agree(name, 3, 25, 63, "float32", 1e-5, 1e-4, most=16)  # one kernel each
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", CELLS)
-def test_fused_equals_reference_at_every_length(name: str) -> None:
+def test_fused_equals_torch_engine_at_every_length(name: str) -> None:
     """Sizes, inputs and float64: ``compiler/test_sizes.py``."""
     for T, K in itertools.product((1, 2, 63, 500), (1, 25, 100) if hasattr(CELLS[name](), "K") else (0,)):
         agree(name, 1, K, T, "float32", 1e-5, 1e-4)
@@ -76,16 +73,14 @@ def test_exponentials_equal_the_weights(K: int) -> None:
         assert np.abs(amplitudes).sum() < 3
 
 
-def test_training_follows_the_reference() -> None:
-    fast, reference = engines("lstm", 1, 1, 63, "float64")
-    fast.protocol = reference.protocol = Protocol(max_epochs=30)
-    from ltm.engine import PackState
-
+def test_training_follows_the_torch_engine() -> None:
+    fast, slow = engines("lstm", 1, 1, 63, "float64")
     start = np.stack([fast.network.initial(seed) for seed in range(5)]).astype(np.float64)
-    settings = np.full(5, 0.01), np.full(5, 1e-4), np.array([0.0, 0.0, 0.05, 0.0, 0.0])
-    mine, theirs = (PackState.start(start, *settings) for _ in range(2))
-    a, b = fast.advance(mine, 40), reference.advance(theirs, 40)
-    np.testing.assert_allclose(a, b, rtol=1e-5)
+    lanes = [Lane(seed, 0.01, 1e-4, 0.05 * (seed == 2), 0.02 * (seed == 3)) for seed in range(5)]
+    mine, theirs = (PackState.start(start, lanes) for _ in range(2))
+    a, b = np.stack(fast.advance(mine, 40)), np.stack(slow.advance(theirs, 40))
+    np.testing.assert_allclose(a[..., :30], b, rtol=1e-5)
+    assert np.isnan(a[..., 30:]).all()
     np.testing.assert_allclose(mine.params, theirs.params, rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(mine.status, theirs.status)
     np.testing.assert_array_equal(mine.best_epoch, theirs.best_epoch)
@@ -99,16 +94,16 @@ class Odd(RNN):
         return {"h": torch.lgamma(p.W_ih @ x.now + p.W_hh @ s.h)}
 
 
-def test_an_unknown_operation_is_named_with_its_line_and_runs_on_the_reference(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_operation_is_named_with_its_line_and_runs_on_the_torch_engine(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        engine = choose("auto", Network.of(Odd()), problem(10), Protocol())
-    assert engine.name == "reference"
+        engine = choose("auto", Network.of(Odd()), series(10), Protocol())
+    assert engine.name == "torch"
     assert "'lgamma'" in caplog.text
     assert "test_fused.py" in caplog.text
     with pytest.raises(UserError, match="finds no NVIDIA GPU"):
-        choose("cuda", Network.of(RNN()), problem(10), Protocol())
+        choose("cuda", Network.of(RNN()), series(10), Protocol())
     with pytest.raises(UserError, match="engine=cpu does not cover Odd"):
-        choose("cpu", Network.of(Odd()), problem(10), Protocol())
+        choose("cpu", Network.of(Odd()), series(10), Protocol())
 
 
 @dataclass(frozen=True)
@@ -144,18 +139,18 @@ class TwoFilters(Cell):
 
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.long)])
 def test_filters_of_several_lengths_keep_to_their_own(dtype: str) -> None:
-    cell, task = Network.of(TwoFilters(hidden_size=2)), problem(150)
+    cell, task = Network.of(TwoFilters(hidden_size=2)), series(150)
     params = np.stack([cell.initial(seed) for seed in range(5)]).astype(dtype)
-    true = Reference(cell, task, Protocol(), dtype=torch.float64).gradient(params)
+    true = Torch(cell, task, Protocol(), dtype=torch.float64).gradient(params)
     for mine, theirs in zip(Fused(cell, task, Protocol(), dtype=dtype).gradient(params), true, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-4 if dtype == "float32" else 1e-9, atol=1e-6 if dtype == "float32" else 1e-12)
 
 
 def test_every_operation_is_differentiated_rightly() -> None:
-    cell, task = Network.of(Everything()), problem(40)
+    cell, task = Network.of(Everything()), series(40)
     fast = Fused(cell, task, Protocol(), dtype="float64")
     params = np.stack([cell.initial(seed) for seed in range(20)]).astype(np.float64)
-    true = Reference(cell, task, Protocol(), dtype=torch.float64).gradient(params)
+    true = Torch(cell, task, Protocol(), dtype=torch.float64).gradient(params)
     for mine, theirs in zip(fast.gradient(params), true, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
 
@@ -165,8 +160,8 @@ def test_a_corrupt_kernel_cache_is_rebuilt(tmp_path: Path, monkeypatch: pytest.M
     params = Network.of(RNN()).initial(0)[None]
 
     def gradient() -> np.ndarray:
-        fused.load.cache_clear()
-        return Fused(Network.of(RNN()), problem(20), Protocol()).gradient(params)[2]
+        modules.load.cache_clear()
+        return Fused(Network.of(RNN()), series(20), Protocol()).gradient(params)[2]
 
     expected = gradient()
     for path in tmp_path.rglob("*"):
@@ -176,9 +171,9 @@ def test_a_corrupt_kernel_cache_is_rebuilt(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_threads_and_groups_are_cut_to_the_memory_that_is_free(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    network, task = Network.of(RNN()), problem(1000)
+    network, task = Network.of(RNN()), series(1000)
     roomy = Fused(network, task, Protocol(), threads=8)
-    need = sum(roomy.compiled(16).sizes(task.length, roomy.lead)) * 4
+    need = sum(roomy.compiled(16).sizes(task.steps, roomy.lead)) * 4
     monkeypatch.setattr(fused, "memory_available", lambda: 2.5 * need)
     with caplog.at_level(logging.WARNING):
         tight = Fused(network, task, Protocol(), threads=8)
@@ -187,17 +182,19 @@ def test_threads_and_groups_are_cut_to_the_memory_that_is_free(monkeypatch: pyte
     params = np.stack([network.initial(seed) for seed in range(40)])
     np.testing.assert_array_equal(tight.gradient(params)[2], roomy.gradient(params)[2])
     monkeypatch.setattr(fused, "memory_available", lambda: 0.5 * need)
-    with pytest.raises(UserError, match="trajectory of 16 seeds over 1,001 steps takes .* GiB"):
+    with pytest.raises(UserError, match="trajectory of 16 seeds over 1,002 steps takes .* GiB"):
         Fused(network, task, Protocol())
 
 
 SOURCE = """
 import numpy as np
 from ltm import cells
-from ltm.engine import Problem, Protocol
+from ltm.data.base import forecast
+from ltm.engine import Protocol
 from ltm.engine.fused import Fused
 x = np.ones((9, 2))
-print(Fused(cells.build({"cell": "lstm", "hidden_size": 17}, 8, 2), Problem(x[:-1], x[1:, :1], 6, 1), Protocol()).compiled(16).kernel.source)
+task = forecast(x[:-1], x[1:, :1], 6, 1)
+print(Fused(cells.build({"cell": "lstm", "hidden_size": 17}, task), task, Protocol()).compiled(16).kernel.source)
 """
 
 

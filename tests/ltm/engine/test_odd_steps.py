@@ -1,4 +1,4 @@
-"""Thirty odd ways to write a step. Each runs fused with the reference's values and gradients, or the log says why not and where."""
+"""Thirty odd ways to write a step. Each runs fused with the torch engine's values and gradients, or the log says why not and where."""
 
 import logging
 import math
@@ -12,10 +12,12 @@ import torch
 import torch.nn.functional as F
 
 from ltm.cells import Cell, Network, Parameter, State
+from ltm.data.base import Task, forecast
 from ltm.engine import Protocol, choose
-from ltm.engine.base import Problem
 from ltm.engine.fused import Fused
-from ltm.engine.reference import Reference
+from ltm.engine.torch import Torch
+from ltm.errors import UserError
+from tests.ltm.engine.series import outputs
 
 H, I = 3, 2
 SCALE = np.array([0.5, -0.25, 1.0], np.float32)
@@ -234,16 +236,16 @@ STEPS = [
 ]  # fmt: skip
 
 
-def task(T: int = 7) -> Problem:
+def task(T: int = 7) -> Task:
     x = np.random.default_rng(T).uniform(0.1, 1, (T + 1, I))
-    return Problem(x[:-1], x[1:, :1], T - 2, 1)
+    return forecast(x[:-1], x[1:, :1], T - 2, 1)
 
 
 def agree(cell: Network, dtype: str, close: float) -> None:
-    fast, reference = Fused(cell, task(), Protocol(), dtype=dtype), Reference(cell, task(), Protocol(), dtype=torch.float64)
+    fast, slow = Fused(cell, task(), Protocol(), dtype=dtype), Torch(cell, task(), Protocol(), dtype=torch.float64)
     params = np.stack([cell.initial(seed) for seed in range(17)]).astype(dtype)
-    true = *reference.gradient(params), reference.predict(params).outputs
-    for mine, theirs in zip((*fast.gradient(params), fast.predict(params).outputs), true, strict=True):
+    true = *slow.gradient(params), outputs(slow, params)
+    for mine, theirs in zip((*fast.gradient(params), outputs(fast, params)), true, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=close, atol=close * max(1.0, np.abs(theirs).max()))
 
 
@@ -252,7 +254,7 @@ SOME = [pytest.param(step, id=step.__name__, marks=[pytest.mark.long] if i % 3 e
 
 
 @pytest.mark.parametrize("step", SOME)
-def test_an_odd_step_runs_fused_and_equals_the_reference(step: Callable, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_odd_step_runs_fused_and_equals_the_torch_engine(step: Callable, caplog: pytest.LogCaptureFixture) -> None:
     cell = odd(step, STATES.get(step.__name__))
     assert choose("auto", cell, task(), Protocol()).name == "cpu", caplog.text
     agree(cell, "float64", 1e-9)
@@ -266,10 +268,6 @@ def test_an_odd_step_in_float32(step: Callable) -> None:
 
 def unknown_operation(p, s, x):
     return {"h": torch.lgamma(rnn(p, s, x))}
-
-
-def branch_on_the_input(p, s, x):
-    return {"h": rnn(p, s, x) if x.now[0] > 0.5 else 0.5 * s.h}
 
 
 def without_gradient(p, s, x):
@@ -297,7 +295,7 @@ def linear_algebra(p, s, x):
 
 
 REFUSED = {
-    unknown_operation: "'lgamma'", branch_on_the_input: "a branch on", without_gradient: "no_grad", computed_index: "argsort",
+    unknown_operation: "'lgamma'", without_gradient: "no_grad", computed_index: "argsort",
     write_through_detached: "in place", another_precision: "precision", linear_algebra: "solve",
 }  # fmt: skip
 
@@ -306,8 +304,17 @@ REFUSED = {
 def test_the_log_says_why_a_step_is_not_fused_and_where(step: Callable, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         engine = choose("auto", odd(step), task(), Protocol())
-    assert engine.name == "reference"
+    assert engine.name == "torch"
     assert REFUSED[step] in caplog.text
     assert "test_odd_steps.py:" in caplog.text
     assert engine.why.count("\n") == 0
     assert np.isfinite(engine.predict(np.stack([engine.network.initial(0)])).outputs).all()
+
+
+def branch_on_the_input(p, s, x):
+    return {"h": rnn(p, s, x) if x.now[0] > 0.5 else 0.5 * s.h}
+
+
+def test_a_branch_on_the_input_is_one_line_as_no_engine_can_follow_it() -> None:
+    with pytest.raises(UserError, match="branches on the value of a tensor"):
+        choose("auto", odd(branch_on_the_input), task(), Protocol())

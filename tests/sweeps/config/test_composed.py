@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ltm import cells
 from ltm.errors import UserError
 from sweeps import config, plan
 from sweeps.search.halving import Halving
@@ -23,8 +24,8 @@ def labels(*overrides: str) -> list[str]:
         (["model.hiden_size=2"], "unknown key of model: 'hiden_size'. Did you mean 'hidden_size'"),
         (["+model.hiden_size=2"], "unknown key of model 'mrnn': 'hiden_size'"),
         (["+dataset.sed=2"], "unknown key of dataset 'arfima': 'sed'. Did you mean 'seed'"),
-        (["model=mrn"], "unknown model 'mrn'. Did you mean 'mrnn'.*There are: lstm, mist"),
-        (["dataset=dow"], "unknown dataset 'dow'.*There are: arfima"),
+        (["model=mrn"], "unknown model 'mrn'. Did you mean 'mrnn'.*There are: gru, lstm, mist"),
+        (["dataset=dow"], "unknown dataset 'dow'.*There are: adding, arfima"),
         (["+experiment=k_swep"], "unknown experiment 'k_swep'. Did you mean 'k_sweep'"),
         (["experiment=k_sweep"], r"write \+experiment=k_sweep"),
         (["tracking=onlin"], "unknown tracking 'onlin'"),
@@ -45,6 +46,30 @@ def labels(*overrides: str) -> list[str]:
         (["+experiment=k_sweep", "model.delays=4"], "delays"),
         (["seeds"], "not an override; expected KEY=VALUE"),
         (["compute.pack_size=0"], "compute.pack_size is 0"),
+        (["training.batch=16.5"], "training.batch: Value '16.5' of type 'float' could not be converted to Integer"),
+        (["grid.batch=[2.5]"], "training.batch is 2.5; expected a whole number of at least 1"),
+        (["training.batch=0"], "training.batch is 0"),
+        (
+            ["training.optimizer=adamm"],
+            "unknown optimizer 'adamm'. Did you mean 'adam'.*There are: adam, adamw, rmsprop, sgd",
+        ),
+        (["training.order=random"], "unknown order 'random'"),
+        (["training.schedule=step"], "unknown schedule 'step'.*constant, cosine, linear"),
+        (["training.loss=huberr"], "unknown loss 'huberr'"),
+        (["training.loss=cross_entropy"], "cross_entropy.*targets"),
+        (["dataset=latching", "model=lstm", "training.loss=squared"], "squared.*targets"),
+        (["training.momentum=1"], "training.momentum is 1; expected a number of at least 0 and below 1"),
+        (["training.beta2=1.5"], "training.beta2 is 1.5"),
+        (["training.eps=0"], "training.eps is 0"),
+        (["grid.dropout=[0.1]"], "grid.dropout may be that of model or training; write grid.model.dropout or grid.training.dropout"),
+        (["model.layers=0"], "'layers' is 0"),
+        (["model.cells=[mrnnf,lstn]"], "unknown cell 'lstn'. Did you mean 'lstm'"),
+        (["grid.cells=[mrnnf,lstm]"], r"expected a list of networks.*grid.cells=\[\[mrnnf,lstm\]\]"),
+        (["model.bidirectional=true"], "reads the future"),
+        (["model.readout=first"], "'first'"),
+        (["compute.device=gpu"], "unknown device: compute.device 'gpu'"),
+        (["compute.memory=0"], "compute.memory is 0"),
+        (["engine=reference"], "unknown engine 'reference'. There are: auto, cpu, cuda, torch"),
     ],
 )
 def test_a_mistake_is_one_line_with_what_is_valid(overrides: list[str], message: str) -> None:
@@ -65,6 +90,12 @@ def test_a_key_that_a_model_lacks_multiplies_nothing() -> None:
 
 def test_overrides_of_a_key_apply_to_every_model_of_the_grid_that_has_it() -> None:
     assert labels("grid.model=[rnn,mrnn]", "model.K=7") == ["rnn / arfima", "mrnn K=7 / arfima"]
+
+
+def test_keys_of_the_network_are_had_by_every_model() -> None:
+    assert labels("model=lstm,rnn", "model.layers=2,3")[:2] == ["lstm layers=2 / arfima", "lstm layers=3 / arfima"]
+    assert labels("model=lstm", "model.layers=2") == ["lstm / arfima"]
+    assert config.compose(["model=lstm,rnn", "model.layer_norm=true"]).models[1]["layer_norm"] is True
 
 
 def test_full_is_the_whole_past() -> None:
@@ -214,7 +245,7 @@ def test_a_class_by_its_path_is_a_model_with_its_fields_as_keys(tmp_path: Path, 
     (tmp_path / "path_cells.py").write_text(OWN)
     monkeypatch.syspath_prepend(str(tmp_path))
     study = config.compose(["model=path_cells:Own", "model.hidden_size=4"])
-    assert study.models == ({"name": "own", "cell": "path_cells:Own", "hidden_size": 4, "init": "default", "gain": 2.0},)
+    assert study.models == ({"name": "own", "cell": "path_cells:Own", "hidden_size": 4, "init": "default", "gain": 2.0, **cells.STACK},)
     assert labels("model=lstm,path_cells:Own", "model.gain=1,2") == ["lstm / arfima", "own gain=1 / arfima", "own gain=2 / arfima"]
     assert labels("grid.model=[rnn,path_cells:RNN]") == ["rnn / arfima"], "the same work under another name"
     assert config.compose(["model=path_cells:RNN"]).models[0]["name"] == "path_cells:RNN"

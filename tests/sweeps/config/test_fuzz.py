@@ -17,9 +17,9 @@ from sweeps.store.ledger import Ledger
 KEYS = [
     *(name for name in StudyConfig.__dataclass_fields__ if name not in ("model", "dataset", *SECTIONS)),
     *(f"{section}.{name}" for section, kind in SECTIONS.items() for name in kind.__dataclass_fields__),
-    *(f"model.{name}" for name in ("name", "cell", "hidden_size", "K", "delays", "")),
+    *(f"model.{name}" for name in ("name", "cell", "hidden_size", "K", "delays", "layers", "cells", "bidirectional", "readout", "dropout", "")),
     *(f"dataset.{name}" for name in ("name", "kind", "length", "d", "ar", "ma", "sigma", "seed", "hidden", "train", "validation", "scaling", "file", "column")),
-    *(f"grid.{name}" for name in ("K", "lr", "model", "dataset", "ar", "seed", "max_epochs", "model.K", "dataset.d", "training.lr", "training", "name", "x.y", "")),
+    *(f"grid.{name}" for name in ("K", "lr", "model", "dataset", "ar", "seed", "max_epochs", "model.K", "dataset.d", "training.lr", "training", "cells", "batch", "loss", "name", "x.y", "")),
     *(f"search.space.{name}" for name in ("lr", "K", "dataset.d", "hidden_size", "scaling", "")),
     "hydra.run.dir", "trainig.lr", "model@dataset", "a/b", "*", "",
 ]  # fmt: skip
@@ -29,7 +29,7 @@ VALUES = [
     "ü", "'ü'", "\u2028", "\x00", "\n", "😀", "[", "]", "[]", "{}", "[1,", "[1,2]", "[0.5]", "[a]", "[nan]", "[null]", "[[1]]", "[true,false]", "[{a:1}]", "{a:1}", "{1:2}",
     "{low:0.1,high:1}", "{low:1,high:0}", "{low:nan,high:1}", "{low:0,high:1,log:true}", "{choices:[1,2]}", "{choices:[a]}", "{choices:[[0.1]]}", "${seeds}", "${study}",
     "${nope}", "${oc.env:NOPE}", "${oc.env:HOME}", "${", "$", "1,2", "range(1,4)", "choice(a,b)", "glob(*)", "???", "5-2", "1-3", "-3-5", "[1,1]", "full", "[5,full]", "rnn",
-    "[rnn,mrnn]", "[rnn,rnn]", "arfima", "random_rnn", "csv", "[arfima,random_rnn]", "optuna", "grid", "random", "test_rmse", "cpu", "reference", "zhao2020_table2", ":", "a:",
+    "[rnn,mrnn]", "[rnn,rnn]", "arfima", "random_rnn", "csv", "[arfima,random_rnn]", "optuna", "grid", "random", "test_rmse", "cpu", "torch", "cuda", "adam", "[lstm,rnn]", "[[lstm,rnn]]", "latching", "zhao2020_table2", ":", "a:",
     ":a", "a:b", "os:path", "ltm.cells:RNN", "ltm.cells:build", "s3://", "nope://a", "~", "--x", "x" * 300,
 ]  # fmt: skip
 
@@ -50,7 +50,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     files: list[str] = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Ledger, "put", lambda self, name, content: files.append(name))
-    monkeypatch.setattr(cluster, "connect", lambda compute, verbose=False: 1)
+    monkeypatch.setattr(cluster, "connect", lambda compute, verbose=False: cluster.Slots(1))
     monkeypatch.setattr(study, "complete", lambda plan, executor, job: study.Outcome.DONE)
     monkeypatch.setattr(study, "report", lambda job: None)
     return files

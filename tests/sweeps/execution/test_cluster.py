@@ -1,5 +1,6 @@
 """Clusters: what is asked of nodes, refusals in one line, real nodes that are killed, two drivers, a poisoned seed."""
 
+import dataclasses
 import os
 import signal
 import socket
@@ -36,13 +37,25 @@ def test_cluster_files_pass_rays_own_schema(name: str) -> None:
 
 def test_slots_are_counted_node_by_node() -> None:
     nodes = [{"CPU": 0}, {"CPU": 8, "GPU": 1}, {"CPU": 3}]
-    assert cluster.slots(ComputeConfig(), nodes) == 11
-    assert cluster.slots(ComputeConfig(cpus_per_pack=2), nodes) == 5
-    assert cluster.slots(ComputeConfig(gpus_per_pack=0.25), nodes) == 4
-    assert cluster.slots(ComputeConfig(gpus_per_pack=0.1, cpus_per_pack=3), nodes) == 2
-    assert cluster.slots(ComputeConfig(gpus_per_pack=1, slots=6), [{"CPU": 0}]) == 6
-    with pytest.raises(UserError, match=r"2 GPUs; the largest of 3 nodes has 8 and 1.*compute.slots"):
-        cluster.slots(ComputeConfig(gpus_per_pack=2), nodes)
+
+    def counted(nodes: list[dict[str, float]] = nodes, **compute: object) -> tuple[int, int]:
+        found = cluster.slots(ComputeConfig(**compute), nodes)  # type: ignore[arg-type]
+        return found.cpu, found.cuda
+
+    assert counted() == (11, 1)
+    assert counted(cpus_per_pack=2) == (5, 1)
+    assert counted(gpus_per_pack=0.25) == (11, 4)
+    assert counted(gpus_per_pack=0.1, cpus_per_pack=3) == (3, 2)
+    assert counted(gpus_per_pack=2) == (11, 0)
+    assert counted([{"CPU": 0}], slots=6) == (6, 0)
+    assert counted([{"CPU": 0}], slots=6, device="cuda") == (6, 6)
+    with pytest.raises(UserError, match=r"a pack asks for 9 CPUs; the largest of 3 nodes has 8.*compute.slots"):
+        counted(cpus_per_pack=9)
+
+
+def test_packs_share_the_memory_of_their_node() -> None:
+    nodes = [{"CPU": 8, "memory": 32e9}, {"CPU": 2, "memory": 4e9}, {"CPU": 0, "memory": 1e9}]
+    assert cluster.slots(ComputeConfig(), nodes).memory == pytest.approx(cluster.SHARE * 2e9)
 
 
 def test_a_ray_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +103,10 @@ def test_cloud_keys_reach_no_log_of_rays_and_no_file_of_the_study(run_process, t
         (["compute=cluster", "compute.address=127.0.0.1:1"], "no Ray cluster answers at '127.0.0.1:1'"),
         (["compute=cluster", "compute.address=ray://127.0.0.1:1"], "ray submit or ray job submit"),
         (["compute=cluster", "compute.address=somewhere"], "expected HOST:PORT"),
-        (["compute.gpus_per_pack=3"], "a pack asks for 1 CPUs and 3 GPUs"),
+        (
+            ["compute.device=cuda", "compute.gpus_per_pack=300"],
+            "compute.device=cuda finds no GPU that a pack could have (compute.gpus_per_pack=300)",
+        ),
         (["compute.gpus_per_pack=1.5"], "a share of one GPU"),
         (["compute.where=moon"], "'moon'"),
         (["search=random", "compute=cluster", "compute.address=127.0.0.1:1"], "no Ray cluster answers at '127.0.0.1:1'"),
@@ -114,16 +130,26 @@ def test_a_free_worker_takes_the_last_trial_that_waits() -> None:
 
     from sweeps.execution.ray import LastFirst
 
-    trials = [SimpleNamespace(status=status) for status in ("PENDING", "PENDING", "RUNNING", "TERMINATED")]
-    assert LastFirst().choose_trial_to_run(SimpleNamespace(get_trials=lambda: trials)) is trials[1]
-    assert LastFirst().choose_trial_to_run(SimpleNamespace(get_trials=lambda: trials[2:])) is None
+    def chosen(*trials: SimpleNamespace) -> SimpleNamespace | None:
+        found: SimpleNamespace | None = LastFirst(cluster.Slots(2, 1)).choose_trial_to_run(SimpleNamespace(get_trials=lambda: trials))
+        return found
+
+    def trial(status: str, device: str = "cpu") -> SimpleNamespace:
+        return SimpleNamespace(status=status, config={"work": {"device": device}})
+
+    first, last, wide = trial("PENDING"), trial("PENDING"), trial("PENDING", "cuda")
+    assert chosen(first, last, trial("RUNNING"), trial("TERMINATED")) is last
+    assert chosen(trial("RUNNING"), trial("TERMINATED")) is None
+    assert chosen(first, wide) is wide
+    assert chosen(first, wide, trial("RUNNING", "cuda")) is first, "the GPU is taken, a CPU is free"
+    assert chosen(first, wide, trial("RUNNING"), trial("RUNNING")) is wide, "the CPUs are taken"
 
 
 def test_another_version_on_a_node_is_refused_with_both_named() -> None:
     from sweeps.execution.ray import PackTrainable
 
     pack = object.__new__(PackTrainable)
-    work = {"version": "9.9.9", "threads": 1, "folder": "/nowhere", "pack": {}, "engine": "auto"}
+    work = {"version": "9.9.9", "threads": 1, "folder": "/nowhere", "pack": {}, "engine": "auto", "device": "cpu"}
     pack.setup({"work": work})
     result = pack.step()
     assert result["done"]
@@ -194,14 +220,15 @@ def test_storage_that_fails_midway_is_told_and_blamed_on_no_seed(tmp_path: Path,
     monkeypatch.setattr(worker, "WRITE_RETRIES", (0.0,))
     study = config.compose(["model=rnn", "seeds=2", "training.max_epochs=2", *SMALL])
     whole = plan.make(study)
+    whole = dataclasses.replace(whole, places=dict.fromkeys(whole.labels, worker.CPU))
     pack = plan.Pack(tuple(whole.runs))
     book = Ledger(tmp_path / "study")
     book.put("config.yaml", b"study: one")
     (tmp_path / "study" / "curves").write_text("in the way")
     (order,) = worker.orders(study.config, book, whole, [pack])
     one = worker.Worker(order)
-    said = one.step()
-    assert said.done
+    while not (said := one.step()).done:
+        pass
     assert said.failure.kind is worker.Kind.STORAGE
     assert "cannot be written" in said.failure.error
     assert not (tmp_path / "study" / "runs").exists()
@@ -214,10 +241,10 @@ def test_storage_that_fails_midway_is_told_and_blamed_on_no_seed(tmp_path: Path,
 def checkpointed(folder: Path, epochs: int) -> subprocess.Popen[str]:
     """A sweep of one pack, checkpointed every 100 epochs, that has written its first checkpoint."""
     command = [sys.executable, "-m", "ltm.sweep", "model=mlstm", "seeds=32", f"training.max_epochs={epochs}", f"training.patience={epochs}", "study=one",
-               "tracking=off", "compute.cpus=1", "compute.ray=always", "compute.checkpoint_epochs=100"]  # fmt: skip
+               "tracking=off", "compute.cpus=1", "compute.ray=always", "compute.checkpoint_epochs=100", "compute.checkpoint_seconds=600"]  # fmt: skip
     driver = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     end = time.monotonic() + 120
-    while not list(folder.glob("results/one/.tune/*/*/checkpoint_*/pack.npz")) and time.monotonic() < end:
+    while not list(folder.glob("results/one/checkpoints/*.npz")) and time.monotonic() < end:
         time.sleep(0.02)
     return driver
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ltm import cells, data
-from ltm.engine import Protocol, choose
+from ltm import cells
+from ltm.engine import choose
 from ltm.sweep import main
 from sweeps import config, plan
 from sweeps.execution import estimate
@@ -19,8 +19,7 @@ from sweeps.store.tables import COLUMNS
 def test_effort_is_about_what_the_kernel_counts(model: str) -> None:
     whole = plan.make(config.compose([f"model={model.split()[0]}", *model.split()[1:], "seeds=3", "training.max_epochs=7"]))
     (condition,) = whole.conditions
-    series = data.build(condition.dataset)
-    engine = choose("cpu", cells.build(condition.model, len(series.values) - 1), series.problem(), Protocol())
+    engine = choose("cpu", *condition.built(), condition.protocol)
     counted = sum(engine.flops) * 3200 * 3 * 7  # type: ignore[attr-defined]
     (pack,) = plan.cut(whole.runs, 1)
     assert counted / 2 < pack.effort < counted * 2
@@ -33,7 +32,7 @@ def test_packs_go_to_the_worker_that_is_free_the_longest_first() -> None:
 
 
 def test_every_shape_is_timed_once_and_packs_by_their_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate, "an_epoch", lambda pack, engine, threads: timed.append(pack) or (2.0 * len(pack.runs), 0.5))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(estimate, "an_epoch", lambda pack, place, threads: timed.append(pack) or (2.0 * len(pack.runs), 0.5))  # type: ignore[func-returns-value]
     timed: list[plan.Pack] = []
     packs = plan.cut(plan.make(config.compose(["grid.model=[rnn,lstm]", "seeds=40"])).runs, 4, 32)
     found = estimate.measure(packs)

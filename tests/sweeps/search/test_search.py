@@ -12,6 +12,7 @@ from sweeps.search.base import FIRST_SEED
 from sweeps.search.halving import Halving
 from sweeps.search.space import axes_of
 from sweeps.store.ledger import Ledger
+from sweeps.store.tables import COLUMNS
 
 SMALL = ("dataset.length=301", "dataset.train=150", "dataset.validation=75", "tracking=off", "compute.cpus=1")
 
@@ -31,7 +32,7 @@ class Planted(Cell):
         return {"h": x.now + 1000.0 * (self.shift - 0.3) + 0.0 * p.b}
 '''
 COMMAND = (
-    "ltm.sweep", "search=random", "search.trials=16", "engine=reference", "search.seeds=2", "search.rungs=2", "search.space={shift:{low:0.0,high:1.0}}", "seeds=3",
+    "ltm.sweep", "search=random", "search.trials=16", "engine=torch", "search.seeds=2", "search.rungs=2", "search.space={shift:{low:0.0,high:1.0}}", "seeds=3",
     "training.max_epochs=6", "study=hunt", "model=rnn", "model.cell=own:Planted", "+model.shift=0.9", *SMALL,
 )  # fmt: skip
 
@@ -95,6 +96,27 @@ def test_rungs_grow_to_the_studys_epochs_and_points_repeat() -> None:
     assert "K" not in Halving(config.compose(["search=random", "model=rnn"])).candidate(0, {"K": 5, "lr": 0.1}).values
 
 
+def test_a_metric_of_which_larger_is_better_chooses_the_largest(tmp_path: Path) -> None:
+    study = config.compose(
+        ["search=grid", "search.space={lr: {choices: [0.1,0.2,0.3]}}", "search.rungs=1", "search.seeds=2", "search.metric=validation_accuracy", "model=rnn",
+         "dataset=latching", "dataset.sequences=20", "dataset.length=5", "training=batches"]
+    )  # fmt: skip
+    search, book = Halving(study), Ledger(tmp_path)
+    trained = search.next(book)
+    assert trained
+    said = {0.1: 0.7, 0.2: 0.9, 0.3: 0.99}
+    frame = pd.DataFrame({name: pd.Series([None] * 6, dtype=object) for name in COLUMNS if name != "pack"}).assign(
+        run_id=[run.run_id for run in trained.runs], condition_id=[run.condition.id for run in trained.runs],
+        seed=[run.seed for run in trained.runs], status=["diverged" if run.condition.training["lr"] == 0.3 else "completed" for run in trained.runs],
+        validation_accuracy=[said[run.condition.training["lr"]] for run in trained.runs], K=pd.array([None] * 6, dtype="Int64"),
+    )  # fmt: skip
+    book.write(frame, [(np.zeros(1), np.zeros(1))] * 6, np.zeros((6, 1)))
+    fresh = search.next(book)
+    assert fresh
+    assert fresh.notes == ("winner: rnn lr=0.2 / latching, median validation_accuracy 0.9",)
+    assert search.winners[0].values == {"lr": 0.2}
+
+
 def test_the_median_of_the_log_draws_is_the_middle_of_the_range() -> None:
     (axis,) = axes_of({"lr": {"low": 1e-4, "high": 1.0, "log": True}}, {"lr"})
     rng = np.random.default_rng(0)
@@ -113,7 +135,8 @@ def test_a_space_that_makes_no_sense_is_refused(space: dict) -> None:  # type: i
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["search.metric=test_rmse"], "a test error must not choose"),
+        (["search.metric=test_rmse"], "a test metric must not choose"),
+        (["search.metric=validation_accuracy"], "which arfima does not measure; expected one of validation_loss, train_loss."),
         (["search.aggregate=best"], "'best'"),
         (["search.space.rate={low:0,high:1}"], "'rate'"),
         (["search.space.lr={low:1,high:0}"], "expected {low: A, high: B}"),

@@ -51,6 +51,33 @@ def test_a_ledger_from_before_parameters_were_kept_still_reads(tmp_path: Path) -
     assert len(book.curves()) == 2
 
 
+def test_a_ledger_from_before_the_metrics_of_classes_still_reads(tmp_path: Path) -> None:
+    book = Ledger(tmp_path)
+    book.write(rows("old", "older"), [CURVE, CURVE], BEST)
+    (path,) = book.files("runs")
+    table = pq.read_table(path)
+    of_then = [name for name in table.column_names if not name.startswith("test_") or name in ("test_rmse", "test_mae", "test_mape")]
+    pq.write_table(table.select(of_then).replace_schema_metadata({"ltm.schema": "3"}), tmp_path / "runs" / "old.parquet")
+    Path(path).unlink()
+    for _ in range(2):  # alone, and beside a file of today
+        runs = book.runs().set_index("run_id")
+        assert list(runs.columns) == [name for name in tables.COLUMNS if name != "run_id"]
+        assert runs.loc[["old", "older"], "test_accuracy"].isna().all()
+        assert (runs.loc[["old", "older"], "test_rmse"] == 1.5).all()
+        assert book.runs(["run_id", "test_f1"])["test_f1"].isna().all()
+        book.write(rows("new").assign(test_rmse=np.nan, test_accuracy=0.75), [CURVE], BEST[:1])
+    assert book.runs().set_index("run_id")["test_accuracy"]["new"] == 0.75
+    assert not book.damaged
+    assert book.baselines().columns.tolist() == tables.BASELINES.names
+
+
+def test_the_metric_that_is_told_is_the_first_that_rows_have() -> None:
+    assert tables.headline(rows("a")) == "test_rmse"
+    classified = rows("a").assign(test_rmse=np.nan, test_loss=0.5, test_accuracy=0.75)
+    assert tables.headline(classified) == "test_accuracy"
+    assert tables.headline(classified.assign(test_accuracy=np.nan, test_loss=np.nan)) == "test_rmse"
+
+
 def test_a_run_written_twice_is_one_row(tmp_path: Path) -> None:
     book = Ledger(tmp_path)
     book.write(rows("a", "b"), [CURVE, CURVE], BEST[:2])

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import wandb
 
-from ltm.training import Training
+from ltm.training.pack import Training
 from sweeps import config, plan
 from sweeps.execution import worker
 from sweeps.store.ledger import Ledger

@@ -30,7 +30,7 @@ MODEL = {"name": "rnn", "cell": "rnn", "hidden_size": 1}
 
 def study(folder: Path, seeds: int, diverged: tuple[int, ...] = ()) -> Ledger:
     """One condition with initial parameters as its best, a seed a pack; some diverged."""
-    book, network = Ledger(folder), cells.build(MODEL, 300)
+    book, network = Ledger(folder), cells.build(MODEL, data.build(DATASET))
     for seed in range(seeds):
         frame = pd.DataFrame({name: pd.Series([None], dtype=object) for name in tables.COLUMNS if name != "pack"})
         frame = frame.assign(

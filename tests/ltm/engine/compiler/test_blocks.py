@@ -8,13 +8,15 @@ import torch
 
 from ltm import filters
 from ltm.cells import Cell, Network, Parameter, Readout, State
-from ltm.engine import Problem, Protocol
+from ltm.data.base import Task
+from ltm.engine import Protocol
 from ltm.engine.compiler.blocks import EXPONENTIAL_FROM, Filter, Outer, Product, Scatter, exponentials, filter_table, tiles
 from ltm.engine.compiler.ir import Reduction
 from ltm.engine.compiler.layout import Layout, Slot
 from ltm.engine.compiler.vector import Processor
 from ltm.engine.fused import Fused
-from ltm.engine.reference import Reference
+from ltm.engine.torch import Torch
+from tests.ltm.engine.series import outputs, series
 
 LAYOUTS, SIZES, DTYPES = ("seeds", "units"), (17, 33), ("float32", "float64")
 
@@ -117,21 +119,16 @@ class Nested(Reduced):
         return {"h": torch.tanh(v + w * u + ((u - u.mean()) ** 2).mean())}
 
 
-def problem(T: int, inputs: int = 1, outputs: int = 1) -> Problem:
-    rng = np.random.default_rng(T)
-    return Problem(rng.uniform(0, 1, (T + 1, inputs)), rng.uniform(0, 1, (T + 1, outputs)), T, 1)
-
-
 def parameters(network: Network, lanes: int) -> np.ndarray:
     return np.stack([network.initial(seed) for seed in range(lanes)])
 
 
 def agree(cell: Cell, layout: str, dtype: str, T: int = 20, lanes: int = 3) -> None:
-    """Losses and gradients as the reference has them in float64."""
-    network, task = Network.of(cell), problem(T, cell.input_size)
+    """Losses and gradients as the torch engine has them in float64."""
+    network, task = Network.of(cell), series(T, cell.input_size)
     params = parameters(network, lanes).astype(dtype)
     mine = Fused(network, task, Protocol(), dtype=dtype, layout=layout).gradient(params)
-    true = Reference(network, task, Protocol(), dtype=torch.float64).gradient(params)
+    true = Torch(network, task, Protocol(), dtype=torch.float64).gradient(params)
     close, relative = (1e-5, 1e-4) if dtype == "float32" else (1e-10, 1e-10)
     for a, b in zip(mine[:2], true[:2], strict=True):
         np.testing.assert_allclose(a, b, rtol=close, atol=close)
@@ -160,7 +157,7 @@ def test_kernels_equal_autograd(cell: type[Cell], size: int, layout: str, dtype:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_units_that_do_not_lie_side_by_side_are_never_read_as_a_vector(size: int) -> None:
-    engine = Fused(Network.of(Parts(hidden_size=size)), problem(5), Protocol(), layout="units")
+    engine = Fused(Network.of(Parts(hidden_size=size)), series(5), Protocol(), layout="units")
     source = engine.compiled(engine.layout.width).kernel.source
     assert "load(p, u" in source
     assert "load(p, u * " not in source
@@ -185,30 +182,30 @@ def test_products_of_wide_inputs_equal_autograd(layout: str, inputs: int) -> Non
 # -- the twins ----------------------------------------------------------------------------------------------------------
 
 
-def kernel(cell: Cell, task: Problem, layout: str, dtype: str, lanes: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def kernel(cell: Cell, task: Task, layout: str, dtype: str, lanes: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Parameters, outputs of all steps and the gradient of the training loss, from a kernel whose outputs are the states."""
-    network = Network(cell, Unchanged((("h", cell.hidden_size),), cell.hidden_size))
+    network = Network(((cell,),), Unchanged((("h", cell.hidden_size),), cell.hidden_size))
     params = parameters(network, lanes).astype(dtype)
     engine = Fused(network, task, Protocol(), dtype=dtype, layout=layout)
-    return params, engine.predict(params).outputs, engine.gradient(params)[2]
+    return params, outputs(engine, params), engine.gradient(params)[2]
 
 
 @pytest.mark.parametrize("layout", ["units", pytest.param("seeds", marks=pytest.mark.long)])
 def test_product_and_outer_do_what_their_twins_say(layout: str) -> None:
     H, I, T = 17, 3, 9
-    task = problem(T, I, H)
-    params, outputs, gradient = kernel(Linear(H, I), task, layout, "float64")
+    task = series(T, I, H)
+    params, found, gradient = kernel(Linear(H, I), task, layout, "float64")
     forward, back = Product(0, H, H + I, H + I, 1), Product(I, H, H, 1, H + I)
     outer = Outer(0, H + I, 1, 1)
-    for m, y, g in zip(params, outputs, gradient, strict=True):
+    for m, y, g in zip(params, found, gradient, strict=True):
         h = np.zeros((T + 2, H))
         for t in range(T + 1):
-            h[t + 1] = forward.naive(m, task.inputs[t], h[t])
-        np.testing.assert_allclose(y, h[1:], rtol=1e-12, atol=1e-14)
+            h[t + 1] = forward.naive(m, task.train.inputs[0, t], h[t])
+        np.testing.assert_allclose(y[: T + 1], h[1:], rtol=1e-12, atol=1e-14)
         expected, bar = np.zeros_like(m), np.zeros(H)
         for t in range(T - 1, -1, -1):
-            bar = bar + 2 / (T * H) * (h[t + 1] - task.targets[t])
-            expected += outer.naive(m, bar, np.concatenate([task.inputs[t], h[t]]))
+            bar = bar + 2 / (T * H) * (h[t + 1] - task.train.targets[0, t])
+            expected += outer.naive(m, bar, np.concatenate([task.train.inputs[0, t], h[t]]))
             bar = back.naive(m, bar)
         np.testing.assert_allclose(g, expected, rtol=1e-11, atol=1e-14)
 
@@ -219,23 +216,23 @@ def test_product_and_outer_do_what_their_twins_say(layout: str) -> None:
 )  # fmt: skip
 def test_filter_and_scatter_do_what_their_twins_say(layout: str, dtype: str) -> None:
     H, K, T = 18, 40, 60  # longer than the filter: its end is seen
-    task = problem(T, 1, H)
-    params, outputs, gradient = kernel(Filtered(H, K=K), task, layout, dtype)
+    task = series(T, 1, H)
+    params, found, gradient = kernel(Filtered(H, K=K), task, layout, dtype)
     close = {"rtol": 1e-10, "atol": 1e-13} if dtype == "float64" else {"rtol": 1e-4, "atol": 3e-5}
     filtering, scatter = Filter("h", H, K), Scatter("h", H, K, 1)
-    for lane, y, g in zip(params.astype(np.float64), outputs, gradient, strict=True):
+    for lane, y, g in zip(params.astype(np.float64), found, gradient, strict=True):
         W, b = lane[:H], lane[H:]
         d = 0.5 / (1 + np.exp(-b))
         h = np.zeros((K + T + 1, H))  # K rows before the sequence
         for t in range(T + 1):
-            h[K + t] = W * task.inputs[t] - filtering.naive(h[t : K + t][::-1], d)
-        np.testing.assert_allclose(y, h[K:], **close)
+            h[K + t] = W * task.train.inputs[0, t] - filtering.naive(h[t : K + t][::-1], d)
+        np.testing.assert_allclose(y[: T + 1], h[K:], **close)
         slope = (filters.weights(d + 1e-6, K) - filters.weights(d - 1e-6, K)) / 2e-6
         bars, of_W, of_d = np.zeros((K + T, H)), np.zeros(H), np.zeros(H)
-        bars[K:] = 2 / (T * H) * (h[K : K + T] - task.targets[:T])
+        bars[K:] = 2 / (T * H) * (h[K : K + T] - task.train.targets[0, :T])
         for t in range(T - 1, -1, -1):
             bar = bars[K + t]
-            of_W += bar * task.inputs[t]
+            of_W += bar * task.train.inputs[0, t]
             of_d -= bar * (slope * h[t : K + t][::-1]).sum(0)
             bars[t : K + t] -= scatter.naive(bar, d)[::-1]
         expected = np.concatenate([of_W, of_d * d * (1 - 2 * d)])
@@ -284,7 +281,7 @@ def test_the_table_of_a_filter_has_its_weights() -> None:
 
 # -- a vector is entries of a batch: prepared, and not yet reachable through an engine ------------------------------------
 
-ENTRIES = Layout("entries", 16, Processor("any", 16, 32))
+ENTRIES = Layout("entries", 16, Processor("any", 16, 32), 16, gathered=True)
 
 
 def test_entries_share_parameters_and_have_all_else_of_their_own() -> None:
@@ -296,26 +293,26 @@ def test_entries_share_parameters_and_have_all_else_of_their_own() -> None:
 
 
 def test_entries_address_units_a_vector_apart_and_weights_one_apart() -> None:
-    assert ENTRIES.address(Slot("p", 5)) == "5"
-    assert ENTRIES.address(Slot("p", 0)) == "0"
-    assert ENTRIES.address(Slot("p", 5, stride=3), 2, a=1, c=7) == "a * 3 + c * 21 + 11"
-    assert ENTRIES.address(Slot("w", 5), 1, u=1) == "u * 16 + 96"
-    assert ENTRIES.address(Slot("tr", 2, "q - 1 * RW"), u=1) == "q - 1 * RW + u * 16 + 32"
-    assert ENTRIES.address(Slot("tr", 0, "q")) == "q"
+    assert ENTRIES.address(Slot("p", 5)) == "s + 5"
+    assert ENTRIES.address(Slot("p", 0)) == "s"
+    assert ENTRIES.address(Slot("p", 5, stride=3), 2, a=1, c=7) == "s + a * 3 + c * 21 + 11"
+    assert ENTRIES.address(Slot("w", 5), 1, u=1) == "v + u * 16 + 96"
+    assert ENTRIES.address(Slot("tr", 2, "q - 1 * RW"), u=1) == "q - 1 * RW + v + u * 16 + 32"
+    assert ENTRIES.address(Slot("tr", 0, "q")) == "q + v"
 
 
 def test_entries_load_weights_spread_and_write_the_sum_of_their_gradients() -> None:
-    assert ENTRIES.load(Slot("p", 5), a=1) == "spread(p, a + 5)"
+    assert ENTRIES.load(Slot("p", 5), a=1) == "spread(p, s + a + 5)"
     assert ENTRIES.load(Slot("kt", 1)) == "spread(kt, 1)"
-    assert ENTRIES.load(Slot("f", 1, "x")) == "load(f, x + 16)"
-    assert ENTRIES.load(Slot("w", 2), one=True) == "load(w, 32)"
-    assert ENTRIES.store(Slot("g", 5), "s", 7, add=True, a=1) == "add_sum(g, a + 5, s)"
-    assert ENTRIES.store(Slot("w", 5), "s", 7, add=True) == "store(w, 80, add(load(w, 80), s))"
-    assert ENTRIES.store(Slot("tr", 1, "q"), "s", 7) == "store(tr, q + 16, s)"
+    assert ENTRIES.load(Slot("f", 1, "x")) == "load(f, x + v + 16)"
+    assert ENTRIES.load(Slot("w", 2), one=True) == "load(w, v + 32)"
+    assert ENTRIES.store(Slot("g", 5), "s", 7, add=True, a=1) == "add_sum(g, s + a + 5, s)"
+    assert ENTRIES.store(Slot("w", 5), "s", 7, add=True) == "store(w, v + 80, add(load(w, v + 80), s))"
+    assert ENTRIES.store(Slot("tr", 1, "q"), "s", 7) == "store(tr, q + v + 16, s)"
 
 
 def test_seeds_and_units_print_what_their_vectors_are() -> None:
-    seeds, units = (Layout(kind, 16, Processor("any", 16, 32)) for kind in LAYOUTS)
+    seeds, units = (Layout(kind, 16, Processor("any", 16, 32), 16) for kind in LAYOUTS)
     assert (seeds.step, seeds.lanes, units.step, units.lanes) == (1, 16, 16, 1)
     assert seeds.load(Slot("p", 5)) == "load(p, 80)"
     assert seeds.load(Slot("f", 5, "x")) == "spread(f, x + 5)"

@@ -197,8 +197,36 @@ def test_memory_is_read_and_written_where_it_is_said(dtype: str, width: int, at:
         np.testing.assert_array_equal(out, expected, f"n={n}")
 
 
+@cache
+def moved(dtype: str, width: int) -> Any:
+    """One compiled function of what moves rows of a pool to lanes."""
+    functions = vector.functions(dtype, width)
+    transpose, prefetch = functions["transpose"], functions["prefetch"]
+
+    @numba.njit
+    def function(pool: Any, at: Any, out: Any, first: int, stride: int, j: int) -> None:
+        prefetch(pool, at[3] + j)
+        prefetch(pool, len(pool) + 10**6)  # it may lie anywhere: nothing is read
+        transpose(out, first, stride, pool, at, j)
+
+    return function
+
+
+@pytest.mark.parametrize(("dtype", "width"), KINDS)
+@pytest.mark.parametrize(("first", "stride", "j"), [(0, 16, 0), (3, 16, 5), (1, 35, 2)])
+def test_sixteen_elements_of_sixteen_rows_are_written_side_by_side(dtype: str, width: int, first: int, stride: int, j: int) -> None:
+    """As a vector of kernels has at least 8 lanes, the 16 of a row may be two vectors."""
+    pool, at = np.arange(1000.0).astype(dtype), np.random.default_rng(0).integers(0, 900, 16)
+    out, expected = (np.full(700, -1.0, dtype) for _ in range(2))
+    moved(dtype, width)(pool, at, out, first, stride, j)
+    for k in range(16):
+        expected[first + k * stride : first + k * stride + 16] = pool[at + j + k]
+    np.testing.assert_array_equal(out, expected)
+
+
 def test_every_function_is_tested() -> None:
-    assert set(vector.functions("float32", 16)) == {*NAMES, "load", "store", "store_head", "spread", "add_sum", "full", "head"}
+    memory = {"load", "store", "store_head", "spread", "add_sum", "full", "head", "transpose", "prefetch"}
+    assert set(vector.functions("float32", 16)) == {*NAMES, *memory}
 
 
 def test_this_processor_has_vectors() -> None:

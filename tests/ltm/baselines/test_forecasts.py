@@ -1,4 +1,4 @@
-"""Baselines: the published series' known figures, known models recovered, nothing of the future used."""
+"""Forecasts without a network: the published series' known figures, known models recovered, nothing of the future used."""
 
 from pathlib import Path
 
@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from ltm import baselines, data
+from ltm.baselines import forecasts
 from ltm.data import Series, arfima
 from sweeps.config import compose
 
 
 def rows_of(series: Series) -> dict[str, dict[str, object]]:
-    return {str(row["baseline"]): row for row in baselines.rows(series)}
+    return {str(row["baseline"]): row for row in baselines.rows(series.task())}
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,9 @@ def test_published_series_have_their_known_baselines(
     real_data: Path, dataset: str, train: int, ar: str, order: int, mean: str, last: str
 ) -> None:
     (config,) = compose([f"dataset={dataset}", f"dataset.train={train}"]).datasets
-    found = rows_of(data.build(config))
+    series = data.build(config).series
+    assert series is not None
+    found = rows_of(series)
     assert found["AR"]["label"] == f"AR({order})"
     for kind, figure in (("AR", ar), ("mean", mean), ("last value", last)):
         digits = len(figure.replace(".", "").lstrip("0"))
@@ -37,10 +40,12 @@ def test_published_series_have_their_known_baselines(
 
 def test_arfima_by_conditional_sum_of_squares_finds_the_published_model(real_data: Path) -> None:
     (config,) = compose(["dataset=arfima_paper"]).datasets
-    x = data.build(config).values
-    d, ar, ma = baselines.unpacked(baselines.minimise(x, 2, 1, {}), 2)
+    series = data.build(config).series
+    assert series is not None
+    x = series.values
+    d, ar, ma = forecasts.unpacked(forecasts.minimise(x, 2, 1, {}), 2)
     assert (d, *ar, *ma) == pytest.approx((0.42, 0.72, -0.42, -0.23), abs=0.01)
-    assert baselines.innovations(x, d, ar, ma)[1].std() == pytest.approx(1.026, abs=0.005)
+    assert forecasts.innovations(x, d, ar, ma)[1].std() == pytest.approx(1.026, abs=0.005)
 
 
 @pytest.mark.parametrize("d", [-0.3, 0.0, 0.3])
@@ -48,7 +53,7 @@ def test_the_memory_parameter_is_recovered_with_its_error(d: float) -> None:
     found = []
     for seed in range(20):
         x = 5 + arfima.simulate(1500, d, [0.5], seed=seed)
-        found.append(baselines.unpacked(baselines.minimise(x, 1, 0, {}), 1))
+        found.append(forecasts.unpacked(forecasts.minimise(x, 1, 0, {}), 1))
     assert np.mean([one[0] for one in found]) == pytest.approx(d, abs=0.06)
     assert np.mean([one[1][0] for one in found]) == pytest.approx(0.5, abs=0.08)
 
@@ -64,15 +69,15 @@ def test_innovations_are_those_of_the_recursion() -> None:
     for t in range(40):
         past = [ar[i] * z[t - 1 - i] for i in range(2) if t - 1 - i >= 0]
         e.append(z[t] - sum(past) - (ma[0] * e[t - 1] if t else 0.0))
-    np.testing.assert_allclose(baselines.innovations(x, d, ar, ma, mu)[1], e, atol=1e-12)
-    best, _ = baselines.innovations(x, d, ar, ma)
-    costs = [np.sum(baselines.innovations(x, d, ar, ma, best + step)[1] ** 2) for step in (-1e-3, 0, 1e-3)]
+    np.testing.assert_allclose(forecasts.innovations(x, d, ar, ma, mu)[1], e, atol=1e-12)
+    best, _ = forecasts.innovations(x, d, ar, ma)
+    costs = [np.sum(forecasts.innovations(x, d, ar, ma, best + step)[1] ** 2) for step in (-1e-3, 0, 1e-3)]
     assert costs[1] == min(costs)
 
 
 @pytest.mark.parametrize("partial", [[0.9], [0.9, -0.95], [-0.99, 0.99, 0.5]])
 def test_partial_autocorrelations_within_one_are_stationary(partial: list[float]) -> None:
-    phi = baselines.stationary(np.array(partial))
+    phi = forecasts.stationary(np.array(partial))
     assert np.abs(np.roots([1.0, *-phi])).max() < 1
     assert phi[-1] == partial[-1]
 
@@ -80,7 +85,7 @@ def test_partial_autocorrelations_within_one_are_stationary(partial: list[float]
 def test_an_autoregression_is_least_squares_with_intercept() -> None:
     x = 3 + arfima.simulate(400, 0.0, [0.6, 0.2], seed=1)
     series = Series("x", x, 200, 100)
-    fit = baselines.fitted_ar(series, 2)
+    fit = forecasts.fitted_ar(series, 2)
     train = x[:201]
     rows = np.stack([np.ones(199), train[1:-1], train[:-2]], 1)
     beta = np.linalg.solve(rows.T @ rows, rows.T @ train[2:])
@@ -91,7 +96,7 @@ def test_an_autoregression_is_least_squares_with_intercept() -> None:
 
 def test_no_forecast_reads_the_future_and_no_fit_the_test_part() -> None:
     x = arfima.simulate(500, 0.3, [0.3], seed=2)
-    for kind, fit in baselines.BASELINES.items():
+    for kind, fit in forecasts.BASELINES.items():
         before = fit(Series("x", x, 250, 100))
         moved = x.copy()
         moved[420:] += 10
