@@ -19,8 +19,8 @@ ABOUT = {
     "compute": "Where packs run, and how large they are.",
     "search": "How hyperparameters are searched; `search=none` is the default.",
     "tracking": "W&B.",
-    "model": "A cell and its fields. An own cell has the fields of its class.",
-    "dataset": "A series, its split and its scaling.",
+    "model": "Cells and their fields. An own cell has the fields of its class.",
+    "dataset": "A series, its split and its scaling; or another task.",
 }
 """The groups, in the order of the page."""
 
