@@ -37,6 +37,13 @@ def absolute(y: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return (y - target).abs().mean()
 
 
+def huber(y: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Half the squared error up to 1, linear beyond (Huber 1964), as ``torch.nn.functional.huber_loss`` with delta 1; the mean over outputs."""
+    error = (y - target).abs()
+    near = error.clamp(max=1.0)
+    return (near * (error - 0.5 * near)).mean()
+
+
 def cross_entropy(y: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """-log softmax(y) of the target's class, as ``torch.nn.functional.cross_entropy``."""
     return torch.logsumexp(y, 0) - (target * y).sum()
@@ -50,6 +57,7 @@ def binary_cross_entropy(y: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 LOSSES = {
     "squared": Loss(squared, "numbers"),
     "absolute": Loss(absolute, "numbers"),
+    "huber": Loss(huber, "numbers"),
     "cross_entropy": Loss(cross_entropy, "classes"),
     "binary_cross_entropy": Loss(binary_cross_entropy, "yes or no"),
 }

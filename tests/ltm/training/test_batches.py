@@ -116,8 +116,8 @@ def test_a_loss_must_fit_the_targets() -> None:
         match="loss 'squared' is for targets that are numbers, and those of task 'numbered' are 3 classes; expected one of cross_entropy",
     ):
         fitting("squared", classes)
-    with pytest.raises(UserError, match="unknown loss 'huber'"):
-        fitting("huber", numbers)
+    with pytest.raises(UserError, match="unknown loss 'hinge'"):
+        fitting("hinge", numbers)
     half = Sequences(numbers.train.inputs, numbers.train.targets + 0.5, numbers.train.weight)
     with pytest.raises(UserError, match="targets of 0 or 1, and task 'numbered' has 0.5"):
         fitting("binary_cross_entropy", replace(numbers, test=half))
