@@ -53,6 +53,13 @@ def sgd(p, g, s, k):  # type: ignore[no-untyped-def]
     return p - k.lr * m, {"m": m}
 
 
+def adagrad(p, g, s, k):  # type: ignore[no-untyped-def]
+    """Adagrad (Duchi et al. 2011), as ``torch.optim.Adagrad`` without a decay of the rate."""
+    g = g + k.weight_decay * p
+    v = s.v + g * g
+    return p - k.lr * g / (torch.sqrt(v) + k.eps), {"v": v}
+
+
 def rmsprop(p, g, s, k):  # type: ignore[no-untyped-def]
     """RMSprop (Hinton 2012), as ``torch.optim.RMSprop``."""
     g = g + k.weight_decay * p
@@ -84,6 +91,7 @@ def of_adam(lr: float, n: int, c: Constants) -> tuple[float, float]:
 
 OPTIMIZERS = {
     "sgd": Optimizer(sgd, ("m",)),
+    "adagrad": Optimizer(adagrad, ("v",)),
     "rmsprop": Optimizer(rmsprop, ("v", "m")),
     "adam": Optimizer(adam, ("m", "v"), of_adam, ("rate", "correction")),
     "adamw": Optimizer(adamw, ("m", "v"), of_adam, ("rate", "correction")),

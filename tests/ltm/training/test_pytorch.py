@@ -26,12 +26,14 @@ EPOCHS, BATCH, N, T, I, H, CLASSES = 10, 16, 40, 6, 2, 3, 3
 
 TORCH = {
     "sgd": torch.optim.SGD,
+    "adagrad": partial(torch.optim.Adagrad, eps=1e-8),  # our default, theirs is 1e-10
     "rmsprop": torch.optim.RMSprop,
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
 }
 SETTINGS = {
     "sgd": {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-3},
+    "adagrad": {"lr": 0.05, "weight_decay": 1e-3},
     "rmsprop": {"lr": 0.005, "momentum": 0.5, "weight_decay": 1e-3},
     "adam": {"lr": 0.01, "weight_decay": 1e-3},
     "adamw": {"lr": 0.01, "weight_decay": 0.1},
@@ -136,6 +138,11 @@ def test_ten_epochs_have_the_losses_of_pytorch_in_float64(engine: str, cell: str
     ours, peers = compared(engine, cell, layers, both, optimizer, "float64", EPOCHS)
     np.testing.assert_allclose(ours, peers, rtol=0, atol=1e-9)
     assert np.ptp(peers) > 1e-3, "they have moved"
+
+
+def test_the_fused_kernel_of_adagrad_has_the_losses_of_pytorch() -> None:
+    ours, peers = compared("cpu", "rnn", 1, False, "adagrad", "float64", EPOCHS)
+    np.testing.assert_allclose(ours, peers, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize(("engine", "cell", "layers", "both", "optimizer"), CASES)

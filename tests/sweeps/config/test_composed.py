@@ -51,7 +51,7 @@ def labels(*overrides: str) -> list[str]:
         (["training.batch=0"], "training.batch is 0"),
         (
             ["training.optimizer=adamm"],
-            "unknown optimizer 'adamm'. Did you mean 'adam'.*There are: adam, adamw, rmsprop, sgd",
+            "unknown optimizer 'adamm'. Did you mean 'adam'.*There are: adagrad, adam, adamw, rmsprop, sgd",
         ),
         (["training.order=random"], "unknown order 'random'"),
         (["training.schedule=step"], "unknown schedule 'step'.*constant, cosine, linear"),
