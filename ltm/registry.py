@@ -11,12 +11,13 @@ from ltm.errors import UserError, reason, unknown
 T = TypeVar("T")
 
 
-def find(what: str, name: object, library: Mapping[str, type[T]], base: type[T]) -> type[T]:
+def find(what: str, name: object, library: Mapping[str, type[T]], base: type[T], public: str = "", lacks: str = "none") -> type[T]:
     """The class of a library name, or of an import path.
 
     Args:
         what: what a message calls it, such as ``dataset kind``.
-        base: what a class of the user's inherits from.
+        base: what a class of the user's inherits from; ``public``: the name that users know it by, where that is not where it stands.
+        lacks: what another class is not, in words: ``no cell``.
 
     Raises:
         UserError: no such name, which the message answers with those of the library; no such class; or one of another kind.
@@ -26,7 +27,7 @@ def find(what: str, name: object, library: Mapping[str, type[T]], base: type[T])
             raise unknown(what, name, library)
         return library[name]
     module, _, attribute = name.partition(":")
-    expected = f"expected package.module:Class, a class that inherits from {base.__module__}.{base.__name__}"
+    expected = f"expected package.module:Class, a class that inherits from {public or f'{base.__module__}.{base.__name__}'}"
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:  # the module is the user's: whatever it raises
@@ -35,5 +36,5 @@ def find(what: str, name: object, library: Mapping[str, type[T]], base: type[T])
         ) from None
     if not (isinstance(found, type) and issubclass(found, base)):
         is_what = f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
-        raise UserError(f"{what} '{name}' is none but {is_what}; {expected}.")
+        raise UserError(f"{what} '{name}' is {lacks} but {is_what}; {expected}.")
     return found

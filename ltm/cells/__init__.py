@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ltm import checks
+from ltm import checks, registry
 from ltm.cells import initial
 from ltm.cells.base import Cell, Parameter, State
 from ltm.cells.feedforward import DROPOUTS, Dropout, LayerNorm, Linear, Mean
@@ -43,22 +42,7 @@ def find(name: str) -> type[Cell]:
     Raises:
         UserError: no such cell; the message lists the library.
     """
-    if ":" not in name:
-        if name not in CELLS:
-            raise unknown("cell", name, CELLS)
-        return CELLS[name]
-    module, _, attribute = name.partition(":")
-    expected = "expected package.module:Class, a class that inherits from ltm.Cell"
-    try:
-        cell = getattr(importlib.import_module(module), attribute)
-    except (Exception, SystemExit) as error:  # the module is the user's: whatever it raises
-        raise UserError(
-            f"cell '{name}' cannot be imported ({reason(error)}); {expected}, in a module that can be imported from here."
-        ) from None
-    if not (isinstance(cell, type) and issubclass(cell, Cell)):
-        what = f"the class {cell.__name__}" if isinstance(cell, type) else f"a {type(cell).__name__}"
-        raise UserError(f"cell '{name}' is no cell but {what}; {expected}.")
-    return cell
+    return registry.find("cell", name, CELLS, Cell, "ltm.Cell", "no cell")
 
 
 def config_of(name: str) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from ltm.data.base import Task
 from ltm.engine.base import Protocol
 from ltm.engine.compiler import Unsupported
 from ltm.engine.compiler.vector import Processor
-from ltm.engine.fused import Compiled, Fused
+from ltm.engine.fused import Fused
 from ltm.engine.inputs import Pool
+from ltm.engine.modules import Compiled
 from ltm.errors import UserError
 
 log = logging.getLogger(__name__)

@@ -7,9 +7,7 @@ import logging
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from types import ModuleType
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +16,11 @@ from ltm.cells import Network
 from ltm.data.base import Sequences, Task
 from ltm.engine.base import TEST, VALIDATION, Engine, PackState, Prediction, Protocol
 from ltm.engine.check import not_repeatable
-from ltm.engine.compiler import Kernel, Layout, Program, Unsupported, blocks, kernel, stages_of, trace, vector
+from ltm.engine.compiler import Layout, Program, Unsupported, blocks, kernel, stages_of, trace, vector
 from ltm.engine.inputs import Pool, aligned, flatten, pooled
-from ltm.engine.modules import load
+from ltm.engine.modules import Compiled, load
 from ltm.errors import UserError
+from ltm.machine import memory_available
 from ltm.training.optimizers import OPTIMIZERS
 from ltm.training.schedules import factor
 from ltm.training.state import Lane
@@ -42,77 +41,6 @@ GATHERED = 16
 
 WIDE, VERY_WIDE = 800, 64
 """Steps of at most so many floating-point operations run two, or four, vectors side by side: alone they would wait for one another."""
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """A kernel of one width, its module, and the memory that its calls reuse (by thread)."""
-
-    kernel: Kernel
-    module: ModuleType
-    dtype: np.dtype
-    seed_size: int
-    memory: dict[int, tuple[np.ndarray, ...]] = field(default_factory=dict)
-
-    @property
-    def lanes(self) -> int:
-        return self.kernel.layout.lanes
-
-    def take(self, steps: int, lead: int, thread: int, gathered: tuple[int, ...] = ()) -> tuple[np.ndarray, ...]:
-        """The memory of one group, at 64-byte addresses; the rows before the sequence have the states' initial values.
-
-        ``gathered``: vectors of inputs, padded inputs, targets and weights that are gathered there.
-        """
-        k, layout = self.kernel, self.kernel.layout
-        sizes = (*self.sizes(steps, lead), *(n * layout.row for n in gathered))
-        if thread not in self.memory or any(len(a) < n for a, n in zip(self.memory[thread], sizes, strict=False)):
-            self.memory.pop(thread, None)
-            self.memory[thread] = tuple(aligned((n,), self.dtype) for n in sizes)
-        rows = self.memory[thread][4][: lead * k.row].reshape(lead, len(k.initial), -1)
-        rows[:] = np.array(k.initial, self.dtype)[:, None]
-        return tuple(a[None] for a in self.memory[thread])
-
-    def sizes(self, steps: int, lead: int) -> tuple[int, ...]:
-        """Elements of the memory of one group: gradient, work, what is carried, copies of weights, trajectory and scratch."""
-        k, width = self.kernel, self.kernel.layout.row
-        return k.parameters, k.work + width, k.carry + width, k.copies, (steps + 2 * lead) * k.row + width, k.scratch
-
-    def pack(self, values: np.ndarray) -> np.ndarray:
-        """Values ``(S, N)`` as groups of flat parameters ``(S / lanes, size)``, filled up with copies of the last lane."""
-        filled = self.fill(values)
-        out = aligned((len(filled) // self.lanes, self.kernel.parameters), self.dtype)
-        n = values.shape[1] * self.lanes
-        out[:, :n] = filled.reshape(-1, self.lanes, values.shape[1]).transpose(0, 2, 1).reshape(-1, n)
-        return out
-
-    def unpack(self, packed: np.ndarray) -> np.ndarray:
-        """The inverse of :meth:`pack`, with the lanes that fill up."""
-        N = self.seed_size
-        return packed[:, : N * self.lanes].reshape(-1, N, self.lanes).transpose(0, 2, 1).reshape(-1, N)
-
-    def slots(self, values: np.ndarray) -> np.ndarray:
-        """An optimiser's slots ``(S, k, N)`` as groups of them one after another."""
-        parts = [self.pack(values[:, i]) for i in range(values.shape[1])]
-        out = aligned((len(self.fill(values)) // self.lanes, len(parts) * self.kernel.parameters), self.dtype)
-        if parts:
-            out[:] = np.concatenate(parts, 1)
-        return out
-
-    def unslot(self, packed: np.ndarray, k: int) -> np.ndarray:
-        """The inverse of :meth:`slots`."""
-        return (
-            np.stack([self.unpack(part) for part in np.split(packed, k, 1)], 1)
-            if k
-            else np.zeros((len(packed) * self.lanes, 0, self.seed_size))
-        )
-
-    def fill(self, values: np.ndarray) -> np.ndarray:
-        return np.concatenate([values, np.repeat(values[-1:], -len(values) % self.lanes, axis=0)])
-
-    def grouped(self, values: np.ndarray) -> np.ndarray:
-        """Values by lane ``(S, ...)`` as groups of lanes, filled up."""
-        filled = self.fill(values)
-        return np.ascontiguousarray(filled.reshape(-1, self.lanes, *values.shape[1:]))
 
 
 class Fused(Engine):
@@ -156,8 +84,8 @@ class Fused(Engine):
         self.layout = Layout(self.vectors, vectors, processor, width or one, gathered=not self.series and self.vectors != "units")
         states = [q for part in network.parts for q in part.cell.state().values()]
         K = max((q.lags for q in states), default=1)
-        self.inputs, self.shapes = (flatten if self.series else pooled)(network, task, self.dtype)
-        stages = stages_of(network, self.shapes, inside=not task.labelled, held=self.inputs.padded)
+        self.inputs, shapes = (flatten if self.series else pooled)(network, task, self.dtype)
+        stages = stages_of(network, shapes, inside=not task.labelled, held=self.inputs.padded)
         self.traced, again = (tuple(trace(network, stage, self.loss, self.layout) for stage in stages) for _ in range(2))
         if not all(map(type(self.traced[0]).same, self.traced, again)):
             raise not_repeatable(network)
@@ -166,13 +94,13 @@ class Fused(Engine):
         }
         # one table of rates: only filters over the longest window may share it
         self.exponential = dtype == "float32" and filters == {K} and blocks.EXPONENTIAL_FROM <= K
-        self.table = aligned_as(blocks.filter_table(K, self.exponential), self.dtype)
-        self.optimizer = OPTIMIZERS[protocol.optimizer]
+        table = blocks.filter_table(K, self.exponential)
+        self.table = aligned(table.shape, self.dtype, table)
         self.program = Program(
             network,
             stages,
             self.loss,
-            self.optimizer,
+            OPTIMIZERS[protocol.optimizer],
             self.inputs.layout,
             task.labelled,
             self.series,
@@ -402,16 +330,3 @@ def layout_of(network: Network, batch: int) -> str:
 def entries_of(batch: int) -> int:
     """Sequences of a batch that share a vector: what leaves the fewest lanes empty, and of these the most."""
     return min((64, 32, 16), key=lambda n: -(-batch // n) * n)
-
-
-def aligned_as(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    return aligned(values.shape, dtype, values)
-
-
-def memory_available() -> float:
-    """Bytes that a process may still take; no limit where the system does not tell."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        return math.inf

@@ -149,13 +149,9 @@ class Pool:
         Y = np.concatenate([targets.reshape(B, -1), np.zeros((1, targets[0].size))])
         V = np.concatenate([whole.weight, np.zeros((1, T))])
         starts = np.append(np.where(counted.any(1), counted.argmax(1), T), T)
-        flat_arrays = []
-        for values in (X, P, Y, V):
-            out = aligned((values.size + 64,), dtype)
-            out[: values.size] = values.ravel()
-            flat_arrays.append(out)
         tables = lengths.astype(np.int64), starts.astype(np.int64), V.sum(1)
-        return cls(sequences, T, tuple(flat_arrays), tuple(values.shape[1] for values in (X, P, Y, V)), tables)
+        arrays = tuple(aligned((values.size,), dtype, values.ravel()) for values in (X, P, Y, V))
+        return cls(sequences, T, arrays, tuple(values.shape[1] for values in (X, P, Y, V)), tables)
 
     @property
     def gathered(self) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Generated modules: written to a cache, imported, and compiled by numba when they are called."""
+"""Generated modules: written to a cache, imported, and compiled by numba when they are called; and the memory that their calls reuse."""
 
 from __future__ import annotations
 
@@ -9,13 +9,88 @@ import os
 import shutil
 import sys
 import tempfile
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
-from ltm.engine.compiler import vector
+import numpy as np
+
+from ltm.engine.compiler import Kernel, vector
+from ltm.engine.inputs import aligned
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A kernel of one width, its module, and the memory that its calls reuse (by thread)."""
+
+    kernel: Kernel
+    module: ModuleType
+    dtype: np.dtype
+    seed_size: int
+    memory: dict[int, tuple[np.ndarray, ...]] = field(default_factory=dict)
+
+    @property
+    def lanes(self) -> int:
+        return self.kernel.layout.lanes
+
+    def take(self, steps: int, lead: int, thread: int, gathered: tuple[int, ...] = ()) -> tuple[np.ndarray, ...]:
+        """The memory of one group, at 64-byte addresses; the rows before the sequence have the states' initial values.
+
+        ``gathered``: vectors of inputs, padded inputs, targets and weights that are gathered there.
+        """
+        k, layout = self.kernel, self.kernel.layout
+        sizes = (*self.sizes(steps, lead), *(n * layout.row for n in gathered))
+        if thread not in self.memory or any(len(a) < n for a, n in zip(self.memory[thread], sizes, strict=False)):
+            self.memory.pop(thread, None)
+            self.memory[thread] = tuple(aligned((n,), self.dtype) for n in sizes)
+        rows = self.memory[thread][4][: lead * k.row].reshape(lead, len(k.initial), -1)
+        rows[:] = np.array(k.initial, self.dtype)[:, None]
+        return tuple(a[None] for a in self.memory[thread])
+
+    def sizes(self, steps: int, lead: int) -> tuple[int, ...]:
+        """Elements of the memory of one group: gradient, work, what is carried, copies of weights, trajectory and scratch."""
+        k, width = self.kernel, self.kernel.layout.row
+        return k.parameters, k.work + width, k.carry + width, k.copies, (steps + 2 * lead) * k.row + width, k.scratch
+
+    def pack(self, values: np.ndarray) -> np.ndarray:
+        """Values ``(S, N)`` as groups of flat parameters ``(S / lanes, size)``, filled up with copies of the last lane."""
+        filled = self.fill(values)
+        out = aligned((len(filled) // self.lanes, self.kernel.parameters), self.dtype)
+        n = values.shape[1] * self.lanes
+        out[:, :n] = filled.reshape(-1, self.lanes, values.shape[1]).transpose(0, 2, 1).reshape(-1, n)
+        return out
+
+    def unpack(self, packed: np.ndarray) -> np.ndarray:
+        """The inverse of :meth:`pack`, with the lanes that fill up."""
+        N = self.seed_size
+        return packed[:, : N * self.lanes].reshape(-1, N, self.lanes).transpose(0, 2, 1).reshape(-1, N)
+
+    def slots(self, values: np.ndarray) -> np.ndarray:
+        """An optimiser's slots ``(S, k, N)`` as groups of them one after another."""
+        parts = [self.pack(values[:, i]) for i in range(values.shape[1])]
+        out = aligned((len(self.fill(values)) // self.lanes, len(parts) * self.kernel.parameters), self.dtype)
+        if parts:
+            out[:] = np.concatenate(parts, 1)
+        return out
+
+    def unslot(self, packed: np.ndarray, k: int) -> np.ndarray:
+        """The inverse of :meth:`slots`."""
+        return (
+            np.stack([self.unpack(part) for part in np.split(packed, k, 1)], 1)
+            if k
+            else np.zeros((len(packed) * self.lanes, 0, self.seed_size))
+        )
+
+    def fill(self, values: np.ndarray) -> np.ndarray:
+        return np.concatenate([values, np.repeat(values[-1:], -len(values) % self.lanes, axis=0)])
+
+    def grouped(self, values: np.ndarray) -> np.ndarray:
+        """Values by lane ``(S, ...)`` as groups of lanes, filled up."""
+        filled = self.fill(values)
+        return np.ascontiguousarray(filled.reshape(-1, self.lanes, *values.shape[1:]))
 
 
 def cache_folder() -> Path:

@@ -54,6 +54,7 @@ class Feed:
         if protocol.batch > n:
             whole(task.name, protocol.batch, n)
         self._pool = lru_cache(maxsize=4)(self._drawn)
+        self._epoch = lru_cache(maxsize=1)(self._ordered)
 
     def _drawn(self, part: int, epoch: int, lanes: tuple[int, ...]) -> Sequences:
         """The sequences of several lanes, one after another."""
@@ -85,7 +86,11 @@ class Feed:
 
     def train(self, epoch: int, lanes: np.ndarray) -> tuple[Sequences, np.ndarray]:
         """The pool of an epoch (counted from 0), and the order in which every lane reads it, ``(lanes, n)``."""
-        pool, index = self.part(0, lanes, epoch)
+        return self._epoch(epoch, tuple(map(int, lanes)))
+
+    def _ordered(self, epoch: int, lanes: tuple[int, ...]) -> tuple[Sequences, np.ndarray]:
+        """What :meth:`train` returns, drawn: an engine asks for it again at every call within the epoch."""
+        pool, index = self.part(0, np.array(lanes), epoch)
         lengths = pool.lengths
         return pool, np.stack(
             [mine[order(self.protocol, self.seeds[lane], epoch, lengths[mine])] for lane, mine in zip(lanes, index, strict=True)]

@@ -18,6 +18,7 @@ import torch
 import ltm
 from ltm import door
 from ltm.errors import UserError
+from ltm.machine import memory_available
 from sweeps.config import ComputeConfig
 
 ANSWER_SECONDS = 5.0
@@ -131,16 +132,7 @@ def here(compute: ComputeConfig) -> Slots:
     """How many packs this process trains at once in threads; on a GPU as many as it is shared by, the first one where there are several."""
     cpu = compute.slots or local_slots(compute)
     cuda = max(int(1 / compute.gpus_per_pack + 1e-9), 1) if torch.cuda.device_count() else 0
-    return Slots(cpu, cuda, free_memory() * SHARE / cpu, gpu_memory() * SHARE / max(cuda, 1))
-
-
-def free_memory() -> float:
-    """Bytes of this machine's memory that are free; infinite where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return math.inf
-    return next((1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), math.inf)
+    return Slots(cpu, cuda, memory_available() * SHARE / cpu, gpu_memory() * SHARE / max(cuda, 1))
 
 
 def gpu_memory() -> float:

@@ -156,7 +156,6 @@ def kernel(program: Program, traced: Sequence[Traced], layout: Layout) -> Kernel
     programs = {}
     for here in reversed(printers):  # what is written first into an adjoint is what runs first on the way back
         programs[here] = here.programs()
-    ends = {here: here.ends() for here in printers}  # before constants are named below
     wide = layout.row
     work, carry, row = (-(-memory.sizes[b] * layout.size(b) // wide) * wide for b in ("w", "ca", "tr"))
     size = -(-network.size * layout.size("p") // wide) * wide
@@ -167,7 +166,7 @@ def kernel(program: Program, traced: Sequence[Traced], layout: Layout) -> Kernel
         program.features.width * layout.size("f"), targets, weights, network.output_size, layout.gathered, program.stages[-1].part is None,
         rows_of(program.optimizer),
     )  # fmt: skip
-    lead = memory.lead_text = f"max({memory.lead}, K + 1)" if program.exponential else str(memory.lead)
+    start = memory.start(program.exponential)
     update = optimised(program.optimizer, memory)
     constants = {"ZERO": "0.0", "ONE": "1.0", "TWO": "2.0", "FOUR": "4.0", "LOWEST": "-inf"} | {v: k for k, v in memory.constants.items()}
 
@@ -179,7 +178,6 @@ def kernel(program: Program, traced: Sequence[Traced], layout: Layout) -> Kernel
     text = []
     for i, here in enumerate(printers):
         made, (before, after), (before_back, after_back) = programs[here], here.around["forward"], here.around["backward"]
-        start = ["K = int(kt[0])", f"lead = {lead}"]
         ahead, back = "for t in range(first, end):", "for t in range(end - 1, first - 1, -1):"
         chunk = CHUNK[layout.kind]
         due = f"if t % {chunk} == 0 or t == first:", f"    weights_{i}({BUFFERS}, t, min(t - t % {chunk} + {chunk}, end), T)"
@@ -191,7 +189,7 @@ def kernel(program: Program, traced: Sequence[Traced], layout: Layout) -> Kernel
         text.append(
             function(
                 f"forward_{i}",
-                [*start, *ends[here], *before, ahead, *indented([*here.bases, *made["forward"]]), *after],
+                [*start, *made["ends"], *before, ahead, *indented([*here.bases, *made["forward"]]), *after],
                 ", first, end, T",
             )
         )
@@ -231,7 +229,7 @@ def drivers(printers: Sequence[Printer], function: Callable[..., str], lookups: 
     last, apart = len(printers) - 1, printers[-1].stage.part is None
     every = range(len(printers))
     text = [function(name, [f"{name}_{i}({BUFFERS})" for i in every]) for name in ("prologue", "epilogue")]
-    start = ["K = int(kt[0])", f"lead = {printers[0].memory.lead_text}"]
+    start = printers[0].memory.start(printers[0].exponential)
     before = [*start, *lookups[0]] if lookups[0] else []
     text.append(function("below", [*before, *(f"forward_{i}({BUFFERS}, 0, end, T)" for i in every[:-1])], ", end, T"))
     text.append(function("forward", [f"forward_{last}({BUFFERS}, first, end, T)"], ", first, end, T"))
@@ -252,10 +250,7 @@ def drivers(printers: Sequence[Printer], function: Callable[..., str], lookups: 
 
 def cleaned(head: Printer) -> list[str]:
     """Adjoints of the last layer back to 0 in the rows that the read-out has written: in all others they are."""
-    layout, lines = (
-        head.layout,
-        ["K = int(kt[0])", f"lead = {head.memory.lead_text}", "for t in range(first, end):", "    q = (t + lead) * RW"],
-    )
+    layout, lines = head.layout, [*head.memory.start(head.exponential), "for t in range(first, end):", "    q = (t + lead) * RW"]
     for piece in head.below:
         n, slot = piece.n, Slot("tr", piece.bar, head.row(piece))
         lines += indented(

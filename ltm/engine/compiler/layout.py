@@ -154,10 +154,14 @@ class Memory:
         self.layout, self.series = layout, series
         self.sizes = {"w": 0, "ca": 0, "wt": 0, "tr": 0}
         self.constants: dict[str, str] = {}
-        self.lead, self.lead_text = 1, "1"
+        self.lead = 1
         self.loss = Slot("w", self.slot("w", layout.step))
         self.outputs: list[Handed] = []
         """Of the layer that the next stage reads."""
+
+    def start(self, exponential: bool) -> list[str]:
+        """The first statements of whatever addresses rows: K, and how many rows lie before the sequence."""
+        return ["K = int(kt[0])", f"lead = max({self.lead}, K + 1)" if exponential else f"lead = {self.lead}"]
 
     def constant(self, value: float) -> str:
         """The name of a number."""

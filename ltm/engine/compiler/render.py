@@ -282,7 +282,7 @@ class Printer:
     def gradient(self, matrix: Node) -> Slot:
         return Slot("g", 0) if matrix.op == "param" else self.invariant_bar[matrix]
 
-    def ends(self) -> list[str]:
+    def _ends(self) -> list[str]:
         """Where time runs backwards, the rows after the sequence hold what the states start from."""
         if not self.stage.reverse:
             return []
@@ -307,7 +307,12 @@ class Printer:
         prologue = Program(self, values, [], outside).lines()
         forward, backward = self._forward(), self._backward()
         weights = Program(self, [], self.outers, self.bars | self.kept)
-        out = {"forward": forward.lines(), "backward": backward.lines(), "weights": [*weights.lines(), *self._summed()]}
+        out = {
+            "forward": forward.lines(),
+            "backward": backward.lines(),
+            "weights": [*weights.lines(), *self._summed()],
+            "ends": self._ends(),
+        }
         self.around = {"forward": (forward.before, forward.after), "backward": (backward.before, backward.after)}
         self.flops = [forward.flops, backward.flops + weights.flops]
         strides: list[str] = []

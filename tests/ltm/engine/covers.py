@@ -35,3 +35,11 @@ def cover(axes: Sequence[Sequence[Value]], seed: int = 0) -> list[tuple[Value, .
 def pair(i: int, a: Value, j: int, b: Value) -> Pair:
     """Two axes and their values, the lower axis first."""
     return (i, a, j, b) if i < j else (j, b, i, a)
+
+
+def covered(axes: Sequence[Sequence[Value]], cases: Sequence[Sequence[Value]], most: int) -> None:
+    """Every pair of two axes' values is in one of these cases, of which there are few, and the same ones every time."""
+    wanted = sum(len(a) * len(b) for i, a in enumerate(axes) for b in axes[:i])
+    assert len(set().union(*map(pairs, cases))) == wanted
+    assert len(cases) <= most
+    assert cover(axes) == cases
