@@ -26,7 +26,10 @@ TRAIN, VALIDATION, TEST = range(3)
 
 @dataclass(frozen=True)
 class Prediction:
-    """Outputs of a part at its counted steps, sequence by sequence, ``(S, n, O)``, and the memory parameter d there ``(S, n, k)`` where the cell has one."""
+    """Outputs of a part at its counted steps, sequence by sequence, ``(S, n, O)``, and the memory parameter d there ``(S, n, k)`` where the cell has one.
+
+    n is the most that a lane counts; what others lack is NaN.
+    """
 
     outputs: np.ndarray
     d: np.ndarray | None = None
@@ -96,10 +99,10 @@ class Engine(ABC):
         """Metrics of a part of sequences by name, each ``(S,)``."""
         return metrics.measured(names, self.predict(params, lanes, part).outputs, self.targets(part, lanes))
 
-    def targets(self, part: int, lanes: np.ndarray) -> np.ndarray:
+    def targets(self, part: int, lanes: np.ndarray) -> list[np.ndarray]:
         """What every lane is to predict at the counted steps of a part, as metrics read it: yes or no as booleans."""
         found = self.feed.targets(part, lanes)
-        return found > 0.5 if self.loss.targets == "yes or no" else found
+        return [own > 0.5 for own in found] if self.loss.targets == "yes or no" else found
 
     @abstractmethod
     def train(self, state: PackState, lanes: np.ndarray, epoch: int, count: int, rate: float) -> None:

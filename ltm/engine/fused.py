@@ -251,7 +251,7 @@ class Fused(Engine):
         slots = np.array([*k.outputs, *k.d], np.int64)
         places, n = pool.places(index) if kept else (np.zeros(len(sequences) + 1, np.int64), 0)
         seen, order = np.zeros((len(packed), compiled.lanes, 2)), compiled.grouped(index.astype(np.int64))
-        out = np.zeros((len(packed), n, len(slots), compiled.lanes), self.dtype)
+        out = np.full((len(packed), n, len(slots), compiled.lanes), np.nan, self.dtype)
         self._call(
             compiled, "evaluate", (packed, seen, out, order), pool.steps, pool.arrays, pool.strides, (self.table, *pool.tables), slots, places,
             self.lead, pool=pool,

@@ -158,9 +158,9 @@ class Pool:
         return tuple(n + 32 for n in self.strides)
 
     def places(self, index: np.ndarray) -> tuple[np.ndarray, int]:
-        """Where the outputs of every sequence's first counted step go among those of its lane ``(B + 1,)``, and how many outputs a lane has."""
+        """Where the outputs of every sequence's first counted step go among those of its lane ``(B + 1,)``, and the most outputs that a lane has."""
         counts = (self.sequences.weight > 0).sum(1)
         places = np.zeros(len(counts) + 1, np.int64)
         for mine in index:
             places[mine] = np.cumsum(counts[mine]) - counts[mine]
-        return places, int(counts[index[0]].sum())
+        return places, int(counts[index].sum(1).max())

@@ -281,7 +281,8 @@ class Torch(Engine):
                 for first in range(0, index.shape[1], self.evaluated):
                     found.append(self._outputs(flat, part, pool, index[block, first : first + self.evaluated]))
                 outputs += [np.concatenate([one[i] for one in found]) for i in range(n)]
-        whole, O = np.stack(outputs), self.network.output_size
+        most, O = max(map(len, outputs)), self.network.output_size
+        whole = np.stack([np.pad(own, ((0, most - len(own)), (0, 0)), constant_values=np.nan) for own in outputs])
         return Prediction(whole[..., :O], whole[..., O:] if whole.shape[-1] > O else None)
 
     def _outputs(self, params: torch.Tensor, part: int, pool: Sequences, index: np.ndarray) -> list[np.ndarray]:

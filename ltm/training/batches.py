@@ -69,20 +69,10 @@ class Feed:
         pool = self._pool(part, epoch if self.task.draws == "stream" and part == 0 else 0, tuple(map(int, lanes)))
         return pool, np.arange(len(pool)).reshape(len(lanes), -1)
 
-    def targets(self, part: int, lanes: np.ndarray) -> np.ndarray:
-        """What every lane is to predict at the counted steps of a part, sequence by sequence: numbers ``(lanes, n, O)``, or classes ``(lanes, n)``.
-
-        Raises:
-            UserError: one seed counts more steps than another.
-        """
+    def targets(self, part: int, lanes: np.ndarray) -> list[np.ndarray]:
+        """What every lane is to predict at the counted steps of a part, sequence by sequence: numbers ``(n, O)``, or classes ``(n,)``."""
         pool, index = self.part(part, lanes)
-        found = [pool.targets[mine][pool.weight[mine] > 0] for mine in index]
-        if len(counts := {len(own) for own in found}) > 1:
-            raise UserError(
-                f"task '{self.task.name}' counts {min(counts)} steps for one seed and {max(counts)} for another; expected equally many, so that"
-                " metrics compare."
-            )
-        return np.stack(found)
+        return [pool.targets[mine][pool.weight[mine] > 0] for mine in index]
 
     def train(self, epoch: int, lanes: np.ndarray) -> tuple[Sequences, np.ndarray]:
         """The pool of an epoch (counted from 0), and the order in which every lane reads it, ``(lanes, n)``."""

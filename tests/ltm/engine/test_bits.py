@@ -40,7 +40,7 @@ def bits(run: Training) -> dict[int, bytes]:
     while not run.done:
         run.advance(2)
     state, outputs = run.state, run.engine.predict(run.state.best_params).outputs
-    parts = state.params, state.best_params, state.slots, state.reals, state.counts, outputs
+    parts = state.params, state.best_params, state.slots, state.reals, state.counts, [own[np.isfinite(own)] for own in outputs]
     curves = run.curves()
     return {
         lane.seed: b"".join(np.ascontiguousarray(part).tobytes() for part in (*curves[i], *(whole[i] for whole in parts)))

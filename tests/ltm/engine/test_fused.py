@@ -31,11 +31,15 @@ def engines(name: str, hidden: int, K: int, T: int, dtype: str) -> tuple[Fused, 
 
 
 def agree(name: str, hidden: int, K: int, T: int, dtype: str, close: float, relative: float, most: int = 100) -> None:
-    """Losses and outputs within ``close``, every gradient within ``relative`` of the lane's largest; alone, of 7 and of ``most`` lanes."""
+    """Losses and outputs within ``close``, every gradient within ``relative`` of the lane's largest; alone, of 7 and of ``most`` lanes.
+
+    A lane that happens to start where its gradient vanishes is held to a hundredth of what lanes usually have.
+    """
     fast, slow = engines(name, hidden, K, T, dtype)
     params = np.stack([fast.network.initial(seed) for seed in range(most)]).astype(dtype)
     true_loss, true_validation, true_gradient = slow.gradient(params)
     scale = np.abs(true_gradient).max(1, keepdims=True)
+    scale = np.maximum(scale, 0.01 * np.median(scale))
     for lanes in (1, 7, most):
         loss, validation, gradient = fast.gradient(params[:lanes])
         np.testing.assert_allclose(loss, true_loss[:lanes], rtol=close, atol=close)

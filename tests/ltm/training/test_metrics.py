@@ -79,3 +79,10 @@ def test_a_lane_has_the_same_bits_in_any_company(name: str) -> None:
 
 def test_every_metric_is_of_numbers_or_of_classes() -> None:
     assert set(METRICS) == set(OF_NUMBERS) | set(OF_CLASSES)
+
+
+def test_a_lane_is_measured_on_as_many_outputs_as_it_has_targets() -> None:
+    predicted = np.array([[[1.0], [4.0], [np.nan]], [[1.0], [2.0], [6.0]]])
+    got = measured(("rmse", "mae"), predicted, [np.array([[0.0], [1.0]]), np.array([[1.0], [2.0], [3.0]])])
+    np.testing.assert_allclose(got["mae"], [2.0, 1.0])
+    np.testing.assert_allclose(got["rmse"], [5.0**0.5, 3.0**0.5])

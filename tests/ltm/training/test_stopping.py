@@ -41,7 +41,7 @@ def accuracies(t: Training) -> tuple[np.ndarray, list[np.ndarray]]:
     while not t.done:
         t.advance(t.updates)
         outputs = t.engine.predict(t.state.params, lanes, VALIDATION).outputs.astype(float)
-        found.append(accuracy(outputs, t.engine.feed.targets(VALIDATION, lanes)))
+        found.append(accuracy(outputs, np.stack(t.engine.feed.targets(VALIDATION, lanes))))
         params.append(t.state.params.copy())
     return np.array(found), params
 
