@@ -12,7 +12,7 @@ from ltm.cells import Network
 from ltm.data.base import Task
 from ltm.engine.base import Protocol
 from ltm.engine.compiler import Unsupported
-from ltm.engine.compiler.vector import Processor
+from ltm.engine.compiler.target.vector import Processor
 from ltm.engine.fused import Fused
 from ltm.engine.inputs import Pool
 from ltm.engine.modules import Compiled

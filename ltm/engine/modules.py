@@ -16,7 +16,8 @@ from types import ModuleType
 
 import numpy as np
 
-from ltm.engine.compiler import Kernel, vector
+from ltm.engine.compiler import Kernel
+from ltm.engine.compiler.target import assembler, vector
 from ltm.engine.inputs import aligned
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,8 @@ def load(source: str) -> ModuleType:
     """The module of a generated source, compiled code cached on disk. A damaged cache entry is made anew."""
     import numba
 
-    salt = f"{numba.__version__} {vector.processor()} {Path(str(vector.__file__)).read_text()}"
+    made_by = "".join(Path(str(module.__file__)).read_text() for module in (vector, assembler))
+    salt = f"{numba.__version__} {vector.processor()} {made_by}"
     name = f"k{hashlib.sha256((salt + source).encode()).hexdigest()[:20]}"
     folder = cache_folder() / name
     try:
@@ -118,6 +120,7 @@ def load(source: str) -> ModuleType:
 def load_from(folder: Path, name: str, source: str) -> ModuleType:
     path = folder / f"{name}.py"
     if not path.exists() or path.read_text() != source:
+        log.info("Compiling a kernel, which takes seconds; it is kept in %s", folder.parent)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / f".{os.getpid()}"

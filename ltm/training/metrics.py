@@ -123,10 +123,10 @@ def of_validation(task: Task) -> tuple[str, ...]:
     return () if task.split else tuple(name for name in task.metrics if name != "loss")
 
 
-def measured(names: tuple[str, ...], predicted: np.ndarray, targets: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+def measured(names: tuple[str, ...], predicted: np.ndarray, targets: Sequence[np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
     """Several metrics by name, of as many of a lane's outputs as it has targets. Of a lane whose outputs are not finite, nobody asks."""
     if len({len(own) for own in targets}) > 1:
         each = [measured(names, predicted[i : i + 1, : len(own)], [own]) for i, own in enumerate(targets)]
         return {name: np.concatenate([one[name] for one in each]) for name in names}
     with np.errstate(all="ignore"):
-        return {name: METRICS[name](np.asarray(predicted, np.float64), np.stack(targets)) for name in names}
+        return {name: METRICS[name](np.asarray(predicted, np.float64), np.stack(list(targets))) for name in names}

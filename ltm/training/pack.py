@@ -121,7 +121,7 @@ class Training:
         rows["test_sequences"] = np.where(succeeded, state.epoch * len(self.task.train), np.nan)
         return rows
 
-    def _scaled(self, outputs: np.ndarray, targets: Sequence[np.ndarray]) -> tuple[np.ndarray, Sequence[np.ndarray]]:
+    def _scaled(self, outputs: np.ndarray, targets: Sequence[np.ndarray]) -> tuple[np.ndarray, Sequence[np.ndarray] | np.ndarray]:
         """Outputs and targets as metrics read them: those of a series on its original scale."""
         if (series := self.task.series) is None:
             return outputs, targets

@@ -10,12 +10,12 @@ from types import ModuleType
 import numpy as np
 
 from ltm.cells import Network
-from ltm.engine.compiler import vector
 from ltm.engine.compiler.blocks import indented
 from ltm.engine.compiler.layout import FeatureLayout, Handed, Layout, Memory, Slot
 from ltm.engine.compiler.lookups import MIXED, STARTED, dropped, looked_up
 from ltm.engine.compiler.render import BUFFERS, Printer
 from ltm.engine.compiler.skeleton import batches, common, series
+from ltm.engine.compiler.target import vector
 from ltm.engine.compiler.tracing import Stage, Traced, Unsupported, trace
 from ltm.engine.compiler.update import numbers_of, optimised, rows_of
 from ltm.training import stopping
@@ -111,10 +111,11 @@ W, VECTOR, LANES, ENTRIES, N, SIZE, WORK, CARRY, LOSS, RW, WIDTH, TARGETS, WEIGH
 """
 
 CPU = """from numba import njit
-from ltm.engine.compiler import vector
+from ltm.engine.compiler.target import assembler, vector
 
 inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 entry = njit(error_model="numpy", nogil=True, cache=True)
+printed = assembler.printed("{dtype}", {width})
 functions = vector.functions("{dtype}", {width})
 {names}
 
@@ -170,10 +171,10 @@ def kernel(program: Program, traced: Sequence[Traced], layout: Layout) -> Kernel
     update = optimised(program.optimizer, memory)
     constants = {"ZERO": "0.0", "ONE": "1.0", "TWO": "2.0", "FOUR": "4.0", "LOWEST": "-inf"} | {v: k for k, v in memory.constants.items()}
 
-    def function(name: str, lines: list[str], extra: str = "", buffers: str = BUFFERS) -> str:
+    def function(name: str, lines: list[str], extra: str = "", buffers: str = BUFFERS, by: str = "printed") -> str:
         used = set(" ".join(lines).replace("(", " ").replace(")", " ").replace(",", " ").split())
         head = [f"{c} = full({c}_)" for c in constants if c in used]
-        return "\n".join([f"@inner\ndef {name}({buffers}{extra}):", *indented([*head, *(lines or ["pass"])]), ""])
+        return "\n".join([f"@{by}\ndef {name}({buffers}{extra}):", *indented([*head, *(lines or ["pass"])]), ""])
 
     text = []
     for i, here in enumerate(printers):
@@ -205,7 +206,7 @@ def kernel(program: Program, traced: Sequence[Traced], layout: Layout) -> Kernel
         own = ""
         head = CPU.format(dtype=program.dtype, width=layout.width, names=names, lanes=layout.lanes)
     else:
-        from ltm.engine.compiler import scalar  # only here: numba may be without CUDA
+        from ltm.engine.compiler.target import scalar  # only here: numba may be without CUDA
 
         own = text_of(scalar)
         head = "from numba import cuda"
@@ -242,8 +243,8 @@ def drivers(printers: Sequence[Printer], function: Callable[..., str], lookups: 
     fill = ["for k in range(ROWS):", "    for j in range(LANES, W):", "        s[k * W + j] = s[k * W + j % LANES]"]
     drawn, ones = ([*start, *lines] if lines else [] for lines in dropped(printers))
     text += [MIXED, STARTED] if drawn else []
-    text.append(function("train_masks", drawn, buffers="w, tr, kt, T, keys, settings, n, place"))
-    text.append(function("no_masks", ones, buffers="w, tr, kt, T"))
+    text.append(function("train_masks", drawn, buffers="w, tr, kt, T, keys, settings, n, place", by="inner"))
+    text.append(function("no_masks", ones, buffers="w, tr, kt, T", by="inner"))
     text.append(function("each_lane", fill if target == "cpu" else [], buffers="s"))
     return text
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ltm.engine.compiler.vector import Processor
+from ltm.engine.compiler.target.vector import Processor
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import torch
 from ltm.engine.compiler.blocks import indented
 from ltm.engine.compiler.ir import OPERATIONS, Node, below
 from ltm.engine.compiler.layout import Layout, Memory
+from ltm.engine.compiler.target.vector import Processor
 from ltm.engine.compiler.tracing import Symbol, Tracer
 from ltm.engine.compiler.tracing.calls import call
-from ltm.engine.compiler.vector import Processor
 from ltm.training.optimizers import Constants, Optimizer
 from ltm.training.state import SETTINGS
 

@@ -20,7 +20,7 @@ import pytest
 from ltm import cells
 from ltm.cells import CELLS
 from ltm.engine import Protocol
-from ltm.engine.compiler import vector
+from ltm.engine.compiler.target import vector
 from ltm.engine.cuda import FusedCuda
 from ltm.errors import UserError
 from tests.ltm.engine.series import series
@@ -139,7 +139,7 @@ def python(script: str, *arguments: str, **environment: str) -> subprocess.Compl
 def functions(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The functions of a GPU's thread 0, for float32 numbers of Python."""
     pytest.importorskip("numba.cuda")
-    from ltm.engine.compiler import scalar
+    from ltm.engine.compiler.target import scalar
 
     def fma(a: np.float32, b: np.float32, c: np.float32) -> np.float32:
         return np.float32(np.float64(a) * np.float64(b) + np.float64(c))
@@ -154,7 +154,7 @@ def functions(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_gpu_has_every_function_but_those_of_units(functions: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     from numba import cuda
 
-    from ltm.engine.compiler.scalar import ABSENT
+    from ltm.engine.compiler.target.scalar import ABSENT
 
     assert set(vector.functions("float32", 4)) - set(functions) == ABSENT
     assert not ABSENT & set(functions)

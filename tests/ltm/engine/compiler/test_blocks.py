@@ -13,7 +13,7 @@ from ltm.engine import Protocol
 from ltm.engine.compiler.blocks import EXPONENTIAL_FROM, Filter, Outer, Product, Scatter, exponentials, filter_table, tiles
 from ltm.engine.compiler.ir import Reduction
 from ltm.engine.compiler.layout import Layout, Slot
-from ltm.engine.compiler.vector import Processor
+from ltm.engine.compiler.target.vector import Processor
 from ltm.engine.fused import Fused
 from ltm.engine.torch import Torch
 from tests.ltm.engine.series import outputs, series

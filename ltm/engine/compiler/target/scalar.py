@@ -1,4 +1,4 @@
-"""The functions of :mod:`ltm.engine.compiler.vector` for a GPU: a vector is one number, that of the thread's own lane.
+"""The functions of :mod:`ltm.engine.compiler.target.vector` for a GPU: a vector is one number, that of the thread's own lane.
 
 This is no module to call: the text below the line becomes part of each module that is generated for CUDA
 (:func:`ltm.engine.compiler.kernel`). A block of ``W`` threads is a group, and ``real`` is the kernel's type of number; what Python or
@@ -19,7 +19,7 @@ ABSENT = {"store_head", "add_sum", "head", "total", "peak", "transpose", "prefet
 
 # ---- of every kernel ------------------------------------------------------------------------------------------
 
-inner = cuda.jit(device=True)
+inner = printed = cuda.jit(device=True)
 entry = cuda.jit
 
 

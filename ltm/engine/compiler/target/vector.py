@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import llvmlite.binding
 from llvmlite import ir
@@ -204,8 +204,17 @@ def arithmetic(kind: Vector) -> dict[str, tuple[int, Callable[..., Any]]]:
     return table
 
 
+class Operation(NamedTuple):
+    """What is printed of one function: the types of its result and of what it takes (``types.Array``: an array of the kernel's numbers, that is
+    where it begins), and its code, from an :class:`Emit` and values."""
+
+    result: Any
+    parameters: Sequence[Any]
+    code: Callable[..., Any]
+
+
 @cache
-def functions(dtype: str, width: int) -> dict[str, Any]:
+def operations(dtype: str, width: int) -> dict[str, Operation]:
     """The functions of kernels on vectors of this kind, by name; what they take is a vector, an array, or a number of elements.
 
     ``load(a, i)``, ``store(a, i, v)`` of elements from i on; ``store_head(a, i, v, n)`` of the first n lanes only; ``spread(a, i)`` one
@@ -216,51 +225,26 @@ def functions(dtype: str, width: int) -> dict[str, Any]:
     kind = Vector(dtype, width)
     aligned = kind.real.bitwidth // 8
 
-    def define(name: str, result: Any, parameters: Sequence[Any], code: Callable[..., Any]) -> Any:
-        def lower(context: Any, b: Any, signature: Any, args: Any) -> Any:
-            out = code(Emit(kind, context, b), signature.args, *args)
-            return context.get_dummy_value() if result is types.void else out
+    def pointer(e: Emit, a: Any, i: Any, to: Any = None) -> Any:
+        return e.b.bitcast(e.b.gep(a, [i]), (to or kind.llvm).as_pointer())
 
-        def typed(*given: Any) -> Any:
-            expected = [
-                g if p is types.Array and isinstance(g, types.Array) and g.dtype == kind.real else p
-                for p, g in zip(parameters, given, strict=True)
-            ]
-            return None if types.Array in expected else (result(*expected), lower)
-
-        by_count: dict[int, Callable[..., Any]] = {
-            1: lambda typing, a: typed(a),
-            2: lambda typing, a, b: typed(a, b),
-            3: lambda typing, a, b, c: typed(a, b, c),
-            4: lambda typing, a, b, c, d: typed(a, b, c, d),
-            6: lambda typing, a, b, c, d, e, f: typed(a, b, c, d, e, f),
-        }
-        function = by_count[len(parameters)]
-        function.__name__ = f"{name}_{kind.suffix}"
-        return intrinsic(function)
-
-    def pointer(e: Emit, array: Any, value: Any, i: Any, to: Any = None) -> Any:
-        data = e.b.gep(make_array(array)(e.context, e.b, value).data, [i])
-        return e.b.bitcast(data, (to or kind.llvm).as_pointer())
-
-    def store_head(e: Emit, at: Any, a: Any, i: Any, v: Any, n: Any) -> None:
-        where, mask = pointer(e, at[0], a, i), e.head(n)
+    def store_head(e: Emit, a: Any, i: Any, v: Any, n: Any) -> None:
+        where, mask = pointer(e, a, i), e.head(n)
         store = e.function(f"llvm.masked.store.{kind.suffix}.p0", ir.VoidType(), kind.llvm, where.type, ir.IntType(32), mask.type)
         e.b.call(store, [v, where, ir.Constant(ir.IntType(32), aligned), mask])
 
-    def add_sum(e: Emit, at: Any, a: Any, i: Any, v: Any) -> None:
-        where = pointer(e, at[0], a, i, kind.lane)
+    def add_sum(e: Emit, a: Any, i: Any, v: Any) -> None:
+        where = e.b.gep(a, [i])
         total = e.b.extract_element(e.folded(v, e.b.fadd), ir.Constant(ir.IntType(32), 0))
         e.b.store(e.b.fadd(e.b.load(where), total), where)
 
-    def transpose(e: Emit, at: Any, a: Any, i: Any, stride: Any, b: Any, starts: Any, j: Any) -> None:
+    def transpose(e: Emit, a: Any, i: Any, stride: Any, b: Any, starts: Any, j: Any) -> None:
         sixteen = Vector(dtype, 16)
         each = Emit(sixteen, e.context, e.b)
-        base = make_array(at[4])(e.context, e.b, starts).data
         rows = []
         for k in range(16):
-            first = e.b.add(e.b.load(e.b.gep(base, [ir.Constant(ir.IntType(64), k)])), j)
-            rows.append(e.b.load(pointer(e, at[3], b, first, sixteen.llvm), align=aligned))
+            first = e.b.add(e.b.load(e.b.gep(starts, [ir.Constant(ir.IntType(64), k)])), j)
+            rows.append(e.b.load(pointer(e, b, first, sixteen.llvm), align=aligned))
         for half in (8, 4, 2, 1):  # swap ever smaller blocks across the diagonal
             low = [lane if not lane & half else lane - half + 16 for lane in range(16)]
             high = [lane + half if not lane & half else lane + 16 for lane in range(16)]
@@ -269,27 +253,59 @@ def functions(dtype: str, width: int) -> dict[str, Any]:
                     x, y = rows[k], rows[k + half]
                     rows[k], rows[k + half] = each.shuffle(x, y, low), each.shuffle(x, y, high)
         for row in rows:
-            e.b.store(row, pointer(e, at[0], a, i, sixteen.llvm), align=aligned)
+            e.b.store(row, pointer(e, a, i, sixteen.llvm), align=aligned)
             i = e.b.add(i, stride)
 
-    def prefetch(e: Emit, at: Any, a: Any, i: Any) -> None:
-        where = pointer(e, at[0], a, i, ir.IntType(8))
+    def prefetch(e: Emit, a: Any, i: Any) -> None:
+        where = pointer(e, a, i, ir.IntType(8))
         number = ir.IntType(32)
         into = e.function("llvm.prefetch.p0", ir.VoidType(), where.type, number, number, number)
         e.b.call(into, [where, number(0), number(3), number(1)])  # to read, into all caches, data
 
     A, n, void = types.Array, types.intp, types.void
     out = {
-        "load": define("load", kind, (A, n), lambda e, at, a, i: e.b.load(pointer(e, at[0], a, i), align=aligned)),
-        "store": define("store", void, (A, n, kind), lambda e, at, a, i, v: e.b.store(v, pointer(e, at[0], a, i), align=aligned)),
-        "store_head": define("store_head", void, (A, n, kind, n), store_head),
-        "spread": define("spread", kind, (A, n), lambda e, at, a, i: e.full(e.b.load(pointer(e, at[0], a, i, kind.lane)))),
-        "add_sum": define("add_sum", void, (A, n, kind), add_sum),
-        "prefetch": define("prefetch", void, (A, n), prefetch),
-        "transpose": define("transpose", void, (A, n, n, A, types.Array(types.int64, 1, "C"), n), transpose),
-        "full": define("full", kind, (kind.real,), lambda e, at, x: e.full(x)),
-        "head": define("head", kind, (kind, n, kind), lambda e, at, v, n, other: e.where(e.head(n), v, other)),
+        "load": Operation(kind, (A, n), lambda e, a, i: e.b.load(pointer(e, a, i), align=aligned)),
+        "store": Operation(void, (A, n, kind), lambda e, a, i, v: e.b.store(v, pointer(e, a, i), align=aligned)),
+        "store_head": Operation(void, (A, n, kind, n), store_head),
+        "spread": Operation(kind, (A, n), lambda e, a, i: e.full(e.b.load(e.b.gep(a, [i])))),
+        "add_sum": Operation(void, (A, n, kind), add_sum),
+        "prefetch": Operation(void, (A, n), prefetch),
+        "transpose": Operation(void, (A, n, n, A, types.Array(types.int64, 1, "C"), n), transpose),
+        "full": Operation(kind, (kind.real,), lambda e, x: e.full(x)),
+        "head": Operation(kind, (kind, n, kind), lambda e, v, n, other: e.where(e.head(n), v, other)),
     }
-    for name, (count, code) in arithmetic(kind).items():
-        out[name] = define(name, kind, [kind] * count, lambda e, at, *args, code=code: code(e, *args))
-    return out
+    return out | {name: Operation(kind, [kind] * count, code) for name, (count, code) in arithmetic(kind).items()}
+
+
+@cache
+def functions(dtype: str, width: int) -> dict[str, Any]:
+    """The same functions for numba."""
+    kind = Vector(dtype, width)
+
+    def define(name: str, operation: Operation) -> Any:
+        def lower(context: Any, b: Any, signature: Any, args: Any) -> Any:
+            values = [
+                make_array(t)(context, b, value).data if isinstance(t, types.Array) else value
+                for t, value in zip(signature.args, args, strict=True)
+            ]
+            out = operation.code(Emit(kind, context, b), *values)
+            return context.get_dummy_value() if operation.result is types.void else out
+
+        def typed(*given: Any) -> Any:
+            expected = [
+                g if p is types.Array and isinstance(g, types.Array) and g.dtype == kind.real else p
+                for p, g in zip(operation.parameters, given, strict=True)
+            ]
+            return None if types.Array in expected else (operation.result(*expected), lower)
+
+        return intrinsic(counted(typed, len(operation.parameters), f"{name}_{kind.suffix}"))
+
+    return {name: define(name, operation) for name, operation in operations(dtype, width).items()}
+
+
+def counted(typed: Callable[..., Any], count: int, name: str) -> Any:
+    """The typing function of an intrinsic: numba asks it for its number of arguments."""
+    names = ", ".join(f"a{i}" for i in range(count))
+    function = eval(f"lambda typing, {names}: typed({names})", {"typed": typed})
+    function.__name__ = name
+    return function

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 import pytest
 
-from ltm.engine.compiler import vector
+from ltm.engine.compiler.target import vector
 
 KINDS = [("float32", 16), ("float32", 32), ("float64", 8)]
 

@@ -1,0 +1,1 @@
+"""What printed text becomes: vectors and the assembler of the CPU, the numbers of a GPU's threads."""
