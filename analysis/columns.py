@@ -48,6 +48,7 @@ METRICS = {
     "test_rmse": Metric("test RMSE", unit="units of the series"), "test_accuracy": Metric("test accuracy", "score", "accuracy"),
     "test_mae": Metric("test MAE", unit="units of the series"), "test_mape": Metric("test MAPE", unit="%"),
     "test_f1": Metric("test F1, mean over classes", "score", "F1"),
+    "test_ranked": Metric("test share of steps ranked right", "score", "share of steps ranked right"),
     "test_precision": Metric("test precision, mean over classes", "score", "precision"),
     "test_recall": Metric("test recall, mean over classes", "score", "recall"), "test_loss": Metric("test loss", noun="loss"),
     "test_worst": Metric("largest test error"),
@@ -63,7 +64,7 @@ METRICS |= {
 """Every metric of a ledger by its column; a study is judged by the first that its seed runs have, unless it is told another."""
 
 GAINS = ("auc", "auroc", "r2", "reward", "return", "bleu")
-SHARES = ("accuracy", "acc", "f1", "precision", "recall")
+SHARES = ("accuracy", "acc", "f1", "precision", "recall", "ranked")
 SCORES = (
     "score", "test_rmse", "rmse", "test_mae", "mae", "mse", "error", "test_error", "loss", "test_loss", "test_accuracy", *SHARES, *GAINS, "success",
     "solved", "sequences",

@@ -46,7 +46,7 @@ class Counted:
     """The counted steps of a part, n of them.
 
     Attributes:
-        targets: numbers ``(n, O)``, or classes ``(n,)``.
+        targets: numbers ``(n, O)``, yes or no as booleans ``(n, O)``, or classes ``(n,)``.
         weight: what each counts.
     """
 
@@ -54,13 +54,23 @@ class Counted:
     weight: np.ndarray
 
     @classmethod
-    def of(cls, part: Sequences) -> Counted:
+    def of(cls, part: Sequences, yes_or_no: bool = False) -> Counted:
         counted = part.weight > 0
-        return cls(part.targets[counted], part.weight[counted])
+        targets = part.targets[counted]
+        return cls(targets > 0.5 if yes_or_no else targets, part.weight[counted])
+
+    @classmethod
+    def parts(cls, task: Task) -> tuple[Counted, Counted, Counted]:
+        """Training, validation and test of a task."""
+        yes_or_no = task.loss == "binary_cross_entropy"
+        return cls.of(task.train, yes_or_no), cls.of(task.validation, yes_or_no), cls.of(task.test, yes_or_no)
 
     def loss(self, outputs: np.ndarray) -> tuple[float, np.ndarray]:
-        """Weighted loss of outputs ``(n, O)``, as that of networks, and its gradient in them: cross-entropy of classes, squared error of numbers."""
+        """Weighted loss of outputs ``(n, O)``, as that of networks, and its gradient in them: cross-entropy of classes and of yes or no, squared error of numbers."""
         share_of = self.weight / self.weight.sum()
+        if self.targets.dtype == bool:
+            loss = float(share_of @ np.logaddexp(0.0, np.where(self.targets, -outputs, outputs)).mean(1))
+            return loss, (0.5 + 0.5 * np.tanh(outputs / 2) - self.targets) * share_of[:, None] / outputs.shape[1]
         if self.targets.ndim == 2:
             error = outputs - self.targets
             return float(share_of @ (error**2).mean(1)), 2 * error * share_of[:, None] / error.shape[1]
@@ -74,14 +84,16 @@ class Counted:
 
 
 def constant(task: Task) -> Baseline:
-    """The mean of the training part's targets; of classes their shares, of which the largest is the one predicted."""
-    train = Counted.of(task.train)
+    """The mean of the training part's targets, of yes or no the share of yes; of classes their shares, of which the largest is the one predicted."""
+    train, *_ = Counted.parts(task)
     if task.classes:
         shares = np.bincount(train.targets, train.weight, task.classes) / train.weight.sum()
         level, parameters = np.log(np.maximum(shares, 1e-300)), {"classes": task.labels, "shares": shares.tolist()}
     else:
         level = train.weight @ train.targets / train.weight.sum()
         parameters = {"mean": level.tolist()}
+        if train.targets.dtype == bool:
+            level = np.log(np.maximum(level, 1e-300)) - np.log(np.maximum(1 - level, 1e-300))
     kind = "majority" if task.classes else "mean"
     outputs = (np.tile(level, (int((part.weight > 0).sum()), 1)) for part in (task.validation, task.test))
     return Baseline(kind, kind, (next(outputs), next(outputs)), parameters)
@@ -114,7 +126,7 @@ def mean_so_far(part: Sequences, symbols: int) -> Features | None:
 
 
 def linear(task: Task, kind: str, read: Callable[[Sequences, int], Features | None]) -> Baseline | None:
-    """Outputs W x + b of what is read of the inputs: multinomial logistic regression, or least squares where targets are numbers.
+    """Outputs W x + b of what is read of the inputs: logistic regression, multinomial or of every yes or no, or least squares where targets are numbers.
 
     Minimises the training loss plus l2 / 2 times the squares of W (inputs standardised by the training part), by L-BFGS; l2 by validation loss
     among :data:`PENALTIES`. None where the inputs are too many.
@@ -123,7 +135,7 @@ def linear(task: Task, kind: str, read: Callable[[Sequences, int], Features | No
     if any(x is None or x.size > LARGEST for x in read_of):
         return None
     x = scaled([one for one in read_of if one is not None])
-    train, validation = Counted.of(task.train), Counted.of(task.validation)
+    train, validation, _ = Counted.parts(task)
     shape = (x[0].shape[1] + 1, task.output_size)
     theta, fits = np.zeros(shape), []
     for l2 in PENALTIES:
@@ -178,7 +190,7 @@ def rows(task: Task) -> list[dict[str, Any]]:
     Returns:
         ``baseline`` (the kind), ``label``, ``parameters``, ``test_<metric>`` for every metric of the task, ``validation_loss``.
     """
-    validation, test = Counted.of(task.validation), Counted.of(task.test)
+    _, validation, test = Counted.parts(task)
     found = []
     for baseline in filter(None, (fit(task) for fit in BASELINES)):
         scores = measured(task.metrics, baseline.outputs[1][None], test.targets[None])

@@ -36,7 +36,7 @@ class Sequences:
 
     Attributes:
         inputs: numbers ``(B, T, I)``, or symbols ``(B, T)`` from 0 on (whole numbers, which a network looks up).
-        targets: numbers ``(B, T, O)``, or classes ``(B, T)`` from 0 on (whole numbers).
+        targets: numbers ``(B, T, O)``, 0 or 1 where an output answers yes or no; or classes ``(B, T)`` from 0 on (whole numbers).
         weight: ``(B, T)``, what each step counts in the loss: 1 for every step of a series' training part, or for the last step of a labelled
             sequence; 0 for padding. Never negative.
     """
@@ -142,13 +142,18 @@ def fingerprint(parts: Parts, *words: object) -> str:
     return digest.hexdigest()
 
 
-def of_sequences(name: str, parts: Parts, fingerprint: str, *, classes: int = 0, **more: Any) -> Task:
+def of_sequences(name: str, parts: Parts, fingerprint: str, *, classes: int = 0, yes_or_no: bool = False, **more: Any) -> Task:
     """The task of three sets of sequences: cross-entropy and accuracy where targets are classes, squared error where they are numbers.
 
     Args:
+        yes_or_no: targets are 0 or 1, each output for itself: binary cross-entropy, and what classifications are measured by.
         more: further fields of the task.
     """
-    loss, metrics = ("cross_entropy", CLASSIFIED) if classes else ("squared", ("rmse", "mae", "mape", "worst"))
+    loss, metrics = (
+        ("cross_entropy", CLASSIFIED) if classes
+        else ("binary_cross_entropy", ("ranked", *CLASSIFIED)) if yes_or_no
+        else ("squared", ("rmse", "mae", "mape", "worst"))
+    )  # fmt: skip
     return Task(name, *parts, loss, metrics, fingerprint, classes, **more)
 
 

@@ -59,6 +59,15 @@ def accuracy(predicted: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return rows(mine == true).mean(1)
 
 
+def ranked(predicted: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Share of steps at which every output that is to be yes lies above every one that is not, from 0 to 1; of classes, the accuracy.
+
+    By it Hochreiter and Schmidhuber (1997), section 5.1, say that a symbol is predicted correctly: what may follow is what is most active.
+    """
+    yes = targets if targets.dtype == bool else np.eye(predicted.shape[2], dtype=bool)[targets]
+    return rows(np.where(yes, predicted, np.inf).min(2) > np.where(yes, -np.inf, predicted).max(2)).mean(1)
+
+
 def macro(score: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]) -> Metric:
     """The plain mean of a score over the classes that occur in targets or predictions; of yes or no also over outputs.
 
@@ -97,9 +106,9 @@ def loss(predicted: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 OF_NUMBERS: dict[str, Metric] = {"rmse": rmse, "mae": mae, "mape": mape, "worst": worst}
-OF_CLASSES: dict[str, Metric] = {"accuracy": accuracy, "precision": precision, "recall": recall, "f1": f1, "loss": loss}
+OF_CLASSES: dict[str, Metric] = {"accuracy": accuracy, "precision": precision, "recall": recall, "f1": f1, "ranked": ranked, "loss": loss}
 METRICS: dict[str, Metric] = {**OF_NUMBERS, **OF_CLASSES}
-HIGHER = ("accuracy", "precision", "recall", "f1")
+HIGHER = ("accuracy", "precision", "recall", "f1", "ranked")
 """The metrics of which larger is better."""
 
 

@@ -14,9 +14,10 @@ epochs             epochs measured; ``best_epoch``: the one with the best valida
 train_loss         the training's loss at the best epoch, of a series on its scaled values; ``validation_loss`` likewise
 test_rmse          error of the best epoch's parameters on the test part, original scale; ``test_mae``, ``test_mape`` (%)
 test_accuracy      of classes; ``test_precision``, ``test_recall``, ``test_f1`` (plain means over classes), ``test_loss``; since schema 4
+test_ranked        of yes or no: share of steps at which what is to be yes has the largest outputs; since schema 4
 test_worst         largest absolute error of any step; since schema 4
 test_success       1 if ``training.until`` was met, else 0, missing without it; ``test_sequences`` read until then, missing if never; since schema 4
-validation_rmse    metrics on validation sequences, none of a series; ``validation_mae``, ``validation_mape``, ``validation_worst``, ``validation_accuracy``, ``validation_precision``, ``validation_recall``, ``validation_f1``; since schema 4
+validation_rmse    metrics on validation sequences, none of a series; ``validation_mae``, ``validation_mape``, ``validation_worst``, ``validation_accuracy``, ``validation_precision``, ``validation_recall``, ``validation_f1``, ``validation_ranked``; since schema 4
 d                  learned memory parameter, averaged over the test part; missing where the cell has none
 config             the resolved condition, JSON
 fingerprint        sha256 of the task

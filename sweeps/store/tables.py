@@ -17,7 +17,7 @@ SCHEMA_VERSION = b"4"
 
 METRICS = {
     "rmse": "RMSE", "mae": "MAE", "mape": "MAPE", "accuracy": "accuracy", "precision": "macro precision", "recall": "macro recall", "f1": "macro F1",
-    "loss": "loss", "worst": "largest error", "success": "success", "sequences": "sequences until success",
+    "ranked": "ranked steps", "loss": "loss", "worst": "largest error", "success": "success", "sequences": "sequences until success",
 }  # fmt: skip
 """The metrics of all tasks (:data:`ltm.training.metrics.METRICS`) and how they are called in words; where one must do, the first that a task has."""
 

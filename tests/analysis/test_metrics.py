@@ -18,8 +18,8 @@ from tests.analysis.rows import classified
 
 def test_the_way_of_a_metric_is_a_consequence_of_what_it_is() -> None:
     higher = {name for name in METRICS if Rule(name).sign < 0}
-    assert higher == {"test_accuracy", "test_precision", "test_recall", "test_f1", "test_success", *(
-        f"validation_{name}" for name in ("accuracy", "precision", "recall", "f1")
+    assert higher == {"test_accuracy", "test_precision", "test_recall", "test_f1", "test_ranked", "test_success", *(
+        f"validation_{name}" for name in ("accuracy", "precision", "recall", "f1", "ranked")
     )}  # fmt: skip
     assert [metric_of(name).kind for name in ("acc", "val_auc", "mse", "success", "sequences", "reward")] == [
         "score", "gain", "error", "success", "time", "gain",

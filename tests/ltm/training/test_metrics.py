@@ -63,6 +63,13 @@ def test_yes_or_no_has_two_classes_an_output() -> None:
     assert got["loss"][0] == pytest.approx(-np.log(np.where(targets, p, 1 - p)).mean())
 
 
+def test_a_step_is_ranked_where_all_that_is_yes_lies_above_the_rest() -> None:
+    predicted = np.array([[[3.0, 1.0, 2.0], [3.0, 1.0, 2.0], [1.0, 1.0, 0.0], [-5.0, -4.0, -6.0]]])
+    targets = np.array([[[True, False, True], [True, True, False], [True, False, False], [False, True, False]]])
+    assert METRICS["ranked"](predicted, targets)[0] == 2 / 4  # a tie is wrong; the level does not count
+    assert METRICS["ranked"](predicted, np.array([[0, 1, 2, 1]]))[0] == METRICS["accuracy"](predicted, np.array([[0, 1, 2, 1]]))[0] == 2 / 4
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_a_lane_has_the_same_bits_in_any_company(name: str) -> None:
     rng = np.random.default_rng(0)
