@@ -12,6 +12,7 @@ from ltm.data.arfima import Arfima
 from ltm.data.arrays import Arrays
 from ltm.data.base import Dataset, Sequences, Task
 from ltm.data.column import CSV
+from ltm.data.digits import Digits
 from ltm.data.latching import Latching
 from ltm.data.parity import Parity
 from ltm.data.random_rnn import RandomRNN
@@ -22,7 +23,7 @@ from ltm.registry import find
 
 __all__ = ["KINDS", "Dataset", "Sequences", "Series", "Task", "build"]
 
-KINDS: dict[str, type[Dataset]] = {one.kind: one for one in (Arfima, RandomRNN, CSV, Latching, Adding, Parity, LongForm, Arrays)}
+KINDS: dict[str, type[Dataset]] = {one.kind: one for one in (Arfima, RandomRNN, CSV, Latching, Adding, Parity, Digits, LongForm, Arrays)}
 
 
 def build(dataset: Mapping[str, Any]) -> Task:

@@ -29,6 +29,7 @@ class Arrays(Own):
     """
 
     kind = "arrays"
+    file: str
 
     def read(self) -> Read:
         held = self.arrays()

@@ -1,4 +1,4 @@
-"""Own sequences, whatever file they came from: their parts, their checks, their standardisation. How files are read is a file each."""
+"""Sequences that are given and not drawn, mostly of own files: their parts, their checks, their standardisation. How each is read is a file."""
 
 from __future__ import annotations
 
@@ -53,10 +53,9 @@ class Read:
 
 @dataclass(frozen=True, kw_only=True)
 class Own(Dataset):
-    """Keys that own sequences have, whatever the file.
+    """Keys that own sequences have, wherever they are read.
 
     Attributes:
-        file: path.
         symbols: inputs are whole numbers from 0 on, each of which a network looks up.
         scaling: ``train_only`` brings every input to mean 0 and standard deviation 1 over the steps of the training part; ``none`` leaves them.
         validation_share, test_share: of all sequences, where the file does not say which part each belongs to; of every class alike, where a sequence
@@ -64,7 +63,6 @@ class Own(Dataset):
         split_seed: of the order in which sequences are then drawn.
     """
 
-    file: str
     symbols: bool = False
     scaling: str = "train_only"
     validation_share: float = 0.2

@@ -33,6 +33,7 @@ class LongForm(Own):
     """
 
     kind = "sequences"
+    file: str
     sequence: str = "sequence"
     step: str | None = "step"
     inputs: Sequence[str]

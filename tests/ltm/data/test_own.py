@@ -163,7 +163,7 @@ def test_inputs_are_standardised_by_the_training_part(tmp_path: Path) -> None:
 @given(n=st.integers(20, 80), validation=st.floats(0.05, 0.45), test=st.floats(0.05, 0.45), seed=st.integers(0, 2**63 - 1))
 @settings(max_examples=50, deadline=None)
 def test_a_split_by_shares_gives_every_sequence_one_part_and_every_class_a_place(n: int, validation: float, test: float, seed: int) -> None:
-    dataset = own.Own(name="own", file="x", validation_share=validation, test_share=test, split_seed=seed)
+    dataset = own.Own(name="own", validation_share=validation, test_share=test, split_seed=seed)
     labels = np.arange(n) % 3
     read = own.Read(
         np.zeros((n, 2, 1)), np.stack([labels, labels], 1), np.ones((n, 2)), np.full(n, 2), range(n), ("a", "b", "c"), True, None
