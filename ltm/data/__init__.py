@@ -7,23 +7,37 @@ from dataclasses import MISSING, fields
 from functools import lru_cache
 from typing import Any
 
-from ltm.data.adding import Adding
+from ltm.data.adding import Adding, Multiplication
 from ltm.data.arfima import Arfima
 from ltm.data.arrays import Arrays
 from ltm.data.base import Dataset, Sequences, Task
+from ltm.data.bit_relay import BitRelay
 from ltm.data.column import CSV
+from ltm.data.copying import Copying
 from ltm.data.digits import Digits
 from ltm.data.latching import Latching
+from ltm.data.long_lag import LongLag
+from ltm.data.moving_shapes import MovingShapes
 from ltm.data.parity import Parity
 from ltm.data.random_rnn import RandomRNN
+from ltm.data.reber import Reber
 from ltm.data.sequences import LongForm
 from ltm.data.series import Series
+from ltm.data.temporal_order import TemporalOrder
+from ltm.data.two_sequence import TwoSequence
 from ltm.errors import UserError, reason, unknown
 from ltm.registry import find
 
 __all__ = ["KINDS", "Dataset", "Sequences", "Series", "Task", "build"]
 
-KINDS: dict[str, type[Dataset]] = {one.kind: one for one in (Arfima, RandomRNN, CSV, Latching, Adding, Parity, Digits, LongForm, Arrays)}
+KINDS: dict[str, type[Dataset]] = {
+    one.kind: one
+    for one in (
+        Arfima, RandomRNN, CSV,
+        Latching, BitRelay, TwoSequence, Adding, Multiplication, TemporalOrder, LongLag, Copying, Reber, Parity, MovingShapes,
+        Digits, LongForm, Arrays,
+    )
+}  # fmt: skip
 
 
 def build(dataset: Mapping[str, Any]) -> Task:

@@ -15,7 +15,7 @@ from ltm.errors import unknown
 DRAWS = ("dataset", "seed", "stream")
 
 LARGEST = 200_000_000
-"""Steps of all sequences of a task together."""
+"""Steps of all sequences of a task together, or their numbers, where a step has many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +55,21 @@ class Generated(Dataset):
                 f"{self.sequences} sequences leave {train} for training, {validation} for validation and {test} for the test;"
                 " expected at least 1 of each: raise sequences or the shares."
             )
-        if sum(self.sizes) * self.longest > LARGEST:
+        if sum(self.sizes) * self.longest * self.width > LARGEST:
+            each, all_ = (f" of {self.width:,} numbers", "numbers") if self.width > 1 else ("", "steps")
             self.fail(
-                f"{sum(self.sizes):,} sequences of {self.longest:,} steps are more than {LARGEST:,} steps; lower sequences or length."
+                f"{sum(self.sizes):,} sequences of {self.longest:,} steps{each} are more than {LARGEST:,} {all_}; lower sequences or length."
             )
 
     @property
     def longest(self) -> int:
         """Steps of the longest sequence."""
         return self.length
+
+    @property
+    def width(self) -> int:
+        """Numbers of a step, where they are many."""
+        return 1
 
     @property
     def sizes(self) -> tuple[int, int, int]:
@@ -92,6 +98,36 @@ class Generated(Dataset):
         later = () if self.draws == "dataset" else (self.kind, *sorted((k, v) for k, v in dataclasses.asdict(self).items() if k != "name"))
         decides = [facts.get(key, 0) for key in ("classes", "symbols", "labelled")]
         return of_sequences(self.name, parts, fingerprint(parts, *decides, *later), draws=self.draws, source=self, **facts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Symbolic(Generated):
+    """A generated task whose inputs are symbols of an alphabet.
+
+    Attributes:
+        symbols: a step is the number of its symbol, which a network looks up; else a vector, 1 at the symbol's place and 0 elsewhere, as in
+            Hochreiter and Schmidhuber (1997).
+    """
+
+    symbols: bool = False
+
+    @property
+    def alphabet(self) -> int:
+        """How many symbols there are."""
+        raise NotImplementedError
+
+    @property
+    def width(self) -> int:
+        return 1 if self.symbols else self.alphabet
+
+    def coded(self, symbols: np.ndarray, within: np.ndarray | bool = True) -> np.ndarray:
+        """Inputs of symbols ``(n, T)``: themselves, or vectors ``(n, T, I)``; 0 where a step is not ``within`` its sequence."""
+        if self.symbols:
+            return np.where(within, symbols, 0)
+        return np.eye(self.alphabet + 1, self.alphabet)[np.where(within, symbols, self.alphabet)]
+
+    def facts(self) -> dict[str, Any]:
+        return {"symbols": self.alphabet if self.symbols else 0}
 
 
 def normal(rng: np.random.Generator, *shape: int) -> np.ndarray:

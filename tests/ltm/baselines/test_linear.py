@@ -48,13 +48,26 @@ def test_the_majority_is_that_of_the_training_part() -> None:
     assert (row["label"], row["fingerprint"], row["dataset"], row["version"]) == ("majority", "f", "x", baselines.BASELINES_VERSION)
 
 
-@pytest.mark.parametrize("classes", [0, 3])
-def test_the_gradient_of_the_loss_is_its_slope(classes: int) -> None:
+@pytest.mark.parametrize("kind", ["numbers", "classes", "yes or no"])
+def test_the_gradient_of_the_loss_is_its_slope(kind: str) -> None:
     rng = np.random.default_rng(0)
-    targets = rng.integers(0, classes, 5) if classes else rng.normal(size=(5, 3))
+    targets = rng.integers(0, 3, 5) if kind == "classes" else rng.normal(size=(5, 3))
+    targets = targets > 0 if kind == "yes or no" else targets
     counted, outputs = linear.Counted(targets, rng.uniform(0.1, 2, 5)), rng.normal(size=(5, 3))
     slope = optimize.approx_fprime(outputs.ravel(), lambda y: counted.loss(y.reshape(5, 3))[0], 1e-7)
     np.testing.assert_allclose(counted.loss(outputs)[1].ravel(), slope, atol=1e-6)
+
+
+def test_yes_or_no_is_answered_by_shares_and_by_logistic_regressions() -> None:
+    one = task("moving_shapes", length=5, side=4)
+    rows = rows_of(one)
+    share, test = one.train.targets.mean((0, 1)), one.test.targets > 0.5
+    assert json.loads(rows["mean"]["parameters"])["mean"] == pytest.approx(list(share))
+    assert rows["mean"]["test_loss"] == pytest.approx(-np.log(np.where(test, share, 1 - share)).mean())
+    assert rows["mean"]["test_accuracy"] == pytest.approx(((share > 0.5) == test).mean())
+    assert rows["mean"]["test_ranked"] < rows["linear, last step"]["test_ranked"]
+    assert rows["linear, last step"]["test_loss"] < rows["mean"]["test_loss"] - 0.1
+    assert rows["linear, last step"]["validation_loss"] == pytest.approx(rows["linear, last step"]["test_loss"], abs=0.05)
 
 
 def test_without_a_penalty_the_linear_model_is_least_squares() -> None:

@@ -18,12 +18,30 @@ SMALL: dict[str, dict[str, Any]] = {
     "latching": {"length": 7, "sequences": 40},
     "adding": {"length": 20, "sequences": 40},
     "parity": {"length": 9, "shortest": 2, "sequences": 40},
+    "bit_relay": {"length": 7, "sequences": 40},
+    "two_sequence": {"length": 20, "sequences": 40, "variant": "c"},
+    "multiplication": {"length": 20, "sequences": 40},
+    "temporal_order": {"length": 20, "sequences": 40},
+    "long_lag": {"length": 9, "sequences": 40, "variant": "c"},
+    "copying": {"length": 9, "sequences": 40, "items": 3},
+    "reber": {"length": 30, "sequences": 40},
+    "moving_shapes": {"length": 5, "sequences": 40},
 }
+
+SYMBOLIC = ("temporal_order", "long_lag", "copying", "reber")
 
 FINGERPRINTS = {
     "latching": "6dcf12a7c8d3f2c4",
     "adding": "eead6c93edebb5ec",
     "parity": "a770e5383a814811",
+    "bit_relay": "4bc18ad3e1a96af7",
+    "two_sequence": "2c09a59869cb32af",
+    "multiplication": "46007f4d5832a832",
+    "temporal_order": "95b55a2f1da738f7",
+    "long_lag": "be23ca9db72cfcce",
+    "copying": "ae4d9b6dc1f5f2a6",
+    "reber": "f2fcfb0dd44a2eb8",
+    "moving_shapes": "029b164ed66bc87c",
 }
 """Of these tasks: the same in every version and on every machine, or finished work is done again."""
 
@@ -84,7 +102,8 @@ def test_a_task_is_pickled_with_what_draws_it(kind: str) -> None:
 def test_every_generated_task_is_well_formed(
     kind: str, sequences: int, length: int, validation: float, test: float, seed: int, run: int, every: bool
 ) -> None:
-    keys = {"every": every} if kind == "parity" else {}
+    keys: dict[str, Any] = {"every": every} if kind == "parity" else {"symbols": every} if kind in SYMBOLIC else {}
+    length = max(length, 10) if kind in SYMBOLIC else length
     one = task(kind, sequences=sequences, length=length, validation_share=validation, test_share=test, seed=seed, draws="seed", **keys)
     parts = one.parts(run)
     assert len(parts[0]) + len(parts[1]) == sequences
