@@ -279,7 +279,7 @@ def test_the_table_of_a_filter_has_its_weights() -> None:
     np.testing.assert_array_equal(filter_table(K, exponential=True), [K, *rates, *rates**K, *coefficients.ravel()])
 
 
-# -- a vector is entries of a batch: prepared, and not yet reachable through an engine ------------------------------------
+# -- a vector is entries of a batch -----------------------------------------------------------------------------------------
 
 ENTRIES = Layout("entries", 16, Processor("any", 16, 32), 16, gathered=True)
 
