@@ -147,7 +147,9 @@ class Printer:
                 continue
             factors = bar.args if bar.op == "mul" and bar.n == node.n else (bar, None)
             for one in factors:
-                if one is not None and one not in self.kept and one not in self.bars and not one.leaf and not self._lies_still(one):
+                if one is None or one in self.kept or one in self.bars or self._lies_still(one):
+                    continue
+                if not one.leaf or (one.op == "seed" and one.data[0] in self.carried):
                     self.bars[one] = Slot("tr", self.slot("tr", one.n), "q")
             pairs.append((node, *factors))
         return pairs

@@ -4,6 +4,7 @@ data, lengths, lanes and number types in a few kernels. The whole product of the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from ltm import cells
+from ltm.cells.base import Cell, Parameter, State
 from ltm.data.base import Parts, Sequences, Task, generator
 from ltm.engine.fused import Fused
 from ltm.engine.torch import Torch
@@ -173,3 +175,32 @@ def test_wide_cells_equal_the_torch_engine(batch: int, dtype: str) -> None:
     """A vector is units of one seed, or entries of a batch."""
     case = Case("cross_entropy", "adam", "two", batch, "dataset", 5, 3, dtype, "labelled", "variable", "lstm")
     agree(case, hidden=17)
+
+
+@dataclass(frozen=True)
+class Late(Cell):
+    """Its parameter's gradient is a product with what the step after it left: h reads n of the step before."""
+
+    def state(self):
+        return {"h": State(self.hidden_size), "n": State(self.hidden_size)}
+
+    def parameters(self):
+        return {"W": Parameter((self.hidden_size,), 0.7), "b": Parameter((self.hidden_size,), 0.5)}
+
+    def step(self, p, s, x):
+        return {"h": torch.tanh(p.W * s.n), "n": 0.9 * s.n + torch.sigmoid(x.now[0]) * p.b}
+
+
+@pytest.mark.parametrize("batch", [3, 16])
+def test_a_gradient_of_what_the_next_step_left_is_of_its_own_step(batch: int) -> None:
+    case = Case("squared", "sgd", "one", batch, "dataset", 9, 2, "float64", "labelled", "variable", "rnn")
+    task, every = task_of(case), np.arange(2)
+    network = cells.Network.of(Late(hidden_size=3, input_size=I), O)
+    params = np.stack([network.initial(seed) for seed in range(2)]).astype(float)
+    protocol = Protocol(1, optimizer="sgd", batch=batch)
+    mine, true = (
+        engine(network, task, protocol, [0, 1], dtype=dtype).gradient_of(params, every)
+        for engine, dtype in ((Fused, "float64"), (Torch, torch.float64))
+    )
+    for a, b in zip(mine, true, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
