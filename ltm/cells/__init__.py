@@ -8,22 +8,33 @@ from typing import TYPE_CHECKING, Any
 
 from ltm import checks, registry
 from ltm.cells import initial
+from ltm.cells.attention import Attention
 from ltm.cells.base import Cell, Parameter, State
+from ltm.cells.esn import ESN
 from ltm.cells.feedforward import DROPOUTS, Dropout, LayerNorm, Linear, Mean
-from ltm.cells.gru import GRU
-from ltm.cells.lstm import LSTM
+from ltm.cells.gru import GRU, MGU
+from ltm.cells.lru import LRU
+from ltm.cells.lstm import LNLSTM, LSTM
+from ltm.cells.lstm1997 import LSTM1997
 from ltm.cells.mist import MIST
 from ltm.cells.mlstm import MLSTM, MLSTMF
 from ltm.cells.mrnn import MRNN, MRNNF
 from ltm.cells.network import Network, Readout, outputs_of
+from ltm.cells.peephole import Peephole
 from ltm.cells.rnn import RNN, RNN2
 from ltm.cells.rwa import RWA
+from ltm.cells.xlstm import SLSTM, MatrixLSTM
 from ltm.errors import UserError, reason, shown, unknown
 
 if TYPE_CHECKING:
     from ltm.data.base import Task
 
-CELLS: dict[str, type[Cell]] = {cell.__name__.lower(): cell for cell in (RNN, RNN2, RWA, MIST, MRNNF, MRNN, GRU, LSTM, MLSTMF, MLSTM)}
+CELLS: dict[str, type[Cell]] = {
+    cell.__name__.lower(): cell
+    for cell in (
+        RNN, RNN2, RWA, MIST, MRNNF, MRNN, GRU, MGU, LSTM1997, LSTM, LNLSTM, Peephole, SLSTM, MatrixLSTM, MLSTMF, MLSTM, LRU, Attention, ESN,
+    )
+}  # fmt: skip
 
 READOUTS = ("every", "last", "mean")
 """Of which steps the outputs are read: as the task's weights say, or the mean of all steps of a labelled sequence."""

@@ -40,8 +40,13 @@ class LayerNorm(Cell):
         return {"h": State(self.input_size)}
 
     def step(self, p: Tensors, s: Tensors, x: Tensors) -> dict[str, torch.Tensor]:
-        centred = x.now - x.now.mean()
-        return {"h": p.g * (centred / torch.sqrt((centred * centred).mean() + EPSILON)) + p.b}
+        return {"h": p.g * normalised(x.now) + p.b}
+
+
+def normalised(v: torch.Tensor) -> torch.Tensor:
+    """(v - mean) / sqrt(variance + 1e-5) over all elements of a vector."""
+    centred = v - v.mean()
+    return centred / torch.sqrt((centred * centred).mean() + EPSILON)
 
 
 @dataclass(frozen=True)
