@@ -12,7 +12,7 @@ from ltm.cells.base import Cell, Draws, Parameter, Tensors, bias, linear
 
 @dataclass(frozen=True)
 class ESN(Cell):
-    """h_t = (1 - a) h_{t-1} + a tanh(W_x x_t + W_h h_{t-1} + b), a the ``leak`` (Jaeger 2001; Jaeger et al. 2007, equation 1)
+    """h_t = (1 - a) h_{t-1} + a tanh(W_x x_t + W_h h_{t-1} + b), a the ``leak`` (Jaeger 2001; Jaeger et al. 2007)
 
     All three parameters stay as they were drawn: their gradient is 0, and the read-out alone is trained, by the training's optimiser, where the
     literature solves a linear regression. (Weight decay would shrink them; expected is ``training.weight_decay=0``, the default.)

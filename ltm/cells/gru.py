@@ -61,7 +61,7 @@ class GRU(Cell):
 class MGU(Cell):
     """f = sigma(W_f [h_{t-1}, x_t] + b_f), h_t = (1 - f) h_{t-1} + f tanh(W_h [f h_{t-1}, x_t] + b_h)
 
-    (Zhou et al. 2016, equations 9 to 11: the minimal gated unit).
+    (the minimal gated unit of Zhou et al. 2016).
     """
 
     gates = ("f", "h")

@@ -19,7 +19,7 @@ class LRU(Cell):
     of real ones, ``NAME_re`` and ``NAME_im``. Only the layer, without the nonlinear blocks around it.
 
     Whatever ``init`` is, lambda starts uniform on the ring of radii ``r_min`` to ``r_max``, at phases below ``max_phase`` (Lemma 3.2), and
-    gamma at log sqrt(1 - |lambda|^2) (equation 7). B, C and D are drawn as ``torch.nn.Linear`` draws, where the paper draws normal numbers.
+    gamma at log sqrt(1 - |lambda|^2) (Section 3.4). B, C and D are drawn as ``torch.nn.Linear`` draws, where the paper draws normal numbers.
 
     Raises:
         UserError: a ring that is none within the unit circle.

@@ -46,7 +46,7 @@ class LNLSTM(Cell):
     """i, f, g, o = LN_h(W_hh h_{t-1}) + LN_x(W_ih x_t) + b, c_t = sigma(f) c_{t-1} + sigma(i) tanh(g), h_t = sigma(o) tanh(LN_c(c_t)),
 
     where LN(v) = alpha (v - mean) / sqrt(variance + 1e-5) + beta over all elements of v (Ba et al. 2016, appendix, equations 20 to 22, the first over
-    the net inputs of all four gates together). Every alpha starts at 1, every beta at 0. Key ``layer_norm`` normalises between layers; this, in the step.
+    the net inputs of all four gates together). Every alpha starts at 1, every beta at 0. Of a single unit LN_c leaves nothing. Key ``layer_norm`` normalises between layers; this, in the step.
     """
 
     gates = ("i", "f", "g", "o")

@@ -14,11 +14,11 @@ from ltm.errors import UserError
 class LSTM1997(Cell):
     """s_t = s_{t-1} + i_t g(W_c [x_t, h_{t-1}] + b_c), h_t = o_t h(s_t), i, o = sigma(W [x_t, h_{t-1}] + b), a gate of each for a memory block
 
-    (Hochreiter & Schmidhuber 1997, Section 4 and Appendix A.1, equations 3 to 10), with g(a) = 4 sigma(a) - 2 and h(a) = 2 sigma(a) - 1.
+    (Hochreiter & Schmidhuber 1997, Section 4 and Appendix A.1), with g(a) = 4 sigma(a) - 2 and h(a) = 2 sigma(a) - 1.
     ``hidden_size`` cells stand in blocks of ``block_size``, one block after another; a block's cells share its gates. Gates and cells see the
     inputs and all h of the step before.
 
-    ``truncated``: the paper's gradient (Appendix A.1, equations 11 to 16). What arrives at the net inputs of gates and cells goes no further back:
+    ``truncated``: the paper's gradient (Section 4 and Appendix A.1). What arrives at the net inputs of gates and cells goes no further back:
     of the past, errors pass through s alone, unchanged.
 
     Raises:

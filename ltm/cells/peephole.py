@@ -19,7 +19,7 @@ VARIANTS = {
     "NP": "no peepholes",
     "FGR": "full gate recurrence: gates see all gates of the step before",
 }
-"""What a variant changes in the vanilla LSTM (Greff et al. 2017, Section III-A)."""
+"""What a variant changes in the vanilla LSTM (Greff et al. 2017)."""
 
 EXCLUDED = (("CIFG", "NIG"), ("CIFG", "NFG"))
 """Variants that contradict each other."""

@@ -20,7 +20,9 @@ def check_heads(hidden_size: int, heads: int) -> None:
         UserError: they are not.
     """
     if hidden_size % heads:
-        raise UserError(f"model key 'heads' is {heads} and 'hidden_size' {hidden_size}; expected a hidden_size that is a multiple of heads.")
+        raise UserError(
+            f"model key 'heads' is {heads} and 'hidden_size' {hidden_size}; expected a hidden_size that is a multiple of heads."
+        )
 
 
 @dataclass(frozen=True)

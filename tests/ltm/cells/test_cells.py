@@ -7,16 +7,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kstest
 
 from ltm import cells
 from ltm.cells import CELLS
+from ltm.cells.peephole import VARIANTS
+from ltm.engine import PackState, Protocol
+from ltm.engine.torch import Torch
 from ltm.engine.unroll import tops, unroll
 from ltm.errors import UserError
+from ltm.training.optimizers import OPTIMIZERS
+from ltm.training.state import Lane
 from tests.ltm.engine.series import series
 
 spec = importlib.util.spec_from_file_location("transcriptions", Path(__file__).with_name("transcriptions.py"))
 transcriptions = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(transcriptions)
+
+BOUNDED = [name for name, cell in CELLS.items() if cell.initial is cells.Cell.initial]
+"""Cells all of whose parameters are drawn within their bounds."""
 
 WITH_K = [name for name, cell in CELLS.items() if "K" in {f.name for f in dataclasses.fields(cell)}]
 
@@ -71,7 +80,79 @@ def test_rnn_gru_and_lstm_equal_torch_nn(name: str, peer: type[torch.nn.RNNBase]
     torch.testing.assert_close(states["h"], hidden_states, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", CELLS)
+OPTIONS = [
+    *({"cell": "peephole", "variant": variant} for variant in (*VARIANTS, "CIFG+FGR")),
+    {"cell": "gru", "reset": "before"},
+    {"cell": "lstm1997", "block_size": 2},
+    {"cell": "slstm", "heads": 2},
+    {"cell": "slstm", "heads": 4, "forget_gate": "exp"},
+    {"cell": "matrixlstm", "heads": 2},
+    {"cell": "matrixlstm", "forget_gate": "exp"},
+    {"cell": "attention", "heads": 2, "window": 5},
+    {"cell": "attention", "window": 1},
+    {"cell": "esn", "leak": 0.3},
+]
+
+
+@pytest.mark.parametrize("model", OPTIONS, ids=lambda model: "-".join(map(str, model.values())))
+def test_options_of_cells_equal_their_equations_over_100_steps_and_pass_gradcheck(model: dict) -> None:
+    options = {key: value for key, value in model.items() if key != "cell"}
+    network = cells.build(model | {"hidden_size": 4}, series(100, 2))
+    x = np.random.default_rng(2).uniform(-1, 1, (100, 2))
+    flat = torch.tensor(network.initial(7), dtype=torch.float64, requires_grad=True)
+    p = {key: value.detach().numpy() for key, value in network.unflatten(flat).items()}
+    expected = transcriptions.run(model["cell"], p, x, None, 4, **options)
+    assert np.abs(run(network, flat, x)[0].detach().numpy() - expected).max() < 1e-5
+    if model["cell"] != "esn":
+        assert torch.autograd.gradcheck(lambda q: run(network, q, x[:6])[0], (flat,))
+
+
+def test_the_truncated_gradient_is_that_of_net_inputs_in_which_h_is_held() -> None:
+    x = np.random.default_rng(3).uniform(-1, 1, (12, 2))
+    networks = {
+        truncated: cells.build({"cell": "lstm1997", "hidden_size": 4, "block_size": 2, "truncated": truncated}, series(12, 2))
+        for truncated in (False, True)
+    }
+    flat = torch.tensor(networks[True].initial(7), dtype=torch.float64, requires_grad=True)
+    (whole, _), (outputs, states) = (run(networks[truncated], flat, x) for truncated in (False, True))
+    torch.testing.assert_close(outputs, whole)
+    (gradient,) = torch.autograd.grad(outputs.sum(), flat)
+    h = np.concatenate([np.zeros((1, 4)), states["h"].detach().numpy()])
+
+    def held(q: np.ndarray) -> float:
+        p = {key: value.numpy() for key, value in networks[True].unflatten(torch.tensor(q)).items()}
+        return float(transcriptions.run("lstm1997", p, x, None, 4, block_size=2, frozen=h).sum())
+
+    at, moved = flat.detach().numpy(), 1e-6 * np.eye(len(flat))
+    measured = [(held(at + step) - held(at - step)) / 2e-6 for step in moved]
+    np.testing.assert_allclose(gradient.numpy(), measured, atol=1e-8)
+    assert (torch.autograd.grad(whole.sum(), flat)[0] - gradient).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_reservoir_keeps_its_draw_and_its_spectral_radius_while_the_read_out_is_trained(optimizer: str) -> None:
+    task = series(30)
+    network = cells.build({"cell": "esn", "hidden_size": 6, "spectral_radius": 0.7, "init": "orthogonal"}, task)
+    start = network.initial(3)[None]
+    state = PackState.start(start, [Lane(3, 0.1)], optimizer)
+    Torch(network, task, Protocol(max_epochs=3, optimizer=optimizer)).advance(state, 3)
+    before, after = (network.unflatten(torch.tensor(params[0])) for params in (start, state.params))
+    for name in ("W_x", "W_h", "b"):
+        torch.testing.assert_close(after[name], before[name], rtol=0, atol=0)
+    assert (after["V"] != before["V"]).all()
+    assert np.abs(np.linalg.eigvals(before["W_h"].numpy())).max() == pytest.approx(0.7, rel=1e-5)
+
+
+def test_eigenvalues_of_an_lru_start_on_its_ring_and_its_inputs_at_unit_scale() -> None:
+    network = cells.build({"cell": "lru", "hidden_size": 1000, "r_min": 0.5, "r_max": 0.9, "max_phase": 1.0}, series(30))
+    p = {key: value.double().numpy() for key, value in network.unflatten(torch.tensor(network.initial(3))).items()}
+    radius, phase = np.exp(-np.exp(p["nu"])), np.exp(p["theta"])
+    assert kstest(radius**2, "uniform", (0.25, 0.56)).pvalue > 0.01  # as many on every area of the ring
+    assert kstest(phase, "uniform").pvalue > 0.01
+    np.testing.assert_allclose(np.exp(p["gamma"]) ** 2, 1 - radius**2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in CELLS if name != "esn"])  # whose parameters have no gradient
 def test_gradients_pass_gradcheck(name: str) -> None:
     network = make(name, 2, 1, 4)
     x = np.random.default_rng(1).uniform(0, 1, (9, 1))
@@ -79,7 +160,7 @@ def test_gradients_pass_gradcheck(name: str) -> None:
     assert torch.autograd.gradcheck(lambda q: run(network, q, x)[0], (flat,))
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", BOUNDED)
 def test_initial_parameters_depend_on_the_seed_alone_and_keep_their_bounds(name: str) -> None:
     network = make(name, 3, 1)
     np.testing.assert_array_equal(network.initial(11), network.initial(11))
@@ -87,7 +168,7 @@ def test_initial_parameters_depend_on_the_seed_alone_and_keep_their_bounds(name:
     drawn = network.unflatten(torch.tensor(network.initial(11)))
     for key, parameter in network.parameters().items():
         assert tuple(drawn[key].shape) == parameter.shape
-        assert drawn[key].abs().max() <= (
+        assert (drawn[key] - parameter.mean).abs().max() <= (
             max(bound for _, bound in parameter.bound) if isinstance(parameter.bound, tuple) else parameter.bound
         )
 
@@ -138,6 +219,18 @@ def test_an_own_cell_is_found_by_its_import_path(tmp_path: Path, monkeypatch: py
         ({"cell": "mrnn", "hiden_size": 2}, "Did you mean 'hidden_size'"),
         ({"cell": "mrnn", "K": 0}, "'K' is 0; expected a whole number of at least 1"),
         ({"cell": "rnn", "hidden_size": "two"}, "'hidden_size' is 'two'"),
+        ({"cell": "peephole", "variant": "nop"}, "unknown value of model key 'variant': 'nop'. There are: CIFG, FGR"),
+        ({"cell": "peephole", "variant": "CIFG+NIG"}, "CIFG .* excludes NIG .*; expected one of them"),
+        ({"cell": "gru", "reset": "befor"}, "Did you mean 'before'"),
+        (
+            {"cell": "lstm1997", "hidden_size": 3, "block_size": 2},
+            "'block_size' is 2 and 'hidden_size' 3; expected a hidden_size that is a",
+        ),
+        ({"cell": "slstm", "hidden_size": 3, "heads": 2}, "'heads' is 2 and 'hidden_size' 3; expected a hidden_size that is a multiple"),
+        ({"cell": "matrixlstm", "forget_gate": "tanh"}, "unknown value of model key 'forget_gate': 'tanh'"),
+        ({"cell": "attention", "window": 65}, "'window' is 65; expected a whole number of at most 64"),
+        ({"cell": "lru", "r_min": 0.9, "r_max": 0.5}, "'r_min' is 0.9; expected a number of at least 0 and at most 0.5"),
+        ({"cell": "esn", "leak": 0.0}, "'leak' is 0.0; expected a number above 0 and at most 1"),
     ],
 )
 def test_a_wrong_model_is_refused_in_words(model: dict, message: str) -> None:

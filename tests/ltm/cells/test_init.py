@@ -18,6 +18,10 @@ from ltm.errors import UserError
 X = np.random.default_rng(0).uniform(0, 1, (41, 2))
 TASK = forecast(X[:-1], X[1:, :1], 20, 10)
 PART = Sequences(np.zeros((2, 3), int), np.zeros((2, 3), int), np.ones((2, 3)))
+BOUNDED = [name for name, cell in CELLS.items() if cell.initial is Cell.initial]
+"""Cells all of whose parameters are drawn by the rule."""
+
+RECURRENT = [name for name in CELLS if any(q.recurrent for q in CELLS[name]().parameters().values())]
 SYMBOLS = Task("symbols", PART, PART, PART, "cross_entropy", ("accuracy",), classes=2, symbols=5)
 
 
@@ -40,7 +44,7 @@ class Mine(Cell):
         return {"h": torch.sigmoid(p.W @ torch.cat([x.now, s.h]) + p.b_u)}
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", BOUNDED)
 def test_by_default_every_parameter_is_drawn_within_its_bound_as_ever(name: str) -> None:
     network = cells.build({"cell": name, "hidden_size": 2}, TASK)
     values, expected = network.unflatten(torch.tensor(network.initial(5))), Draws(5).bounded(network.parameters())
@@ -57,7 +61,7 @@ def test_torch_is_the_default_of_the_cells_that_torch_nn_has(name: str) -> None:
 @pytest.mark.parametrize("init", initial.NAMES)
 @pytest.mark.parametrize("name", CELLS)
 def test_every_rule_draws_every_cell_from_the_seed_alone(name: str, init: str) -> None:
-    if init == "released":
+    if init == "released" or (init == "orthogonal" and name not in RECURRENT):
         return
     first, again, other = (drawn({"cell": name, "init": init}, seed) for seed in (0, 0, 1))
     for key, value in first.items():
@@ -66,12 +70,15 @@ def test_every_rule_draws_every_cell_from_the_seed_alone(name: str, init: str) -
     assert any((value != other[key]).any() for key, value in first.items())
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", BOUNDED)
 def test_the_bounds_of_each_rule_are_kept_and_reached(name: str) -> None:
-    network = cells.build({"cell": name, "hidden_size": 4}, TASK)
+    parameters = cells.build({"cell": name, "hidden_size": 4}, TASK).parameters()
     many = {init: [drawn({"cell": name, "init": init}, seed) for seed in range(60)] for init in ("torch", "glorot", "uniform:0.25")}
-    largest = {init: {key: np.max([np.abs(one[key]) for one in several], 0) for key in several[0]} for init, several in many.items()}
-    for key, q in network.parameters().items():
+    largest = {
+        init: {key: np.max([np.abs(one[key] - parameters[key].mean) for one in several], 0) for key in several[0]}
+        for init, several in many.items()
+    }
+    for key, q in parameters.items():
         fixed = q.bound == 0.0
         assert largest["uniform:0.25"][key].max() == pytest.approx(0.25, rel=0.1)
         assert largest["torch"][key].max() == pytest.approx(0.0 if fixed else 4**-0.5, rel=0.1)
@@ -84,14 +91,18 @@ def test_the_bounds_of_each_rule_are_kept_and_reached(name: str) -> None:
             assert 0.85 * limit < part.max() <= limit * (1 + 1e-6)
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", [name for name in RECURRENT if name in BOUNDED])
 def test_orthogonal_recurrent_maps_are_so_gate_by_gate_and_the_rest_is_glorot(name: str) -> None:
     network, values = cells.build({"cell": name, "hidden_size": 4}, TASK), drawn({"cell": name, "init": "orthogonal"})
     blocks = []
     for key, q in network.parameters().items():
         for first, columns in q.recurrent:
             blocks += np.split(values[key][:, first : first + columns], q.shape[0] // columns)
-        rest = np.delete(values[key], [c for first, n in q.recurrent for c in range(first, first + n)], 1) if q.recurrent else values[key]
+        rest = (
+            np.delete(values[key], [c for first, n in q.recurrent for c in range(first, first + n)], 1)
+            if q.recurrent
+            else values[key] - q.mean
+        )
         assert np.abs(rest).max(initial=0.0) <= (0.0 if len(q.shape) != 2 else (6 / (1 + q.shape[0])) ** 0.5)
     assert blocks
     for block in blocks:

@@ -22,6 +22,15 @@ LIBRARY = {
     "lstm": ("abe4004910ac", "43b18472e59c"),
     "mlstmf": ("0bab2ec118f7", "145c0cdd54e6"),
     "mlstm": ("1322d4afbc8e", "e7ec883e6fc5"),
+    "mgu": ("b0d72294ed64", "77692cd325e3"),
+    "lstm1997": ("429dacb75658", "4b7d49af2cf2"),
+    "lnlstm": ("97bac88a157c", "c69830ed0c01"),
+    "peephole": ("7d7459ec533b", "81f44dd86673"),
+    "slstm": ("c978ef7f883f", "eeced0700083"),
+    "matrixlstm": ("e53a4c1450ee", "c5612b157f9e"),
+    "lru": ("94c9805bb7fa", "4d571a07cc1f"),
+    "attention": ("f585dc02d1b6", "58a52feae14d"),
+    "esn": ("f79f4a9db238", "adf2527ed648"),
 }
 
 OWN = """

@@ -9,10 +9,10 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def run(name, p, x, K, hidden, delays=8):
+def run(name, p, x, K, hidden, delays=8, **options):
     """Outputs ``(T, O)`` of a cell by name, from parameters ``p`` (name to array) and inputs ``x`` ``(T, I)``."""
     step = {"mrnnf": mrnn, "mlstmf": mlstm, "rnn2": mrnn}.get(name, globals().get(name))
-    return np.array(step(p, x, K, hidden, delays))
+    return np.array(step(p, x, K, hidden, delays, **options))
 
 
 def rnn(p, x, K, hidden, delays):
@@ -33,12 +33,140 @@ def lstm(p, x, K, hidden, delays):
     return out
 
 
-def gru(p, x, K, hidden, delays):
+def gru(p, x, K, hidden, delays, reset="after"):
+    h, out = np.zeros(hidden), []
+    U, b_n = p["W_hh"][2 * hidden :], p["b_hh"][2 * hidden :]
+    for t in range(len(x)):
+        (a_r, a_z, a_n), (b_r, b_z, _) = (np.split(v, 3) for v in (p["W_ih"] @ x[t] + p["b_ih"], p["W_hh"] @ h + p["b_hh"]))
+        r, z = sigmoid(a_r + b_r), sigmoid(a_z + b_z)
+        recurrent = r * (U @ h + b_n) if reset == "after" else U @ (r * h) + b_n
+        h = (1 - z) * np.tanh(a_n + recurrent) + z * h
+        out.append(p["V"] @ h + p["c"])
+    return out
+
+
+def mgu(p, x, K, hidden, delays):
     h, out = np.zeros(hidden), []
     for t in range(len(x)):
-        (a_r, a_z, a_n), (b_r, b_z, b_n) = (np.split(v, 3) for v in (p["W_ih"] @ x[t] + p["b_ih"], p["W_hh"] @ h + p["b_hh"]))
-        r, z = sigmoid(a_r + b_r), sigmoid(a_z + b_z)
-        h = (1 - z) * np.tanh(a_n + r * b_n) + z * h
+        f = sigmoid(p["W_f"] @ np.concatenate([h, x[t]]) + p["b_f"])
+        h = (1 - f) * h + f * np.tanh(p["W_h"] @ np.concatenate([f * h, x[t]]) + p["b_h"])
+        out.append(p["V"] @ h + p["c"])
+    return out
+
+
+def lstm1997(p, x, K, hidden, delays, block_size=1, truncated=False, frozen=None):
+    """``frozen``: the h of every step that net inputs read, instead of those computed: the truncated gradient is the derivative with these held."""
+    h, s, out = np.zeros(hidden), np.zeros(hidden), []
+    for t in range(len(x)):
+        xh = np.concatenate([x[t], h if frozen is None else frozen[t]])
+        for block in range(hidden // block_size):
+            i, o = (sigmoid(p[f"W_{gate}"][block] @ xh + p[f"b_{gate}"][block]) for gate in "io")
+            for cell in range(block * block_size, (block + 1) * block_size):
+                s[cell] += i * (4 / (1 + np.exp(-(p["W_c"][cell] @ xh + p["b_c"][cell]))) - 2)
+                h[cell] = o * (2 / (1 + np.exp(-s[cell])) - 1)
+        out.append(p["V"] @ h + p["c"])
+    return out
+
+
+def peephole(p, x, K, hidden, delays, variant="vanilla"):
+    """Greff et al. (2017), Section II, each variant as its one change of these lines."""
+    y, c, g, out = np.zeros(hidden), np.zeros(hidden), {gate: np.zeros(hidden) for gate in "ifo"}, []
+    for t in range(len(x)):
+        before, gates = dict(g), [gate for gate in "ifo" if f"W_{gate}" in p]
+
+        def net(gate, before=before, gates=gates, t=t, y=y):
+            W = p[f"W_{gate}"]
+            maps = np.split(W, [x.shape[1] + k * hidden for k in range((W.shape[1] - x.shape[1]) // hidden)], 1)
+            read = [x[t], y, *(before[one] for one in gates)]
+            return sum(R @ v for R, v in zip(maps, read, strict=False)) + p[f"b_{gate}"]
+
+        peep = {gate: p.get(f"p_{gate}", np.zeros(hidden)) for gate in "ifo"}
+        z = net("z") if variant == "NIAF" else np.tanh(net("z"))
+        g["i"] = np.ones(hidden) if variant == "NIG" else sigmoid(net("i") + peep["i"] * c)
+        g["f"] = np.ones(hidden) if variant == "NFG" else 1 - g["i"] if variant.startswith("CIFG") else sigmoid(net("f") + peep["f"] * c)
+        c = z * g["i"] + c * g["f"]
+        g["o"] = np.ones(hidden) if variant == "NOG" else sigmoid(net("o") + peep["o"] * c)
+        y = (c if variant == "NOAF" else np.tanh(c)) * g["o"]
+        out.append(p["V"] @ y + p["c"])
+    return out
+
+
+def lnlstm(p, x, K, hidden, delays):
+    def norm(v, name):
+        return (v - np.mean(v)) / np.sqrt(np.var(v) + 1e-5) * p[f"alpha_{name}"] + p[f"beta_{name}"]
+
+    h, c, out = np.zeros(hidden), np.zeros(hidden), []
+    for t in range(len(x)):
+        net = norm(p["W_hh"] @ h, "h") + norm(p["W_ih"] @ x[t], "x") + np.concatenate([p[f"b_{gate}"] for gate in "ifgo"])
+        i, f, g, o = np.split(net, 4)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(norm(c, "c"))
+        out.append(p["V"] @ h + p["c"])
+    return out
+
+
+def slstm(p, x, K, hidden, delays, heads=1, forget_gate="sigmoid"):
+    """Without the scale m: the gates themselves, which are small enough here."""
+    d, h, c, n, out = hidden // heads, np.zeros(hidden), np.zeros(hidden), np.zeros(hidden), []
+    for t in range(len(x)):
+        last, h = h, np.zeros(hidden)
+        for unit in range(hidden):
+            head, inner = divmod(unit, d)
+            own = last[head * d : (head + 1) * d]
+            i, f, z, o = (
+                p["W"][gate * hidden + unit] @ x[t] + p["R"][head * 4 * d + gate * d + inner] @ own + p["b"][gate * hidden + unit]
+                for gate in range(4)
+            )
+            i, f = np.exp(i), sigmoid(f) if forget_gate == "sigmoid" else np.exp(f)
+            c[unit], n[unit] = f * c[unit] + i * np.tanh(z), f * n[unit] + i
+            h[unit] = sigmoid(o) * c[unit] / n[unit]
+        out.append(p["V"] @ h + p["c"])
+    return out
+
+
+def matrixlstm(p, x, K, hidden, delays, heads=1, forget_gate="sigmoid"):
+    """Without the scale m, as equations 19 to 27 have it: C is C here, not transposed."""
+    d, out = hidden // heads, []
+    C, n = np.zeros((heads, d, d)), np.zeros((heads, d))
+    for t in range(len(x)):
+        net, h = {name: p[f"W_{name}"] @ x[t] for name in "qkvifo"}, np.zeros(hidden)
+        for head in range(heads):
+            own = slice(head * d, (head + 1) * d)
+            q, v = (net[name][own] + p[f"b_{name}"][own] for name in "qv")
+            k = net["k"][own] / np.sqrt(d) + p["b_k"][own]
+            i, f = np.exp(net["i"][head] + p["b_i"][head]), net["f"][head] + p["b_f"][head]
+            f = sigmoid(f) if forget_gate == "sigmoid" else np.exp(f)
+            C[head], n[head] = f * C[head] + i * np.outer(v, k), f * n[head] + i * k
+            h[own] = sigmoid(net["o"][own] + p["b_o"][own]) * (C[head] @ q) / max(abs(n[head] @ q), 1)
+        out.append(p["V"] @ h + p["c"])
+    return out
+
+
+def lru(p, x, K, hidden, delays):
+    eigenvalue, z, out = np.exp(-np.exp(p["nu"]) + 1j * np.exp(p["theta"])), np.zeros(hidden, complex), []
+    for t in range(len(x)):
+        z = eigenvalue * z + np.exp(p["gamma"]) * ((p["B_re"] + 1j * p["B_im"]) @ x[t])
+        out.append(p["V"] @ (((p["C_re"] + 1j * p["C_im"]) @ z).real + p["D"] @ x[t]) + p["c"])
+    return out
+
+
+def attention(p, x, K, hidden, delays, heads=1, window=16):
+    q, k, v = (x @ p[f"W_{name}"].T + p[f"b_{name}"] for name in "qkv")
+    d, out = hidden // heads, []
+    for t in range(len(x)):
+        lags, read = range(min(window, t + 1)), np.zeros(hidden)
+        for head in range(heads):
+            own = slice(head * d, (head + 1) * d)
+            a = np.exp([q[t, own] @ k[t - j, own] / np.sqrt(d) + p["r"][head, j] for j in lags])
+            read[own] = sum(a[j] / a.sum() * v[t - j, own] for j in lags)
+        out.append(p["V"] @ (p["W_o"] @ read + p["b_o"]) + p["c"])
+    return out
+
+
+def esn(p, x, K, hidden, delays, leak=1.0):
+    h, out = np.zeros(hidden), []
+    for t in range(len(x)):
+        h = (1 - leak) * h + leak * np.tanh(p["W_x"] @ x[t] + p["W_h"] @ h + p["b"])
         out.append(p["V"] @ h + p["c"])
     return out
 

@@ -13,6 +13,7 @@ import torch
 
 from ltm import cells, filters
 from ltm.cells import CELLS, Cell, Network
+from ltm.cells.peephole import VARIANTS
 from ltm.cells.rnn import RNN
 from ltm.engine import PackState, Protocol, choose, fused, modules
 from ltm.engine.compiler import blocks
@@ -23,19 +24,19 @@ from ltm.training.state import Lane
 from tests.ltm.engine.series import outputs, series
 
 
-def engines(name: str, hidden: int, K: int, T: int, dtype: str) -> tuple[Fused, Torch]:
-    model = {"cell": name, "hidden_size": hidden} | ({"K": K} if hasattr(CELLS[name](), "K") else {})
+def engines(name: str, hidden: int, K: int, T: int, dtype: str, **options: object) -> tuple[Fused, Torch]:
+    model = {"cell": name, "hidden_size": hidden} | ({"K": K} if hasattr(CELLS[name](), "K") else {}) | options
     protocol, task = Protocol(max_epochs=30), series(T)
     network = cells.build(model, task)
     return Fused(network, task, protocol, dtype=dtype), Torch(network, task, protocol, dtype=torch.float64)
 
 
-def agree(name: str, hidden: int, K: int, T: int, dtype: str, close: float, relative: float, most: int = 100) -> None:
+def agree(name: str, hidden: int, K: int, T: int, dtype: str, close: float, relative: float, most: int = 100, **options: object) -> None:
     """Losses and outputs within ``close``, every gradient within ``relative`` of the lane's largest; alone, of 7 and of ``most`` lanes.
 
     A lane that happens to start where its gradient vanishes is held to a hundredth of what lanes usually have.
     """
-    fast, slow = engines(name, hidden, K, T, dtype)
+    fast, slow = engines(name, hidden, K, T, dtype, **options)
     params = np.stack([fast.network.initial(seed) for seed in range(most)]).astype(dtype)
     true_loss, true_validation, true_gradient = slow.gradient(params)
     scale = np.abs(true_gradient).max(1, keepdims=True)
@@ -48,7 +49,11 @@ def agree(name: str, hidden: int, K: int, T: int, dtype: str, close: float, rela
     np.testing.assert_allclose(outputs(fast, params), outputs(slow, params), rtol=0, atol=close)
 
 
-@pytest.mark.parametrize("name", CELLS)
+QUICK = ("rnn", "rnn2", "rwa", "mist", "mrnnf", "mrnn", "gru", "lstm1997", "lstm", "mlstmf", "mlstm")
+"""Cells whose kernel is compiled in every check."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.long) for name in CELLS])
 def test_fused_equals_torch_engine_at_an_odd_size(name: str) -> None:
     agree(name, 3, 25, 63, "float32", 1e-5, 1e-4, most=16)  # one kernel each
 
@@ -59,6 +64,23 @@ def test_fused_equals_torch_engine_at_every_length(name: str) -> None:
     """Sizes, inputs and float64: ``compiler/test_sizes.py``."""
     for T, K in itertools.product((1, 2, 63, 500), (1, 25, 100) if hasattr(CELLS[name](), "K") else (0,)):
         agree(name, 1, K, T, "float32", 1e-5, 1e-4)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *(("peephole", {"variant": variant}) for variant in (*VARIANTS, "CIFG+FGR")),
+        ("gru", {"reset": "before"}),
+        ("lstm1997", {"block_size": 2, "truncated": True}),
+        ("slstm", {"heads": 2, "forget_gate": "exp"}),
+        ("matrixlstm", {"heads": 2}),
+        ("attention", {"heads": 2, "window": 5}),
+        ("esn", {"leak": 0.3}),
+    ],
+)
+def test_fused_equals_torch_engine_with_options(name: str, options: dict) -> None:
+    agree(name, 4, 0, 63, "float32", 1e-5, 1e-4, most=16, **options)
 
 
 @pytest.mark.long
