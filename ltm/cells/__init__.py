@@ -10,6 +10,7 @@ from ltm import checks, registry
 from ltm.cells import initial
 from ltm.cells.attention import Attention
 from ltm.cells.base import Cell, Parameter, State
+from ltm.cells.convlstm import ConvLSTM
 from ltm.cells.esn import ESN
 from ltm.cells.feedforward import DROPOUTS, Dropout, LayerNorm, Linear, Mean
 from ltm.cells.gru import GRU, MGU
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 CELLS: dict[str, type[Cell]] = {
     cell.__name__.lower(): cell
     for cell in (
-        RNN, RNN2, RWA, MIST, MRNNF, MRNN, GRU, MGU, LSTM1997, LSTM, LNLSTM, Peephole, SLSTM, MatrixLSTM, MLSTMF, MLSTM, LRU, Attention, ESN,
+        RNN, RNN2, RWA, MIST, MRNNF, MRNN, GRU, MGU, LSTM1997, LSTM, LNLSTM, Peephole, SLSTM, MatrixLSTM, MLSTMF, MLSTM, LRU, Attention, ESN, ConvLSTM,
     )
 }  # fmt: skip
 

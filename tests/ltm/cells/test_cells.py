@@ -91,17 +91,20 @@ OPTIONS = [
     {"cell": "attention", "heads": 2, "window": 5},
     {"cell": "attention", "window": 1},
     {"cell": "esn", "leak": 0.3},
+    {"cell": "convlstm", "rows": 2, "columns": 3, "kernel": 3},
+    {"cell": "convlstm", "rows": 3, "columns": 2, "kernel": 1},
 ]
 
 
 @pytest.mark.parametrize("model", OPTIONS, ids=lambda model: "-".join(map(str, model.values())))
 def test_options_of_cells_equal_their_equations_over_100_steps_and_pass_gradcheck(model: dict) -> None:
     options = {key: value for key, value in model.items() if key != "cell"}
-    network = cells.build(model | {"hidden_size": 4}, series(100, 2))
-    x = np.random.default_rng(2).uniform(-1, 1, (100, 2))
+    hidden, inputs = (12, 6) if model["cell"] == "convlstm" else (4, 2)
+    network = cells.build(model | {"hidden_size": hidden}, series(100, inputs))
+    x = np.random.default_rng(2).uniform(-1, 1, (100, inputs))
     flat = torch.tensor(network.initial(7), dtype=torch.float64, requires_grad=True)
     p = {key: value.detach().numpy() for key, value in network.unflatten(flat).items()}
-    expected = transcriptions.run(model["cell"], p, x, None, 4, **options)
+    expected = transcriptions.run(model["cell"], p, x, None, hidden, **options)
     assert np.abs(run(network, flat, x)[0].detach().numpy() - expected).max() < 1e-5
     if model["cell"] != "esn":
         assert torch.autograd.gradcheck(lambda q: run(network, q, x[:6])[0], (flat,))
@@ -230,6 +233,11 @@ def test_an_own_cell_is_found_by_its_import_path(tmp_path: Path, monkeypatch: py
         ({"cell": "matrixlstm", "forget_gate": "tanh"}, "unknown value of model key 'forget_gate': 'tanh'"),
         ({"cell": "attention", "window": 65}, "'window' is 65; expected a whole number of at most 64"),
         ({"cell": "lru", "r_min": 0.9, "r_max": 0.5}, "'r_min' is 0.9; expected a number of at least 0 and at most 0.5"),
+        (
+            {"cell": "convlstm", "rows": 2, "hidden_size": 3},
+            "'hidden_size' is 3; expected a multiple of 2, the pixels of an image of 2 rows",
+        ),
+        ({"cell": "convlstm", "kernel": 2}, "'kernel' is 2; expected an odd number"),
         ({"cell": "esn", "leak": 0.0}, "'leak' is 0.0; expected a number above 0 and at most 1"),
     ],
 )

@@ -31,6 +31,7 @@ LIBRARY = {
     "lru": ("94c9805bb7fa", "4d571a07cc1f"),
     "attention": ("f585dc02d1b6", "58a52feae14d"),
     "esn": ("f79f4a9db238", "adf2527ed648"),
+    "convlstm": ("b1e8e6fd5d44", "ec5fdf97a87e"),
 }
 
 OWN = """

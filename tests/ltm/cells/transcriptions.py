@@ -238,6 +238,23 @@ def mist(p, x, K, hidden, delays):
     return out
 
 
+def convlstm(p, x, K, hidden, delays, rows=1, columns=1, kernel=3):
+    pixels, reach, out = rows * columns, kernel // 2, []
+    W = p["W"].reshape(4, hidden // pixels, -1, kernel, kernel)
+    h, c, bias = np.zeros(hidden), np.zeros(hidden), np.stack([p[f"b_{gate}"] for gate in "ifgo"])
+    for t in range(len(x)):
+        image = np.pad(np.concatenate([x[t], h]).reshape(-1, rows, columns), ((0, 0), (reach, reach), (reach, reach)))
+        net = np.zeros((4, hidden // pixels, rows, columns))
+        for row in range(rows):
+            for column in range(columns):
+                net[:, :, row, column] = (W * image[:, row : row + kernel, column : column + kernel]).sum((2, 3, 4)) + bias
+        i, f, g, o = net.reshape(4, hidden)
+        c = sigmoid(f + p["p_f"] * c) * c + sigmoid(i + p["p_i"] * c) * np.tanh(g)
+        h = sigmoid(o + p["p_o"] * c) * np.tanh(c)
+        out.append(p["V"] @ h + p["c"])
+    return out
+
+
 def released_modules(name, p, q):
     """Parameters by name as modules of PyTorch draw them from its global generator, constructed in the order of the released code."""
     import torch

@@ -27,6 +27,9 @@ from tests.ltm.engine.series import series
 
 TASK = series(6)
 
+DERIVED = [name for name in CELLS if name != "convlstm"]
+"""Cells that a kernel is derived of."""
+
 COMPARE = """
 import sys
 import numpy as np
@@ -110,14 +113,14 @@ for K in (25, 100) if hasattr(cells.CELLS[name](), "K") else (25,):
 
 @pytest.mark.parametrize(
     ("name", "hidden"),
-    [pytest.param(name, H, marks=[] if (name, H) in (("mrnn", 3), ("rwa", 3)) else pytest.mark.long) for name in CELLS for H in (1, 3)],
+    [pytest.param(name, H, marks=[] if (name, H) in (("mrnn", 3), ("rwa", 3)) else pytest.mark.long) for name in DERIVED for H in (1, 3)],
 )
 def test_gpu_kernel_equals_torch_engine_under_the_simulator(name: str, hidden: int) -> None:
     done = python(COMPARE, name, str(hidden), NUMBA_ENABLE_CUDASIM="1")
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-PTX = [(name, "float32") for name in CELLS] + [("mrnn", "float64")]
+PTX = [(name, "float32") for name in DERIVED] + [("mrnn", "float64")]
 
 
 @pytest.mark.long
@@ -159,7 +162,7 @@ def test_gpu_has_every_function_but_those_of_units(functions: dict[str, Any], mo
     assert set(vector.functions("float32", 4)) - set(functions) == ABSENT
     assert not ABSENT & set(functions)
     monkeypatch.setattr(cuda, "is_available", lambda: True)
-    for name in CELLS:
+    for name in DERIVED:
         source = FusedCuda(cells.build({"cell": name, "hidden_size": 3}, TASK), TASK, Protocol()).compiled(32).kernel.source
         assert not ABSENT & set(re.findall(r"\w+(?=\()", source)), name
 

@@ -49,17 +49,23 @@ def agree(name: str, hidden: int, K: int, T: int, dtype: str, close: float, rela
     np.testing.assert_allclose(outputs(fast, params), outputs(slow, params), rtol=0, atol=close)
 
 
+DERIVED = [name for name in CELLS if name != "convlstm"]
+"""Cells that a kernel is derived of."""
+
 QUICK = ("rnn", "rnn2", "rwa", "mist", "mrnnf", "mrnn", "gru", "lstm1997", "lstm", "mlstmf", "mlstm")
 """Cells whose kernel is compiled in every check."""
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.long) for name in CELLS])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.long) for name in DERIVED])
 def test_fused_equals_torch_engine_at_an_odd_size(name: str) -> None:
-    agree(name, 3, 25, 63, "float32", 1e-5, 1e-4, most=16)  # one kernel each
+    if name == "lnlstm":  # which divides by the deviation of three numbers: in float32 one seed's gradient is off by 2e-4
+        agree(name, 3, 25, 63, "float64", 1e-10, 1e-10, most=16)
+    else:
+        agree(name, 3, 25, 63, "float32", 1e-5, 1e-4, most=16)  # one kernel each
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", DERIVED)
 def test_fused_equals_torch_engine_at_every_length(name: str) -> None:
     """Sizes, inputs and float64: ``compiler/test_sizes.py``."""
     for T, K in itertools.product((1, 2, 63, 500), (1, 25, 100) if hasattr(CELLS[name](), "K") else (0,)):
@@ -130,6 +136,14 @@ def test_an_unknown_operation_is_named_with_its_line_and_runs_on_the_torch_engin
         choose("cuda", Network.of(RNN()), series(10), Protocol())
     with pytest.raises(UserError, match="engine=cpu does not cover Odd"):
         choose("cpu", Network.of(Odd()), series(10), Protocol())
+
+
+def test_convolutions_run_on_the_torch_engine(caplog: pytest.LogCaptureFixture) -> None:
+    task = series(10, 6)
+    network = cells.build({"cell": "convlstm", "hidden_size": 12, "rows": 2, "columns": 3}, task)
+    with caplog.at_level(logging.INFO):
+        assert choose("auto", network, task, Protocol()).name == "torch"
+    assert "'conv2d'" in caplog.text
 
 
 @dataclass(frozen=True)
