@@ -52,16 +52,19 @@ def agree(name: str, hidden: int, K: int, T: int, dtype: str, close: float, rela
 DERIVED = [name for name in CELLS if name != "convlstm"]
 """Cells that a kernel is derived of."""
 
+
+def precision(name: str) -> tuple[str, float, float]:
+    """In which numbers a cell is compared, and how closely. An LNLSTM divides by the deviation of few numbers, which magnifies float32's rounding."""
+    return ("float64", 1e-10, 1e-10) if name == "lnlstm" else ("float32", 1e-5, 1e-4)
+
+
 QUICK = ("rnn", "rnn2", "rwa", "mist", "mrnnf", "mrnn", "gru", "lstm1997", "lstm", "mlstmf", "mlstm")
 """Cells whose kernel is compiled in every check."""
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.long) for name in DERIVED])
 def test_fused_equals_torch_engine_at_an_odd_size(name: str) -> None:
-    if name == "lnlstm":  # which divides by the deviation of three numbers: in float32 one seed's gradient is off by 2e-4
-        agree(name, 3, 25, 63, "float64", 1e-10, 1e-10, most=16)
-    else:
-        agree(name, 3, 25, 63, "float32", 1e-5, 1e-4, most=16)  # one kernel each
+    agree(name, 3, 25, 63, *precision(name), most=16)  # one kernel each
 
 
 @pytest.mark.long
@@ -69,7 +72,7 @@ def test_fused_equals_torch_engine_at_an_odd_size(name: str) -> None:
 def test_fused_equals_torch_engine_at_every_length(name: str) -> None:
     """Sizes, inputs and float64: ``compiler/test_sizes.py``."""
     for T, K in itertools.product((1, 2, 63, 500), (1, 25, 100) if hasattr(CELLS[name](), "K") else (0,)):
-        agree(name, 1, K, T, "float32", 1e-5, 1e-4)
+        agree(name, 1, K, T, *precision(name))
 
 
 @pytest.mark.long
