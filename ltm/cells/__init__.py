@@ -164,12 +164,13 @@ def check_biases(stack: Mapping[str, Any]) -> None:
     if not isinstance(gates, Mapping) or not all(isinstance(gate, str) for gate in gates):
         raise UserError(f"model key 'gate_biases' is {shown(gates)}; expected a number by the name of a gate, such as {{i: -1.0, f: 1.0}}.")
     for gate, value in gates.items():
-        checks.number(f"model key 'gate_biases.{gate}'", value)
+        check = checks.numbers if isinstance(value, list | tuple) else checks.number
+        check(f"model key 'gate_biases.{gate}'", value)
     if forget is not None:
         checks.number("model key 'forget_bias'", forget)
         if "f" in gates:
             raise UserError(
-                f"model keys 'forget_bias' ({forget:g}) and 'gate_biases.f' ({gates['f']:g}) are one bias; leave one of them out."
+                f"model keys 'forget_bias' ({forget:g}) and 'gate_biases.f' ({shown(gates['f'])}) are one bias; leave one of them out."
             )
 
 
@@ -188,14 +189,14 @@ def check_orthogonal(cell: Cell) -> None:
         )
 
 
-def biases_of(stack: Mapping[str, Any], cells: Sequence[Cell]) -> tuple[tuple[str, float], ...]:
-    """What the biases of gates sum to at the start, by gate.
+def biases_of(stack: Mapping[str, Any], cells: Sequence[Cell]) -> tuple[tuple[str, float | tuple[float, ...]], ...]:
+    """What the biases of gates sum to at the start, by gate: of all its units, or unit by unit.
 
     Raises:
-        UserError: a gate that no cell has.
+        UserError: a gate that no cell has, or that has another number of units.
     """
     found = {**(stack["gate_biases"] or {}), **({} if stack["forget_bias"] is None else {"f": stack["forget_bias"]})}
-    for gate in found:
+    for gate, value in found.items():
         if not any(gate in cell.gates and any(initial.places(cell.parameters(), cell.gates, gate, cell.hidden_size)) for cell in cells):
             key = "gate_biases" if gate in (stack["gate_biases"] or {}) else "forget_bias"
             have = dict.fromkeys(
@@ -204,7 +205,16 @@ def biases_of(stack: Mapping[str, Any], cells: Sequence[Cell]) -> tuple[tuple[st
             raise UserError(
                 f"model key '{key}' sets the bias of gate '{gate}', and {', '.join(have)}; expected one of the cell's, or {key}=null."
             )
-    return tuple((gate, float(value)) for gate, value in sorted(found.items()))
+        for cell in cells if isinstance(value, list | tuple) else ():
+            for units in initial.units(cell.parameters(), cell.gates, gate, cell.hidden_size):
+                if units != len(value):
+                    raise UserError(
+                        f"model key 'gate_biases.{gate}' has {len(value)} numbers, and gate '{gate}' of {type(cell).__name__} {units} units;"
+                        " expected one number for all, or one for each."
+                    )
+    return tuple(
+        (gate, tuple(map(float, value)) if isinstance(value, list | tuple) else float(value)) for gate, value in sorted(found.items())
+    )
 
 
 def assembled(kinds: Sequence[type[Cell]], given: Mapping[str, Any], stack: Mapping[str, Any], task: Task) -> Network:

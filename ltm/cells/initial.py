@@ -107,13 +107,23 @@ def places(parameters: Mapping[str, Parameter], gates: Sequence[str], gate: str,
             yield name, slice(at * hidden, (at + 1) * hidden)
 
 
+def units(parameters: Mapping[str, Parameter], gates: Sequence[str], gate: str, hidden: int) -> list[int]:
+    """How many units a gate has, in every bias that it adds; empty where a cell has no such gate."""
+    found = places(parameters, gates, gate, hidden) if gate in gates else ()
+    return [len(range(parameters[name].shape[0])[where]) for name, where in found]
+
+
 def biased(
-    values: Mapping[str, torch.Tensor], parameters: Mapping[str, Parameter], gates: Sequence[str], biases: Mapping[str, float], hidden: int
+    values: Mapping[str, torch.Tensor],
+    parameters: Mapping[str, Parameter],
+    gates: Sequence[str],
+    biases: Mapping[str, float | tuple[float, ...]],
+    hidden: int,
 ) -> dict[str, torch.Tensor]:
     """Initial values in which the biases of some gates sum to a number each: the first has it, a second starts at 0. Other cells' gates are passed over."""
     found = dict(values)
     for gate in biases.keys() & set(gates):
         for i, (name, where) in enumerate(places(parameters, gates, gate, hidden)):
             found[name] = found[name].clone()
-            found[name][where] = 0.0 if i else biases[gate]
+            found[name][where] = 0.0 if i else torch.tensor(biases[gate])
     return found

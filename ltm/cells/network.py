@@ -127,14 +127,15 @@ class Network:
     Attributes:
         layers: from the inputs up: one cell, or two of which the second reads time backwards.
         symbols, embedding: where inputs are symbols, how many there are, and the size of the vector that stands for each.
-        biases: what the biases of gates sum to at the start, by the name of the gate; those of other gates are drawn.
+        biases: what the biases of gates sum to at the start, by the name of the gate: one number, or one for each of its units; those of other gates
+            are drawn.
     """
 
     layers: tuple[tuple[Cell, ...], ...]
     readout: Readout
     symbols: int = 0
     embedding: int = 0
-    biases: tuple[tuple[str, float], ...] = ()
+    biases: tuple[tuple[str, float | tuple[float, ...]], ...] = ()
 
     def __post_init__(self) -> None:
         below, name = self.embedding or self.layers[0][0].input_size, "the symbols" if self.embedding else "the inputs"

@@ -159,6 +159,14 @@ def test_the_biases_of_a_gate_sum_to_what_is_asked_and_nothing_else_changes(mode
             np.testing.assert_array_equal(new, np.full(4, expected[name][i]) if i in expected.get(name, {}) else was)
 
 
+def test_the_blocks_of_an_lstm_of_1997_may_start_with_a_bias_each() -> None:
+    values = drawn({"cell": "lstm1997", "block_size": 2, "gate_biases": {"i": [-1, -3], "o": -2.0}})
+    np.testing.assert_array_equal(values["b_i"], [-1.0, -3.0])
+    np.testing.assert_array_equal(values["b_o"], [-2.0, -2.0])
+    values = drawn({"cell": "gru", "gate_biases": {"z": [1, 2, 3, 4]}})
+    np.testing.assert_array_equal((values["b_ih"] + values["b_hh"])[4:8], [1.0, 2.0, 3.0, 4.0])
+
+
 def test_forget_bias_is_short_for_f_and_reaches_every_lstm_of_a_stack() -> None:
     stack = {"cells": ["rnn", "lstm", "lstm"], "hidden_size": 2, "init": "orthogonal"}
     short, long = drawn(stack | {"forget_bias": 1}), drawn(stack | {"gate_biases": {"f": 1.0}})
@@ -203,6 +211,10 @@ def test_an_own_cell_has_every_rule_but_names_its_recurrent_maps_for_orthogonal(
         ({"init": 1}, "unknown way to draw initial values, init: '1'"),
         ({"forget_bias": True}, "'forget_bias' is True; expected a finite number"),
         ({"gate_biases": [1.0]}, "'gate_biases' is .*; expected a number by the name of a gate, such as"),
+        (
+            {"gate_biases": {"i": [1.0, 2.0]}},
+            "'gate_biases.i' has 2 numbers, and gate 'i' of LSTM 4 units; expected one number for all, or one for",
+        ),
         ({"gate_biases": {"f": "x"}}, "'gate_biases.f' is 'x'; expected a finite number"),
         ({"gate_biases": {"n": 1.0}}, "sets the bias of gate 'n', and LSTM has the gates i, f, g, o; expected one of the cell's"),
         ({"gate_biases": {"f": 1.0}, "forget_bias": 0.0}, "are one bias; leave one of them out"),
