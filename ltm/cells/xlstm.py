@@ -112,4 +112,5 @@ class MatrixLSTM(Exponential):
         n = f * s.n.reshape(heads, d) + ik
         scale = torch.maximum(torch.abs((n * q).sum(1)), torch.exp(-m))
         read = (q.unsqueeze(2) * C).sum(1) / scale.unsqueeze(1)
-        return {"h": torch.sigmoid(p.W_o @ x.now + p.b_o) * read.reshape(-1), "C": C.reshape(-1), "n": n.reshape(-1), "m": m}
+        h = torch.sigmoid(p.W_o @ x.now + p.b_o) * read.reshape(-1)
+        return {"h": h, "C": C.reshape(-1), "n": n.reshape(-1), "m": m}

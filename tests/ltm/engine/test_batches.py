@@ -85,7 +85,7 @@ def task_of(case: Case) -> Task:
 
 def network_of(case: Case, task: Task, hidden: int) -> cells.Network:
     model: dict[str, Any] = {"hidden_size": hidden, "cell": case.cell, "bidirectional": case.network == "both" and case.cell != "mrnnf"}
-    if case.cell.startswith("m"):
+    if case.cell in ("mrnnf", "mlstm"):
         model["K"] = 5
     if case.network == "two" or (case.network == "both" and case.cell == "mrnnf"):  # of windows over inputs no kernel reads time backwards
         model["cells"] = [case.cell, "lstm"] if case.cell.startswith("mrnn") else [case.cell, case.cell]
@@ -204,3 +204,11 @@ def test_a_gradient_of_what_the_next_step_left_is_of_its_own_step(batch: int) ->
     )
     for a, b in zip(mine, true, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("cell", "network"), [("lstm1997", "both"), ("matrixlstm", "one"), ("attention", "two"), ("lru", "both"), ("esn", "one")]
+)
+def test_fused_batches_of_further_cells_equal_torch_engine(cell: str, network: str) -> None:
+    agree(Case("cross_entropy", "adam", network, 16, "dataset", 9, 3, "float64", "labelled", "variable", cell), hidden=3)
