@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from rich.console import Console
 
 from ltm.engine import Engine, choose
@@ -109,6 +110,8 @@ def an_epoch(pack: Pack, place: Place, threads: int) -> tuple[float, float]:
     started = time.perf_counter()
     training = training_of(pack, place, threads)
     training.advance(1)
+    if training.updates > 1 and training.engine.name != "torch":  # what ends an epoch is compiled when it is first called
+        training.engine.validate(training.state.params[:1], np.arange(1))
     once = time.perf_counter() - started
     updates, seconds = 1, training.seconds if training.engine.name == "torch" else 0.0  # which compiles nothing
     while not training.done and seconds < LONG_ENOUGH:

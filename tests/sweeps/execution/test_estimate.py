@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ltm import cells
-from ltm.engine import choose
+from ltm.engine import choose, modules
 from ltm.sweep import main
 from sweeps import config, plan
 from sweeps.execution import estimate
@@ -77,3 +77,14 @@ def test_the_share_of_epochs_is_the_studys_own_once_it_has_some(tmp_path: Path) 
     share, why = estimate.share_of_epochs(whole, ledger)
     assert share == 0.25
     assert why == "as the 20 seed runs that are finished, they stop after 25% of their epochs"
+
+
+@pytest.mark.long
+def test_compiling_what_ends_an_epoch_is_not_taken_for_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTM_CACHE_DIR", str(tmp_path))
+    modules.load.cache_clear()
+    few = ["dataset=latching", "dataset.length=10", "dataset.sequences=100", "training=batches", "training.max_epochs=20", "seeds=2"]
+    (pack,) = plan.cut(plan.make(config.compose(["model=rnn", *few])).runs, 1)
+    seconds, compiling = estimate.an_epoch(pack, estimate.CPU, 1)
+    assert compiling > 0.5
+    assert seconds < compiling / 2  # a few milliseconds
