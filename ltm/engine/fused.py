@@ -16,7 +16,8 @@ from ltm.cells import Network
 from ltm.data.base import Sequences, Task
 from ltm.engine.base import TEST, VALIDATION, Engine, PackState, Prediction, Protocol
 from ltm.engine.check import not_repeatable
-from ltm.engine.compiler import Layout, Program, Unsupported, blocks, kernel, stages_of, trace, vector
+from ltm.engine.compiler import Layout, Program, Unsupported, blocks, kernel, stages_of, trace
+from ltm.engine.compiler.target import vector
 from ltm.engine.inputs import Pool, aligned, flatten, pooled
 from ltm.engine.modules import Compiled, load
 from ltm.errors import UserError
