@@ -150,14 +150,16 @@ QUICK = [
     Case("binary_cross_entropy", "rmsprop", "both", 40, "dataset", 2, 1, "float64", "every", "variable", "gru"),
     Case("absolute", "adamw", "both", 1, "seed", 63, 1, "float32", "labelled", "variable", "rnn"),
 ]
-"""Small enough for every check."""
+"""Small enough for every check, where time runs one way."""
 
 
 def test_the_cover_has_every_pair_in_few_kernels() -> None:
     covered(AXES, COVER, 60)
 
 
-@pytest.mark.parametrize("case", QUICK, ids=[case.name for case in QUICK])
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case.name, marks=[pytest.mark.long] if case.network == "both" else []) for case in QUICK]
+)
 def test_fused_equals_torch_engine(case: Case) -> None:
     agree(case)
 
@@ -191,7 +193,7 @@ class Late(Cell):
         return {"h": torch.tanh(p.W * s.n), "n": 0.9 * s.n + torch.sigmoid(x.now[0]) * p.b}
 
 
-@pytest.mark.parametrize("batch", [3, 16])
+@pytest.mark.parametrize("batch", [pytest.param(3, marks=pytest.mark.long), 16])
 def test_a_gradient_of_what_the_next_step_left_is_of_its_own_step(batch: int) -> None:
     case = Case("squared", "sgd", "one", batch, "dataset", 9, 2, "float64", "labelled", "variable", "rnn")
     task, every = task_of(case), np.arange(2)

@@ -15,6 +15,8 @@ CHOSEN = (0, 15, 16, 63, 64, 99)
 KINDS = {"seeds": (3, 3), "entries": (16, 3), "units": (3, 17)}
 """Batch and hidden size by what makes a vector."""
 
+EACH = ["entries", pytest.param("seeds", marks=pytest.mark.long), pytest.param("units", marks=pytest.mark.long)]
+
 SHAPES = [
     ("one", "rnn", "labelled"),
     pytest.param("both", "gru", "labelled", marks=pytest.mark.long),
@@ -49,7 +51,7 @@ def bits(run: Training) -> dict[int, bytes]:
 
 
 @pytest.mark.parametrize(("network", "cell", "target"), SHAPES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH)
 def test_a_seed_has_the_same_bits_alone_in_company_and_with_threads(kind: str, network: str, cell: str, target: str) -> None:
     every = list(range(100))
     expected = bits(training(kind, network, cell, target, every))
@@ -62,7 +64,7 @@ def test_a_seed_has_the_same_bits_alone_in_company_and_with_threads(kind: str, n
     assert bits(training(kind, network, cell, target, every[::-1], threads=2)) == expected
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH)
 @pytest.mark.parametrize("updates", [1, 2, 4])
 def test_a_pack_that_was_killed_goes_on_to_the_same_bits(kind: str, updates: int) -> None:
     """After the first update, after the second, and after the first of the second epoch; three updates are an epoch."""

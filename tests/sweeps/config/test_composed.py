@@ -24,7 +24,7 @@ def labels(*overrides: str) -> list[str]:
         (["model.hiden_size=2"], "unknown key of model: 'hiden_size'. Did you mean 'hidden_size'"),
         (["+model.hiden_size=2"], "unknown key of model 'mrnn': 'hiden_size'"),
         (["+dataset.sed=2"], "unknown key of dataset 'arfima': 'sed'. Did you mean 'seed'"),
-        (["model=mrn"], "unknown model 'mrn'. Did you mean 'mrnn'.*There are: gru, lstm, mist"),
+        (["model=mrn"], "unknown model 'mrn'. Did you mean 'mrnn'.*There are: .*gru, .*lstm, .*mist"),
         (["dataset=dow"], "unknown dataset 'dow'.*There are: adding, arfima"),
         (["+experiment=k_swep"], "unknown experiment 'k_swep'. Did you mean 'k_sweep'"),
         (["experiment=k_sweep"], r"write \+experiment=k_sweep"),

@@ -82,7 +82,7 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         ("compute.gpus_per_pack=nan", "compute.gpus_per_pack is nan"),
         ("compute.slots=100000000000000000000", "at most 1,000,000"),
         ("published=nope", "unknown published table 'nope'. There are: zhao2020, zhao2020_table2"),
-        ("model=null", "unknown model 'null'. There are: gru, lstm"),
+        ("model=null", "unknown model 'null'. There are: attention, "),
         ("dataset=null", "unknown dataset 'null'"),
         ("training=null", "unknown training 'null'"),
         ("compute=null", "unknown compute 'null'"),
