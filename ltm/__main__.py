@@ -17,6 +17,9 @@ COMMANDS = {
     "compare": ("analysis.__main__", "every test and effect size of two models: ltm compare results/k_sweep --a mrnn --b mlstm"),
     "power": ("analysis.__main__", "how many seeds two models need, and what the present ones could have seen"),
     "memory": ("analysis.__main__", "whether trained networks forget like k^-a or like e^-ak"),
+    "error-flow": ("analysis.inside", "how errors scale on their way back through time, before and after training"),
+    "landscape": ("analysis.inside", "the loss over two weights by sequence length: ltm landscape STUDY --x 'W_hh[0,0]' --y 'b_hh[0]'"),
+    "states": ("analysis.inside", "the states of the median and the worst seed over time"),
     "export": (
         "analysis.__main__",
         "tables and figures to a folder (--to DIR), or all seed runs to one file (--to FILE.csv or FILE.parquet)",
@@ -28,7 +31,7 @@ COMMANDS = {
 }
 """The module of every command, and what it does."""
 
-SHARED = ("analysis.__main__", "sweeps.__main__")
+SHARED = ("analysis.__main__", "analysis.inside", "sweeps.__main__")
 """Modules of several commands, which are told which one is meant."""
 
 USAGE = """ltm COMMAND ...
@@ -43,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit status is that of the command, 2 for one that does not exist."""
     name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in ("-h", "--help", "help"):
-        print(USAGE.format(commands="\n".join(f"  {key:9}{words}" for key, (_, words) in COMMANDS.items()), version=ltm.__version__))
+        print(USAGE.format(commands="\n".join(f"  {key:11}{words}" for key, (_, words) in COMMANDS.items()), version=ltm.__version__))
         return 0
     if name == "--version":
         print(ltm.__version__)

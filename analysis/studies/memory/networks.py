@@ -178,7 +178,7 @@ def unroll(
 
     Args:
         flat: parameters ``(N,)``.
-        features: what the first layer's steps read, each ``(T, ...)``.
+        features: what the first layer's steps read, each ``(T, ...)``; ``symbol`` ``(T,)``, where inputs are symbols.
         start: the last values of every state variable (:func:`variables_of`) before the sequence, ``(lags, n)``, most recent first; its initial ones otherwise.
 
     Returns:
@@ -186,24 +186,49 @@ def unroll(
     """
     import torch
 
-    p, layers = network.unflatten(flat), range(len(network.layers))
+    p = network.unflatten(flat)
     past = dict(start) if start else {name: flat.new_full((q.lags, q.size), q.initial) for name, q in variables_of(network).items()}
     columns = {name: feature.unbind(0) for name, feature in features.items()}
     outputs, states = [], []
     for t in range(len(next(iter(columns.values())))):
-        x = {name: column[t] for name, column in columns.items()}
-        now: dict[str, torch.Tensor] = {}
-        for layer in layers:
-            found = [stepped(part, p, past, x) for part in network.of_layer(layer)]
-            now |= {
-                part.prefix + name: value for part, new in zip(network.of_layer(layer), found, strict=True) for name, value in new.items()
-            }
-            top = network.joined([*found], layer)
-            x = {"now": top, "mask": torch.ones_like(top)}
+        now, top = one_step(network, p, past, {name: column[t] for name, column in columns.items()})
         outputs.append(network.read(p, top).reshape(network.output_size))
         states.append(now)
         past = {name: torch.cat([now[name].unsqueeze(0), w[:-1]]) for name, w in past.items()}
     return torch.stack(outputs), {name: torch.stack([now[name] for now in states]) for name in past}
+
+
+def one_step(
+    network: Network, p: Mapping[str, torch.Tensor], past: Mapping[str, torch.Tensor], x: Mapping[str, torch.Tensor]
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """The new states of every cell, layer after layer, and what the last layer hands on.
+
+    Args:
+        p: parameters of one lane by name.
+        past: the last values of every state variable, ``(lags, n)``, most recent first.
+        x: what the first layer reads of this step; ``symbol``, where a network looks it up.
+    """
+    import torch
+
+    from ltm.cells.network import EMBEDDING
+
+    if network.embedding:
+        x = ones_beside(torch.nn.functional.embedding(x["symbol"], p[EMBEDDING]))
+    now: dict[str, torch.Tensor] = {}
+    for layer in range(len(network.layers)):
+        parts = network.of_layer(layer)
+        found = [stepped(part, p, past, x) for part in parts]
+        now |= {part.prefix + name: value for part, new in zip(parts, found, strict=True) for name, value in new.items()}
+        top = network.joined([*found], layer)
+        x = ones_beside(top)
+    return now, top
+
+
+def ones_beside(values: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What a layer above others reads: nothing is dropped out."""
+    import torch
+
+    return {"now": values, "mask": torch.ones_like(values)}
 
 
 def stepped(
