@@ -77,7 +77,9 @@ def landscape(
     def draw(axis: Axes, name: str, position: int) -> None:
         values = np.ma.masked_invalid(np.maximum(by_name[name], SMALLEST))
         ends = (x[0], x[-1], y[0], y[-1])
-        image = axis.imshow(values, cmap="viridis", norm=LogNorm(low, high), origin="lower", extent=ends, aspect="auto", interpolation="nearest")
+        image = axis.imshow(
+            values, cmap="viridis", norm=LogNorm(low, high), origin="lower", extent=ends, aspect="auto", interpolation="nearest"
+        )
         if values.count() and values.max() > values.min():
             axis.contour(x, y, values, levels=np.geomspace(low, high, 12)[1:-1], colors="white", linewidths=0.5, alpha=0.6)
         axis.plot(*centre, "+", color="white", markersize=9, markeredgewidth=1.6)

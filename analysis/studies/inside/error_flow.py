@@ -100,7 +100,7 @@ def flows(
     They are products of the step's Jacobians; where a step reads a window, sums of products over all ways through it. By name:
 
     - ``whole state``: of all states by all, ``(S, P, n, n)``; left out where all are read out.
-    - ``h``: of the states that are read out, along all ways between. Under a layer without memory, of what that layer reads.
+    - ``h``: of the states that are read out, where the loss enters, by all, ``(S, P, m, n)``. Under a layer without memory, of what that layer reads.
     - ``c alone``: of a state that is not read out by itself, all other states held fixed at every step: of an LSTM's c its carousel, the product of
       the forget gates.
 
@@ -112,7 +112,7 @@ def flows(
     variables, outputs = carried(network), read_out(network)
     edges = np.cumsum([0, *(state.size for state in variables.values())])
     of = {name: np.arange(*ends) for name, ends in zip(variables, itertools.pairwise(edges), strict=True)}
-    read = np.concatenate([of[name] for name in outputs])
+    out = np.concatenate([of[name] for name in outputs])
     ways = {WHOLE: np.arange(edges[-1]), **{f"{name} alone": at for name, at in of.items() if name not in outputs}}
     S, P, L = len(parameters), len(places[0]), longest(network)
     past = {name: [np.broadcast_to(np.eye(len(at)), (S, P, len(at), len(at)))] for name, at in ways.items()}
@@ -123,8 +123,8 @@ def flows(
             past[name] = [new, *past[name]][:L]
         found = {name: some[0] for name, some in past.items()}
         whole = found.pop(WHOLE)
-        all_ = {WHOLE: whole} if len(read) < whole.shape[-1] else {}
-        yield {**all_, ", ".join(outputs): whole[..., read[:, None], read], **found}
+        more = {WHOLE: whole} if len(out) < whole.shape[-1] else {}
+        yield {**more, ", ".join(outputs): whole[..., out, :], **found}
 
 
 def jacobians(
