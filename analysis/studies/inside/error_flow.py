@@ -108,20 +108,23 @@ def flows(
         x: what the first layer reads, each ``(B, T, ...)`` (:func:`read`).
         places: sequences and steps, each ``(P,)``.
     """
+    import torch
+
     held = states(network, parameters, x)
     variables, outputs = carried(network), read_out(network)
-    edges = np.cumsum([0, *(state.size for state in variables.values())])
-    of = {name: np.arange(*ends) for name, ends in zip(variables, itertools.pairwise(edges), strict=True)}
-    out = np.concatenate([of[name] for name in outputs])
-    ways = {WHOLE: np.arange(edges[-1]), **{f"{name} alone": at for name, at in of.items() if name not in outputs}}
+    edges = np.cumsum([0, *(state.size for state in variables.values())]).tolist()
+    of = {name: slice(*ends) for name, ends in zip(variables, itertools.pairwise(edges), strict=True)}
+    out = np.concatenate([np.arange(edges[-1])[of[name]] for name in outputs])
+    ways = {WHOLE: slice(0, edges[-1]), **{f"{name} alone": at for name, at in of.items() if name not in outputs}}
     S, P, L = len(parameters), len(places[0]), longest(network)
-    past = {name: [np.broadcast_to(np.eye(len(at)), (S, P, len(at), len(at)))] for name, at in ways.items()}
+    past = {name: [torch.eye(at.stop - at.start, dtype=torch.float64).expand(S, P, -1, -1)] for name, at in ways.items()}
     for q in range(1, lags + 1):
         step = jacobians(network, parameters, held, x, places[0], places[1] + q)
-        for name, at in ways.items():
-            new = np.sum([step[:, :, at, k][..., at] @ before for k, before in enumerate(past[name])], axis=0)
-            past[name] = [new, *past[name]][:L]
-        found = {name: some[0] for name, some in past.items()}
+        with one_thread():
+            for name, at in ways.items():
+                first, *others = (step[:, :, at, k, at] @ before for k, before in enumerate(past[name]))
+                past[name] = [sum(others, first), *past[name]][:L]
+        found = {name: some[0].numpy() for name, some in past.items()}
         whole = found.pop(WHOLE)
         more = {WHOLE: whole} if len(out) < whole.shape[-1] else {}
         yield {**more, ", ".join(outputs): whole[..., out, :], **found}
@@ -129,7 +132,7 @@ def flows(
 
 def jacobians(
     network: Network, parameters: np.ndarray, held: np.ndarray, x: Mapping[str, np.ndarray], sequences: np.ndarray, steps: np.ndarray
-) -> np.ndarray:
+) -> torch.Tensor:
     """Derivatives of the states after these steps by the L last ones before, most recent first: ``(S, P, n, L, n)``.
 
     Args:
@@ -155,7 +158,7 @@ def jacobians(
         found = torch.vmap(of_places, (0, 0, None))(
             tensor(windows), tensor(parameters), {name: given(value[sequences, steps]) for name, value in x.items()}
         )
-    return found.detach().numpy()
+    return found.detach()
 
 
 def states(network: Network, parameters: np.ndarray, x: Mapping[str, np.ndarray]) -> np.ndarray:
