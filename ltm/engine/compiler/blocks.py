@@ -160,6 +160,8 @@ class Outer:
                             over += [f"s{k}_{j} = fma(d{k}, z, s{k}_{j})" for k in range(U)]
                         inner = [f"s{k}_{j} = ZERO" for k in range(U) for j in range(V)]
                         inner += over_steps(layout, program.bases, over)
+                        if layout.kind == "entries" and target.buffer != "g":  # sums lie where work does: those of all vectors in the first
+                            inner.append(f"v = s * {layout.entries}")
                         for k, j in itertools.product(range(U), range(V)):
                             unit, left = (r + k) * sr + (c + j * step) * sc, f"{m - j * step} - c"
                             inner.append(layout.store(target, f"s{k}_{j}", m, add=True, unit=unit, left=left, a=sr, c=sc))
