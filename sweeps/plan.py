@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, cast
 
 from ltm import cells, checks, data
-from ltm.cells import STACK, Cell, Network
+from ltm.cells import ADDED, Cell, Network
 from ltm.cells.record import Record, record
 from ltm.data.base import Task
 from ltm.engine.check import check
@@ -76,7 +76,7 @@ class Condition:
     def id(self) -> str:
         """What decides the numbers: a hash of settings and data, then that of the cell's record. No name does."""
         names = NAMES if self.model.get("init", "default") not in RECORDED else (*NAMES, "init")
-        model = off_default({key: value for key, value in self.model.items() if key not in names}, STACK)
+        model = off_default({key: value for key, value in self.model.items() if key not in names}, ADDED)
         training = off_default(self.training, LATER)
         return digest([model, training, self.fingerprint, PROTOCOL_VERSION])[:SETTINGS_DIGITS] + self.step
 
@@ -84,7 +84,7 @@ class Condition:
     def shape(self) -> str:
         """Conditions of one shape may share a pack."""
         training = {key: value for key, value in off_default(self.training, LATER).items() if key not in SETTINGS}
-        return digest([off_default(self.model, STACK), training, self.fingerprint, self.step])
+        return digest([off_default(self.model, ADDED), training, self.fingerprint, self.step])
 
     def built(self, task: Task | None = None) -> tuple[Network, Task]:
         """Its network and its task, which is built where it is not given."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ltm.cells import STACK
+from ltm.cells import ADDED
 from ltm.errors import UserError, shown
 from sweeps.config import Composed, StudyConfig, grid
 from sweeps.config.schema import LATER, folder_name
@@ -174,7 +174,7 @@ def held_as(fixed: Fixed, key: str, value: Any) -> Any:
     of, _, name = key.rpartition(".")
     if key in fixed or not any(known.startswith(f"{of}.") for known in fixed):
         return fixed.get(key, value)
-    return (LATER if of == "training" else STACK if of.startswith("model ") else {}).get(name, value)
+    return (LATER if of == "training" else ADDED if of.startswith("model ") else {}).get(name, value)
 
 
 def record_of(config: StudyConfig, name: str, command: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ltm.cells.lstm import LNLSTM, LSTM
 from ltm.cells.lstm1997 import LSTM1997
 from ltm.cells.mist import MIST
 from ltm.cells.mlstm import MLSTM, MLSTMF
-from ltm.cells.mrnn import MRNN, MRNNF
+from ltm.cells.mrnn import MRNN, MRNNF, Filtered
 from ltm.cells.network import Network, Readout, outputs_of
 from ltm.cells.peephole import Peephole
 from ltm.cells.rnn import RNN, RNN2
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CELLS: dict[str, type[Cell]] = {
     cell.__name__.lower(): cell
     for cell in (
-        RNN, RNN2, RWA, MIST, MRNNF, MRNN, GRU, MGU, LSTM1997, LSTM, LNLSTM, Peephole, SLSTM, MatrixLSTM, MLSTMF, MLSTM, LRU, Attention, ESN, ConvLSTM,
+        RNN, RNN2, RWA, MIST, MRNNF, MRNN, Filtered, GRU, MGU, LSTM1997, LSTM, LNLSTM, Peephole, SLSTM, MatrixLSTM, MLSTMF, MLSTM, LRU, Attention, ESN, ConvLSTM,
     )
 }  # fmt: skip
 
@@ -89,6 +89,9 @@ STACK = {
     "forget_bias": None, "gate_biases": None,
 }  # fmt: skip
 """Keys of the network around the cells, and their defaults: see ``conf/model``."""
+
+ADDED = {**STACK, "decay": "fractional"}
+"""Keys that models got when there were results already, and the values at which they are the same work as those."""
 
 
 def build(model: Mapping[str, Any], task: Task) -> Network:

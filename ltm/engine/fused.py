@@ -17,6 +17,7 @@ from ltm.data.base import Sequences, Task
 from ltm.engine.base import TEST, VALIDATION, Engine, PackState, Prediction, Protocol
 from ltm.engine.check import not_repeatable
 from ltm.engine.compiler import Layout, Program, Unsupported, blocks, kernel, stages_of, trace
+from ltm.engine.compiler.decays import Decay
 from ltm.engine.compiler.target import vector
 from ltm.engine.inputs import Pool, aligned, flatten, pooled
 from ltm.engine.modules import Compiled, load
@@ -90,12 +91,12 @@ class Fused(Engine):
         self.traced, again = (tuple(trace(network, stage, self.loss, self.layout) for stage in stages) for _ in range(2))
         if not all(map(type(self.traced[0]).same, self.traced, again)):
             raise not_repeatable(network)
-        filters = {
-            n.data.K for part in self.traced for n in part.graph.nodes.values() if n.op == "block" and isinstance(n.data, blocks.Filter)
-        }
+        loops = [n.data for part in self.traced for n in part.graph.nodes.values() if n.op == "block"]
+        filters = {block.K for block in loops if isinstance(block, blocks.Filter)}
+        others = [block.K for block in loops if isinstance(block, Decay)]
         # one table of rates: only filters over the longest window may share it
-        self.exponential = dtype == "float32" and filters == {K} and blocks.EXPONENTIAL_FROM <= K
-        table = blocks.filter_table(K, self.exponential)
+        self.exponential = dtype == "float32" and filters == {K} and not others and blocks.EXPONENTIAL_FROM <= K
+        table = blocks.filter_table(K, self.exponential, max(others, default=0))
         self.table = aligned(table.shape, self.dtype, table)
         self.program = Program(
             network,

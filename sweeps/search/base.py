@@ -18,7 +18,7 @@ import numpy as np
 from analysis.columns import metric_of
 from analysis.statistics.intervals import aggregate
 from ltm import data
-from ltm.cells import STACK
+from ltm.cells import ADDED
 from ltm.errors import UserError, unknown
 from ltm.training.metrics import of_validation
 from sweeps.config import Composed, grid, parse_seeds
@@ -114,7 +114,7 @@ class Search(ABC):
 
     def claim(self, plan: Plan, ledger: Ledger, name: str, command: str, before: Callable[[], None] | None = None) -> Plan:
         """Write the study's record, unless its folder holds another study. More fresh seeds or trials are the same search."""
-        pairs = [[dataset, off_default(model, STACK)] for dataset, model in self.pairs]
+        pairs = [[dataset, off_default(model, ADDED)] for dataset, model in self.pairs]
         mine = digest([asdict(replace(self.search, trials=0)), off_default(self.training, LATER), pairs])
         held = ledger.record()
         if held and (held.get("search") or {}).get("id") != mine:

@@ -332,10 +332,11 @@ def exponentials(K: int) -> tuple[np.ndarray, np.ndarray]:
     return rates, coefficients
 
 
-def filter_table(K: int, exponential: bool) -> np.ndarray:
-    """What a kernel reads of a filter over states: K, then lambda, lambda^K and A; or ((k-1)/k, 1/k) for k = 1..K."""
+def filter_table(K: int, exponential: bool, lags: int = 0) -> np.ndarray:
+    """What a kernel reads of a filter over states: K, then lambda, lambda^K and A; or ((k-1)/k, 1/k) for k = 1..K, and on to ``lags`` where filters
+    over inputs are longer."""
     if exponential:
         rates, coefficients = exponentials(K)
         return np.concatenate([[K], rates, rates**K, coefficients.ravel()])
-    k = np.arange(1, K + 1)
+    k = np.arange(1, max(K, lags) + 1)
     return np.concatenate([[K], np.stack([(k - 1) / k, 1 / k], 1).ravel()])

@@ -9,7 +9,7 @@ import torch
 
 from ltm import filters
 from ltm.engine.compiler.ir import OPERATIONS
-from ltm.engine.compiler.tracing.functions import COMPOSED, OWN, POINTWISE, PRIVATE, REDUCED, direct, free, reduced
+from ltm.engine.compiler.tracing.functions import COMPOSED, OWN, POINTWISE, PRIVATE, REDUCED, decayed, direct, free, reduced
 from ltm.engine.compiler.tracing.tracer import Symbol, Tracer, Unsupported, leaves, line_of
 
 
@@ -34,6 +34,8 @@ SAME = {
     "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "sgn": "sign", "log_sigmoid": "logsigmoid",
     "type_as": "to", "float": "to", "double": "to", "__reversed__": "flip",
 }  # fmt: skip
+
+DECAYS = {pattern.direct: decay for decay, pattern in filters.PATTERNS.items() if pattern.direct is not filters.direct}
 
 
 def call(tracer: Tracer, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -60,6 +62,8 @@ def call(tracer: Tracer, function: Callable[..., Any], args: tuple[Any, ...], kw
         return direct(tracer, *args, **kwargs)
     if function is filters.free:
         return free(tracer, *args, **kwargs)
+    if function in DECAYS:
+        return decayed(tracer, DECAYS[function], *args, **kwargs)
     if name == "__setitem__":
         target, index, value = args
         return written(tracer, target, tracer.numbers(value), index)

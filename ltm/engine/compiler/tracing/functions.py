@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ltm.engine.compiler.blocks import Filter, Product
+from ltm.engine.compiler.decays import Decay
 from ltm.engine.compiler.ir import OPERATIONS, Graph, Node
 from ltm.engine.compiler.tracing.tracer import FOLDED, Pieces, Symbol, Tracer, Unsupported, leaves, line_of
 
@@ -249,6 +250,35 @@ def direct(tracer: Tracer, window: Any, d: Any) -> Symbol:
                 first += node.n
             return tracer.side_by_side(out)
     raise Unsupported(f"filters.direct on anything but the last values of a state, s.NAME or s.NAME[:K] ({line_of()})")
+
+
+def decayed(tracer: Tracer, decay: str, window: Any, *theta: Any) -> Symbol:
+    """The direct sum of another decay (:data:`ltm.filters.PATTERNS`), over stored states or past inputs."""
+    numbers = tracer.numbers(window)
+    given = [torch.broadcast_to(tracer.numbers(value), numbers.shape[1:]).as_subclass(Symbol) for value in theta]
+    if decay == "gegenbauer":
+        given[1] = tracer.point(lambda f: tracer.graph("cos", f), given[1])
+    for source, all_numbers in tracer.sources.items():
+        if not len(numbers) or not torch.equal(numbers, all_numbers[: len(numbers)]):
+            continue
+        K, n = numbers.shape
+        if isinstance(source, tuple):
+            return summed(tracer, decay, str(source[1]), n, K, given)
+        pasts = [tracer.graph.make("feature", data=(source, i, "past"), n=K) for i in range(n)]
+        columns = [[value.as_subclass(torch.Tensor)[i : i + 1].as_subclass(Symbol) for value in given] for i in range(n)]
+        sums = [summed(tracer, decay, "", 1, K, column, past) for column, past in zip(columns, pasts, strict=True)]
+        return torch.cat([value.as_subclass(torch.Tensor) for value in sums]).as_subclass(Symbol)
+    raise Unsupported(f"filters.{decay} on anything but past inputs or the last values of a state ({line_of()})")
+
+
+def summed(tracer: Tracer, decay: str, state: str, n: int, K: int, theta: Sequence[Symbol], *past: Node) -> Symbol:
+    """The result of a filter of n units, with its slopes by every parameter."""
+    g, arrays = tracer.graph, [tracer.arrays(value) for value in theta]
+    block = g.make("block", *past, *(a for one in arrays for a in one), data=Decay(decay, state, n, K, tuple(map(len, arrays))), n=0)
+    value, *slopes = (tracer.side_by_side([(g.out(block, r, n), n)]) for r in range(1 + len(theta)))
+    for parameter, slope in zip(theta, slopes, strict=True):
+        value = tracer.point(lambda *nodes: g("filtered", *nodes), value, parameter, slope)
+    return value
 
 
 def free(tracer: Tracer, window: Any, a: Any) -> Any:
