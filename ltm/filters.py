@@ -244,7 +244,7 @@ class Pattern:
 PATTERNS = {
     "fractional": Pattern(weights, direct, {"d": 0.5}, BASIS_TERMS),
     "exponential": Pattern(exponential_weights, exponential, {"r": 1.0}),
-    "power": Pattern(power_weights, power, {"a": 2.0}, 32),
+    "power": Pattern(power_weights, power, {"a": 2.0}, 20),
     "tempered": Pattern(tempered_weights, tempered, {"d": 0.5, "r": 1.0}),
     "gegenbauer": Pattern(gegenbauer_weights, gegenbauer, {"d": 0.5, "nu": np.pi}),
 }

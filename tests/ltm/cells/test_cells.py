@@ -93,18 +93,23 @@ OPTIONS = [
     {"cell": "esn", "leak": 0.3},
     {"cell": "convlstm", "rows": 2, "columns": 3, "kernel": 3},
     {"cell": "convlstm", "rows": 3, "columns": 2, "kernel": 1},
+    *({"cell": "mrnn", "decay": decay, "K": 12} for decay in ("exponential", "power", "tempered", "gegenbauer", "free")),
+    *({"cell": "mlstm", "decay": decay, "K": 12} for decay in ("exponential", "power", "tempered", "gegenbauer")),
+    {"cell": "mrnnf", "decay": "gegenbauer", "K": 5},
+    {"cell": "filtered", "decay": "tempered", "K": 12},
+    {"cell": "mlstmf", "decay": "exponential", "K": 5},
 ]
 
 
 @pytest.mark.parametrize("model", OPTIONS, ids=lambda model: "-".join(map(str, model.values())))
 def test_options_of_cells_equal_their_equations_over_100_steps_and_pass_gradcheck(model: dict) -> None:
-    options = {key: value for key, value in model.items() if key != "cell"}
+    options = {key: value for key, value in model.items() if key not in ("cell", "K")}
     hidden, inputs = (12, 6) if model["cell"] == "convlstm" else (4, 2)
     network = cells.build(model | {"hidden_size": hidden}, series(100, inputs))
     x = np.random.default_rng(2).uniform(-1, 1, (100, inputs))
     flat = torch.tensor(network.initial(7), dtype=torch.float64, requires_grad=True)
     p = {key: value.detach().numpy() for key, value in network.unflatten(flat).items()}
-    expected = transcriptions.run(model["cell"], p, x, None, hidden, **options)
+    expected = transcriptions.run(model["cell"], p, x, model.get("K"), hidden, **options)
     assert np.abs(run(network, flat, x)[0].detach().numpy() - expected).max() < 1e-5
     if model["cell"] != "esn":
         assert torch.autograd.gradcheck(lambda q: run(network, q, x[:6])[0], (flat,))
@@ -238,6 +243,11 @@ def test_an_own_cell_is_found_by_its_import_path(tmp_path: Path, monkeypatch: py
             "'hidden_size' is 3; expected a multiple of 2, the pixels of an image of 2 rows",
         ),
         ({"cell": "convlstm", "kernel": 2}, "'kernel' is 2; expected an odd number"),
+        ({"cell": "mrnn", "decay": "powr"}, "unknown value of model key 'decay': 'powr'. Did you mean 'power'"),
+        ({"cell": "mlstm", "decay": "free"}, "unknown value of model key 'decay': 'free'. There are: exponential, fractional, gegenbauer"),
+        ({"cell": "mrnn", "decay": "power", "init": "released"}, "the released code has no decay 'power'; expected init default"),
+        ({"cell": "filtered", "decay": "power", "K": 0}, "'K' is 0; expected a whole number of at least 1"),
+        ({"cell": "lstm", "cells": ["gru", "filtered"]}, "Filtered reads more of its input than the present step"),
         ({"cell": "esn", "leak": 0.0}, "'leak' is 0.0; expected a number above 0 and at most 1"),
     ],
 )

@@ -171,38 +171,66 @@ def esn(p, x, K, hidden, delays, leak=1.0):
     return out
 
 
-def mrnn(p, x, K, hidden, delays):
+RANGES = {"fractional": {"d": 0.5}, "exponential": {"r": 1}, "power": {"a": 2}, "tempered": {"d": 0.5, "r": 1}, "gegenbauer": {"d": 0.5, "nu": np.pi}}
+
+
+def decay_weights(decay, theta, K):
+    """w_1 .. w_K of one filter, each decay by another way than the library's."""
+    found, w = [], 1.0
+    for k in range(1, K + 1):
+        if decay == "exponential":
+            w = theta["r"] ** k - theta["r"] ** (k - 1)
+        elif decay == "power":
+            w = (k + 1) ** -theta["a"] - k ** -theta["a"]
+        else:
+            w *= (k - 1 - theta["d"]) / k * theta.get("r", 1)
+        found.append(w)
+    if decay == "gegenbauer":  # (1 - e^(i nu) B)^d (1 - e^(-i nu) B)^d
+        turned = np.array([1, *found]) * np.exp(1j * theta["nu"] * np.arange(K + 1))
+        found = np.convolve(turned, turned.conj())[1 : K + 1].real
+    return found
+
+
+def mrnn(p, x, K, hidden, delays, decay="fractional"):
     inputs = x.shape[1]
-    h, m, d, out = np.zeros(hidden), np.zeros(hidden), np.zeros(inputs), []
+    h, m, theta, out = np.zeros(hidden), np.zeros(hidden), {q: np.zeros(inputs) for q in RANGES.get(decay, ())}, []
     for t in range(len(x)):
-        if "W_d" in p:
-            d = 0.5 * sigmoid(p["W_d"] @ np.concatenate([d, h, m, x[t]]) + p["b_d"])
-        elif "b_d" in p:
-            d = 0.5 * sigmoid(p["b_d"])
+        for q, last in theta.items():
+            net = p[f"W_{q}"] @ np.concatenate([last, h, m, x[t]]) if f"W_{q}" in p else 0
+            theta[q] = RANGES[decay][q] * sigmoid(net + p.get(f"b_{q}", 0))
         F = np.zeros(inputs)
         for i in range(inputs):
-            w = 1.0
-            for k in range(1, K + 1):
-                w *= (k - 1 - d[i]) / k
-                if t - k + 1 >= 0:
-                    F[i] += (p["a"][k - 1, i] if "a" in p else w) * x[t - k + 1, i]
+            w = p["a"][:, i] if "a" in p else decay_weights(decay, {q: value[i] for q, value in theta.items()}, K)
+            F[i] = sum(w[k] * x[t - k, i] for k in range(min(K, t + 1)))
         m = np.tanh(p["W_m"] @ m + p["W_f"] @ F + p["b_m"])
         h = np.tanh(p["W_h"] @ h + p["W_x"] @ x[t] + p["b_h"])
         out.append(p["V_h"] @ h + p["V_m"] @ m + p["c"])
     return out
 
 
-def mlstm(p, x, K, hidden, delays):
-    h, d, past, out = np.zeros(hidden), np.zeros(hidden), [], []
+def filtered(p, x, K, hidden, delays, decay="fractional"):
+    out = []
     for t in range(len(x)):
-        d = 0.5 * sigmoid(p["W_d"] @ np.concatenate([x[t], h, d]) + p["b_d"]) if "W_d" in p else 0.5 * sigmoid(p["b_d"])
+        F = np.zeros(x.shape[1])
+        for i in range(x.shape[1]):
+            theta = {q: high * sigmoid(p[f"b_{q}"][i]) for q, high in RANGES.get(decay, {}).items()}
+            w = p["a"][:, i] if "a" in p else decay_weights(decay, theta, K)
+            F[i] = sum(w[k] * x[t - k, i] for k in range(min(K, t + 1)))
+        out.append(p["V_h"] @ F + p["V_x"] @ x[t] + p["c"])
+    return out
+
+
+def mlstm(p, x, K, hidden, delays, decay="fractional"):
+    h, theta, past, out = np.zeros(hidden), {q: np.zeros(hidden) for q in RANGES[decay]}, [], []
+    for t in range(len(x)):
+        for q, last in theta.items():
+            net = p[f"W_{q}"] @ np.concatenate([x[t], h, last]) if f"W_{q}" in p else 0
+            theta[q] = RANGES[decay][q] * sigmoid(net + p[f"b_{q}"])
         xh = np.concatenate([x[t], h])
         c = sigmoid(p["W_i"] @ xh + p["b_i"]) * np.tanh(p["W_c"] @ xh + p["b_c"])
         for i in range(hidden):
-            w = 1.0
-            for k in range(1, min(K, t) + 1):
-                w *= (k - 1 - d[i]) / k
-                c[i] -= w * past[-k][i]
+            w = decay_weights(decay, {q: value[i] for q, value in theta.items()}, K)
+            c[i] -= sum(w[k - 1] * past[-k][i] for k in range(1, min(K, t) + 1))
         past.append(c)
         h = sigmoid(p["W_o"] @ xh + p["b_o"]) * np.tanh(c)
         out.append(p["V"] @ h + p["c"])
