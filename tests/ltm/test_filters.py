@@ -50,6 +50,7 @@ def test_a_window_holds_the_present_first_and_zeros_before_the_start() -> None:
 LAGS = np.arange(1, 301)
 
 
+@settings(deadline=None)
 @given(d=st.floats(0.01, 0.49), r=st.floats(0.01, 0.999), a=st.floats(0.01, 2.0), nu=st.floats(0.01, 3.13))
 def test_weights_of_every_decay_equal_their_closed_forms(d: float, r: float, a: float, nu: float) -> None:
     fractional = -d / np.exp(loggamma(1 - d)) * np.exp(loggamma(LAGS - d) - loggamma(LAGS + 1))  # Gamma(k - d) / (Gamma(-d) Gamma(k + 1))
@@ -73,7 +74,8 @@ def test_decays_have_the_tails_that_they_are_called_by() -> None:
     assert np.diff(np.log(-filters.weights(0.4, 20_000)[k - 1])) == pytest.approx(-1.4 * np.log(2), rel=1e-3)
     for decay, theta in (("fractional", [0.4]), ("exponential", [0.9]), ("power", [0.7]), ("tempered", [0.4, 0.9])):
         w = filters.PATTERNS[decay].weights(*theta, 1000)
-        assert (w < 0).all() and -1.0 <= w.sum() < -0.6  # so a cell state that is summed with them stays bounded
+        assert (w < 0).all()
+        assert -1.0 <= w.sum() < -0.6  # so a cell state that is summed with them stays bounded
     quarter = filters.gegenbauer_weights(0.4, np.pi / 2, 1000)
     np.testing.assert_allclose(quarter[::2], 0, atol=1e-15)  # of four steps a cycle: (1 + B^2)^d
     np.testing.assert_allclose(quarter[1::2], filters.weights(0.4, 500) * (-1.0) ** np.arange(1, 501), rtol=1e-9)

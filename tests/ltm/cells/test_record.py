@@ -32,6 +32,7 @@ LIBRARY = {
     "attention": ("f585dc02d1b6", "58a52feae14d"),
     "esn": ("f79f4a9db238", "adf2527ed648"),
     "convlstm": ("b1e8e6fd5d44", "ec5fdf97a87e"),
+    "filtered": ("6f0bef94186a", "1d474bca23c5"),
 }
 
 OWN = """

@@ -171,7 +171,13 @@ def esn(p, x, K, hidden, delays, leak=1.0):
     return out
 
 
-RANGES = {"fractional": {"d": 0.5}, "exponential": {"r": 1}, "power": {"a": 2}, "tempered": {"d": 0.5, "r": 1}, "gegenbauer": {"d": 0.5, "nu": np.pi}}
+RANGES = {
+    "fractional": {"d": 0.5},
+    "exponential": {"r": 1},
+    "power": {"a": 2},
+    "tempered": {"d": 0.5, "r": 1},
+    "gegenbauer": {"d": 0.5, "nu": np.pi},
+}
 
 
 def decay_weights(decay, theta, K):

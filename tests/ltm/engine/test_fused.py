@@ -86,10 +86,28 @@ def test_fused_equals_torch_engine_at_every_length(name: str) -> None:
         ("matrixlstm", {"heads": 2}),
         ("attention", {"heads": 2, "window": 5}),
         ("esn", {"leak": 0.3}),
+        *(("mrnn", {"decay": decay}) for decay in ("exponential", "power", "tempered", "free")),
+        *(("mlstm", {"decay": decay}) for decay in ("exponential", "power", "tempered", "gegenbauer")),
+        ("mrnnf", {"decay": "tempered"}),
+        ("mlstmf", {"decay": "gegenbauer"}),
+        ("filtered", {"decay": "tempered"}),
+        ("gru", {"cells": ["filtered", "gru"], "decay": "gegenbauer", "K": 12}),
     ],
 )
 def test_fused_equals_torch_engine_with_options(name: str, options: dict) -> None:
-    agree(name, 4, 0, 63, "float32", 1e-5, 1e-4, most=16, **options)
+    agree(name, 4, 25, 63, "float32", 1e-5, 1e-4, most=16, **options)
+
+
+def test_fused_equals_torch_engine_with_a_filter_that_swings() -> None:
+    """The decay of the most involved recurrence; the others: the test before."""
+    agree("mrnn", 1, 25, 63, "float32", 1e-5, 1e-4, most=16, decay="gegenbauer")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "decay"), [("mrnn", "tempered"), ("mlstm", "gegenbauer"), ("mlstm", "power")])
+def test_filters_of_other_decays_in_float64_and_with_units_as_vectors(name: str, decay: str) -> None:
+    agree(name, 2, 70, 63, "float64", 1e-10, 1e-10, most=3, decay=decay)  # longer than the sequence
+    agree(name, 17, 12, 40, "float32", 1e-5, 1e-4, most=3, decay=decay)
 
 
 @pytest.mark.long

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ltm import filters
+from ltm.engine.compiler.decays import RECURRENCES
 from ltm.engine.compiler.ir import OPERATIONS
 from ltm.engine.compiler.tracing.functions import COMPOSED, OWN, POINTWISE, PRIVATE, REDUCED, decayed, direct, free, reduced
 from ltm.engine.compiler.tracing.tracer import Symbol, Tracer, Unsupported, leaves, line_of
@@ -35,7 +36,7 @@ SAME = {
     "type_as": "to", "float": "to", "double": "to", "__reversed__": "flip",
 }  # fmt: skip
 
-DECAYS = {pattern.direct: decay for decay, pattern in filters.PATTERNS.items() if pattern.direct is not filters.direct}
+DECAYS = {filters.PATTERNS[decay].direct: decay for decay in RECURRENCES}
 
 
 def call(tracer: Tracer, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
