@@ -207,8 +207,34 @@ def make(study: Composed) -> Plan:
     Raises:
         UserError: a grid key that nothing has, an empty list, or anything a cell, a series or the protocol rejects.
     """
-    config = study.config
-    axes = {key: values if isinstance(values, list) else [values] for key, values in config.grid.items() if key not in ("model", "dataset")}
+    seeds = parse_seeds(study.config.seeds)
+    most = sum(map(points_of, study.blocks or (study,)))
+    if most > MOST_CONDITIONS or most * len(seeds) > MOST_RUNS:
+        raise UserError(
+            f"{most:,} conditions x {len(seeds):,} seeds are too many for one study; expected at most {MOST_CONDITIONS:,} conditions and"
+            f" {MOST_RUNS:,} seed runs. Make several studies of them (study=NAME)."
+        )
+    conditions = {condition.id: condition for block in study.blocks or (study,) for condition in conditions_of(block)}
+    labels = {key: label(c, grid.named(study.config)) for key, c in conditions.items()}
+    if twice := next((name for name, count in Counter(labels.values()).items() if count > 1), None):
+        raise UserError(f"several conditions of the blocks are called '{twice}'; write a key that tells them apart as a list: variant: [a].")
+    return Plan(tuple(conditions.values()), tuple(seeds), labels, notes=whole_batches(conditions.values()))
+
+
+def axes_of(study: Composed) -> dict[str, list[Any]]:
+    """What a grid varies besides models and datasets: every key with its values."""
+    given = study.config.grid.items()
+    return {key: values if isinstance(values, list) else [values] for key, values in given if key not in ("model", "dataset")}
+
+
+def points_of(study: Composed) -> int:
+    """Points of a grid, those that coincide counted too."""
+    return len(study.models) * len(study.datasets) * math.prod(map(len, axes_of(study).values()))
+
+
+def conditions_of(study: Composed) -> list[Condition]:
+    """The conditions of a grid, in its order, each once."""
+    config, axes = study.config, axes_of(study)
     grid.check(axes, grid.keys_of(study.models, study.datasets, asdict(config.training)), "grid", "grid key")
     for key, values in axes.items():
         if not values:
@@ -217,13 +243,6 @@ def make(study: Composed) -> Plan:
             raise UserError(
                 f"grid.{key} is {shown(values)}; expected a list of networks, each the list of its cells: grid.{key}=[[{','.join(map(str, values))}]]."
             )
-    seeds = parse_seeds(config.seeds)
-    most = len(study.models) * len(study.datasets) * math.prod(map(len, axes.values()))
-    if most > MOST_CONDITIONS or most * len(seeds) > MOST_RUNS:
-        raise UserError(
-            f"{most:,} conditions x {len(seeds):,} seeds are too many for one study; expected at most {MOST_CONDITIONS:,} conditions and"
-            f" {MOST_RUNS:,} seed runs. Make several studies of them (study=NAME)."
-        )
     conditions: dict[str, Condition] = {}
     for dataset, model in itertools.product(study.datasets, study.models):
         sections = {"model": model, "dataset": dataset, "training": asdict(config.training)}
@@ -232,8 +251,7 @@ def make(study: Composed) -> Plan:
             at = dict(zip(mine, point, strict=True))
             condition = resolve(model, dataset, sections["training"], at)
             conditions.setdefault(condition.id, condition)
-    labels = {key: label(c, axes) for key, c in conditions.items()}
-    return Plan(tuple(conditions.values()), tuple(seeds), labels, notes=whole_batches(conditions.values()))
+    return list(conditions.values())
 
 
 def whole_batches(conditions: Iterable[Condition]) -> tuple[str, ...]:

@@ -93,7 +93,7 @@ def claim(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, command: s
     earlier = [*record.get("earlier", ()), *([record["command"]] if "command" in record else ())]
     made = record_of(config, name, command) | {
         "conditions": {**grown, **mine},
-        "fixed": fixed_of(plan, varied(record, config)) | record.get("fixed", {}),
+        "fixed": fixed_of(plan, [*varied(record, config), *grid.of_blocks(config)]) | record.get("fixed", {}),
         "varied": varied(record, config),
     }
     if grown and (before_this := [line for line in dict.fromkeys(earlier) if line != command]):
@@ -120,14 +120,14 @@ def joined(ledger: Ledger, plan: Plan, config: StudyConfig, name: str) -> Plan:
     named = varied(record, config)
     plan = replace(plan, labels={c.id: held.get(c.id, label(c, named)) for c in plan.conditions})
     new = replace(plan, conditions=tuple(c for c in plan.conditions if c.id not in held))
-    if why := "a search" if record.get("search") else differs(record, plan, fixed_of(new, named)):
+    if why := "a search" if record.get("search") else differs(record, plan, fixed_of(new, [*named, *grid.of_blocks(config)])):
         raise UserError(f"{ledger.path} holds another study ({why}); choose another folder with study=NAME, such as study={name}_2.")
     return plan
 
 
 def varied(record: Mapping[str, Any], config: StudyConfig) -> list[str]:
     """The keys that the labels of a study name: those that its commands have varied so far, and this one."""
-    return list(dict.fromkeys([*record.get("varied", ()), *(key for key in config.grid if key not in ("model", "dataset"))]))
+    return list(dict.fromkeys([*record.get("varied", ()), *grid.named(config)]))
 
 
 Fixed = dict[str, Any]

@@ -6,7 +6,7 @@ Nothing is written here, and no config is trusted that did not pass :func:`compo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -25,11 +25,12 @@ from sweeps.config.schema import SECTIONS, StudyConfig
 
 @dataclass(frozen=True)
 class Composed:
-    """The study's config, and the resolved configs of every model and dataset that its grid names."""
+    """The study's config, and the resolved configs of every model and dataset that its grid names; with blocks, each of them composed for itself."""
 
     config: StudyConfig
     models: tuple[dict[str, Any], ...]
     datasets: tuple[dict[str, Any], ...]
+    blocks: tuple[Composed, ...] = ()
 
 
 def compose(arguments: Sequence[str]) -> Composed:
@@ -56,16 +57,36 @@ def compose(arguments: Sequence[str]) -> Composed:
             if f"grid.{(bare := key.rpartition('.')[2])}" not in map(key_of, lists) and bare != key:
                 varied.pop(bare, None)
         config = validated(plain | {"grid": varied}, folders)
-        chosen = {group: names_of(config.grid, group, common, folders) for group in per_group}
-        choices = composed(chosen, common) | {group: {None: plain[group]} for group, names in chosen.items() if names is None}
-        resolved = {group: expand(group, choices[group], common, keys) for group, keys in per_group.items()}
-        if len(resolved["model"]) == 1:
-            config.model = resolved["model"][0]
-        if len(resolved["dataset"]) == 1:
-            config.dataset = resolved["dataset"][0]
-    study = Composed(config, tuple(resolved["model"]), tuple(resolved["dataset"]))
-    check_whole(study, named)
-    return study
+
+        def of_grid(config: StudyConfig) -> Composed:
+            chosen = {group: names_of(config.grid, group, common, folders) for group in per_group}
+            choices = composed(chosen, common) | {group: {None: plain[group]} for group, names in chosen.items() if names is None}
+            resolved = {group: expand(group, choices[group], common, keys) for group, keys in per_group.items()}
+            if len(resolved["model"]) == 1:
+                config.model = resolved["model"][0]
+            if len(resolved["dataset"]) == 1:
+                config.dataset = resolved["dataset"][0]
+            study = Composed(config, tuple(resolved["model"]), tuple(resolved["dataset"]))
+            check_whole(study, named)
+            return study
+
+        if not config.blocks:
+            return of_grid(config)
+        blocks = tuple(of_grid(one) for one in blocks_of(config))
+    models, datasets = ({one["name"]: one for block in blocks for one in getattr(block, group)} for group in ("models", "datasets"))
+    return Composed(config, tuple(models.values()), tuple(datasets.values()), blocks)
+
+
+def blocks_of(config: StudyConfig) -> list[StudyConfig]:
+    """The study of every block: the grid with the block's keys, which come before those of the grid.
+
+    Raises:
+        UserError: a block that is no mapping.
+    """
+    for name, block in config.blocks.items():
+        if not isinstance(block, dict):
+            raise UserError(f"blocks.{name} is {shown(block)}; expected keys with a value or a list each, such as blocks.{name}.lr=0.1.")
+    return [replace(config, grid=config.grid | grid.flat(block), blocks={}) for block in config.blocks.values()]
 
 
 def of_network(override: str) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ltm.errors import UserError, shown, unknown
+
+if TYPE_CHECKING:
+    from sweeps.config.schema import StudyConfig
 
 SECTIONS = ("model", "dataset", "training")
 
@@ -24,6 +27,17 @@ def flat(grid: Any) -> dict[str, Any]:
     nested = {str(key): value for key, value in grid.items() if key in SECTIONS and isinstance(value, Mapping)}
     inner = {f"{section}.{key}": value for section, keys in nested.items() for key, value in keys.items()}
     return {str(key): value for key, value in grid.items() if key not in nested} | inner
+
+
+def named(config: StudyConfig) -> list[str]:
+    """The keys that labels name: those of the grid and of blocks that have a list of values."""
+    given = chain(config.grid.items(), *(flat(block).items() for block in config.blocks.values()))
+    return list(dict.fromkeys(key for key, value in given if isinstance(value, list) and key not in ("model", "dataset")))
+
+
+def of_blocks(config: StudyConfig) -> list[str]:
+    """The keys that blocks set, each to values of its own."""
+    return list(dict.fromkeys(chain.from_iterable(map(flat, config.blocks.values()))))
 
 
 def keys_of(models: Iterable[Mapping[str, Any]], datasets: Iterable[Mapping[str, Any]], training: Iterable[str]) -> dict[str, set[str]]:

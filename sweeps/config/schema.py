@@ -180,6 +180,7 @@ class StudyConfig:
     root: str = "results"
     seeds: Any = 10
     grid: dict[str, Any] = field(default_factory=dict)
+    blocks: dict[str, Any] = field(default_factory=dict)
     engine: str = "auto"
     baselines: str = "all"
     published: str | None = None

@@ -131,3 +131,16 @@ def test_a_key_that_came_later_stood_at_its_default(folder: Folder) -> None:
 def test_a_search_is_another_study(folder: Folder) -> None:
     folder.ledger.put("config.yaml", yaml.safe_dump({"config": {}, "conditions": {}, "search": {"id": "x"}}).encode())
     assert "(a search)" in folder.refused("model=lstm")
+
+
+def test_a_study_of_blocks_grows_by_what_its_blocks_vary(folder: Folder) -> None:
+    blocks = ("dataset=reber", "+blocks.a={model: [rnn], hidden_size: 3, lr: [0.1]}", "+blocks.b={model: [lstm], hidden_size: 2, lr: [0.2]}")
+    study = config.compose(blocks)
+    record.claim(folder.ledger, plan.make(study), study.config, "one", "first")
+    more = config.compose([blocks[0], blocks[1].replace("[0.1]", "[0.1, 0.3]"), blocks[2]])
+    assert list(record.claim(folder.ledger, plan.make(more), more.config, "one", "more").labels.values()) == [
+        "rnn lr=0.1 / reber", "rnn lr=0.3 / reber", "lstm lr=0.2 / reber"
+    ]  # fmt: skip
+    other = config.compose([blocks[0], blocks[1].replace("3,", "4,"), blocks[2]])
+    with pytest.raises(UserError, match="with other settings of 'rnn lr=0.1 / reber'"):
+        record.claim(folder.ledger, plan.make(other), other.config, "one", "other")

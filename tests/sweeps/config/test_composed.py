@@ -125,6 +125,22 @@ def test_a_grid_with_sections_has_the_conditions_of_one_without() -> None:
     assert bare == full
 
 
+BLOCKS = ("model=rnn", "grid.lr=0.2", "+blocks.a={dataset: [reber], hidden_size: 3}", "+blocks.b={dataset: [latching], length: [5, 6], lr: 0.1}")
+
+
+def test_blocks_are_grids_that_follow_each_other() -> None:
+    study = plan.make(config.compose(BLOCKS))
+    assert list(study.labels.values()) == ["rnn / reber length=50", "rnn / latching length=5", "rnn / latching length=6"]
+    found = [(c.model["hidden_size"], c.training["lr"]) for c in study.conditions]
+    assert found == [(3, 0.2), (1, 0.1), (1, 0.1)], "a block's keys come before the grid's, and are its own"
+    assert labels(*BLOCKS, "blocks.a.hidden_size=[3,4]")[1] == "rnn hidden_size=4 / reber length=50"
+    assert labels("+experiment=lstm1997", "~blocks.adding")[-1] == "lstm1997 truncated=False / temporal_order variant=b length=100"
+    with pytest.raises(UserError, match="several conditions of the blocks are called 'rnn / reber'.* as a list"):
+        labels("model=rnn", "+blocks.a={dataset: [reber], lr: 0.1}", "+blocks.b={dataset: [reber], lr: 0.2}")
+    with pytest.raises(UserError, match="blocks.a is 3; expected keys with a value or a list"):
+        labels("+blocks.a=3")
+
+
 def test_dots_in_the_keys_of_a_grids_yaml_are_sections(tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     grid = "grid:\n  model: [rnn, mrnn]\n  model.K: [5, 10]\n  dataset.seed: [0, 1]\n"
