@@ -217,7 +217,9 @@ def make(study: Composed) -> Plan:
     conditions = {condition.id: condition for block in study.blocks or (study,) for condition in conditions_of(block)}
     labels = {key: label(c, grid.named(study.config)) for key, c in conditions.items()}
     if twice := next((name for name, count in Counter(labels.values()).items() if count > 1), None):
-        raise UserError(f"several conditions of the blocks are called '{twice}'; write a key that tells them apart as a list: variant: [a].")
+        raise UserError(
+            f"several conditions of the blocks are called '{twice}'; write a key that tells them apart as a list: variant: [a]."
+        )
     return Plan(tuple(conditions.values()), tuple(seeds), labels, notes=whole_batches(conditions.values()))
 
 

@@ -61,7 +61,9 @@ class Search(ABC):
         self.reduce, self.sign = aggregate(self.search.aggregate), -1 if metric_of(self.search.metric).higher else 1
         has = grid.keys_of(study.models, study.datasets, set(self.training) - {"max_epochs"})
         if config.blocks:
-            raise UserError(f"a search takes grid.model and grid.dataset only, and the study has blocks: {', '.join(config.blocks)}; leave one of both out.")
+            raise UserError(
+                f"a search takes grid.model and grid.dataset only, and the study has blocks: {', '.join(config.blocks)}; leave one of both out."
+            )
         if set(config.grid) - {"model", "dataset"}:
             raise UserError(
                 f"a search takes grid.model and grid.dataset only; move {', '.join(set(config.grid) - {'model', 'dataset'})} to search.space."

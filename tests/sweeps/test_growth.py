@@ -134,7 +134,11 @@ def test_a_search_is_another_study(folder: Folder) -> None:
 
 
 def test_a_study_of_blocks_grows_by_what_its_blocks_vary(folder: Folder) -> None:
-    blocks = ("dataset=reber", "+blocks.a={model: [rnn], hidden_size: 3, lr: [0.1]}", "+blocks.b={model: [lstm], hidden_size: 2, lr: [0.2]}")
+    blocks = (
+        "dataset=reber",
+        "+blocks.a={model: [rnn], hidden_size: 3, lr: [0.1]}",
+        "+blocks.b={model: [lstm], hidden_size: 2, lr: [0.2]}",
+    )
     study = config.compose(blocks)
     record.claim(folder.ledger, plan.make(study), study.config, "one", "first")
     more = config.compose([blocks[0], blocks[1].replace("[0.1]", "[0.1, 0.3]"), blocks[2]])

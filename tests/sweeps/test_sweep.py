@@ -155,10 +155,22 @@ def test_a_folder_of_another_study_is_refused(run, tmp_path: Path) -> None:  # t
     assert "study=smoke_2" in done.stderr
 
 
+SIZES = {
+    "bit_relay": 75, "hpo": 10, "k_full": 20, "latching": 75, "latching_why": 16, "lstm1997": 33, "odyssey": 36, "paper": 120, "paper_table2": 36, "smoke": 3,
+}  # fmt: skip
+"""Seed runs of every experiment at its smallest."""
+
+APART = {"k_sweep": "runs above", "family": "is composed below: a kernel for each of 17 cells and six shapes of task takes minutes"}
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("experiment", [name for name in config.options("experiment") if name != "k_sweep"])  # that one runs above
+@pytest.mark.parametrize("experiment", [name for name in config.options("experiment") if name not in APART])
 def test_every_experiment_runs_at_its_smallest(run, tmp_path: Path, experiment: str, request: pytest.FixtureRequest) -> None:  # type: ignore[no-untyped-def]
-    small = (*QUICK, "search.trials=2", "search.seeds=1") if experiment == "hpo" else QUICK
+    small = QUICK
+    if experiment == "hpo":
+        small = (*QUICK, "search.trials=2", "search.seeds=1")
+    elif experiment == "latching_why":
+        small = ("seeds=1", "grid.max_epochs=[2]", "tracking=off", "compute.cpus=1")
     if experiment in ("paper", "paper_table2"):
         folder = request.getfixturevalue("real_data")
         run("ltm.sweep", f"+experiment={experiment}", *small, LTM_DATA_DIR=str(folder))
@@ -166,9 +178,13 @@ def test_every_experiment_runs_at_its_smallest(run, tmp_path: Path, experiment: 
         run("ltm.sweep", f"+experiment={experiment}", *small)
     (study,) = (tmp_path / "results").iterdir()
     assert (study / "report" / "index.html").is_file()
-    rows = Ledger(study).runs()
-    sizes = {"bit_relay": 75, "hpo": 10, "k_full": 20, "latching": 75, "latching_why": 32, "odyssey": 36, "paper": 120, "paper_table2": 36, "smoke": 3}
-    assert len(rows) == sizes[experiment]
+    assert len(Ledger(study).runs()) == SIZES[experiment]
+
+
+@pytest.mark.long
+def test_the_family_is_every_small_cell_on_every_task() -> None:
+    study = plan.make(config.compose(["+experiment=family", "blocks.series.dataset=[arfima]"]))
+    assert len(study.conditions) == 17 * 5
 
 
 @pytest.mark.long

@@ -125,7 +125,12 @@ def test_a_grid_with_sections_has_the_conditions_of_one_without() -> None:
     assert bare == full
 
 
-BLOCKS = ("model=rnn", "grid.lr=0.2", "+blocks.a={dataset: [reber], hidden_size: 3}", "+blocks.b={dataset: [latching], length: [5, 6], lr: 0.1}")
+BLOCKS = (
+    "model=rnn",
+    "grid.lr=0.2",
+    "+blocks.a={dataset: [reber], hidden_size: 3}",
+    "+blocks.b={dataset: [latching], length: [5, 6], lr: 0.1}",
+)
 
 
 def test_blocks_are_grids_that_follow_each_other() -> None:
