@@ -17,9 +17,10 @@ LATCHED = 0.95
 
 
 def main(study: str, path: str) -> None:
-    runs = Ledger(study).runs(["model", "seed", "config", "test_accuracy"])
+    runs = Ledger(study).runs(["run_id", "model", "config", "test_accuracy"])
     runs["length"] = [json.loads(config)["dataset"]["length"] for config in runs["config"]]
-    runs["latched"] = runs["test_accuracy"] > LATCHED
+    runs = runs[runs.groupby("length")["model"].transform("nunique") == runs["model"].nunique()]  # lengths that all cells have
+    runs = runs.assign(latched=runs["test_accuracy"] > LATCHED)
 
     def draw(axis: Axes, _: str, __: int) -> None:
         for colour, (model, mine) in zip(PALETTE, runs.groupby("model", sort=False), strict=False):

@@ -137,7 +137,8 @@ class Pack:
     @property
     def seed_epochs(self) -> int:
         """Epochs of all its seed runs, where none stops early."""
-        return int(self.runs[0].condition.training["max_epochs"]) * len(self.runs)
+        condition = self.runs[0].condition
+        return condition.protocol.fitted(data.build(condition.dataset)).max_epochs * len(self.runs)
 
     @cached_property
     def effort(self) -> float:
