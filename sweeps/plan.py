@@ -134,7 +134,7 @@ class Pack:
     def id(self) -> str:
         return digest([run.run_id for run in self.runs])
 
-    @property
+    @cached_property
     def seed_epochs(self) -> int:
         """Epochs of all its seed runs, where none stops early."""
         condition = self.runs[0].condition
