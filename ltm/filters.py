@@ -238,7 +238,10 @@ class Pattern:
 
     def filtered(self, x: SimpleNamespace, *theta: torch.Tensor) -> torch.Tensor:
         """The filter on the input at one step ``(I,)``, from what :func:`features` computed."""
-        return chebyshev(x.basis, *theta, *self.parameters.values()) if self.terms else self.direct(x.window, *theta)
+        if not self.terms:
+            return self.direct(x.window, *theta)
+        (one,), (high,) = theta, self.parameters.values()
+        return chebyshev(x.basis, one, high)
 
 
 PATTERNS = {

@@ -73,7 +73,7 @@ class Printer:
         self.state_slot = {name: self.slot("tr", q.size) for name, q in self.variables.items()}
         self.output_slot = self.slot("tr", sum(n for _, n in self.traced.outputs))
         nodes = self.graph.nodes.values()
-        filtered = {n.data.state for n in nodes if n.op == "block" and getattr(n.data, "state", "")}
+        filtered = {n.data.state for n in nodes if n.op == "block" and hasattr(n.data, "state") and n.data.state}
         for name in filtered:
             if self.variables[name].initial != 0:
                 raise Unsupported(f"a filter over state '{name}', which does not start at 0")
