@@ -156,7 +156,7 @@ def test_a_folder_of_another_study_is_refused(run, tmp_path: Path) -> None:  # t
 
 
 SIZES = {
-    "bit_relay": 75, "hpo": 10, "k_full": 20, "latching": 75, "latching_why": 16, "lstm1997": 33, "odyssey": 36, "paper": 120, "paper_table2": 36, "smoke": 3,
+    "bit_relay": 75, "decays": 6, "hpo": 10, "k_full": 20, "latching": 75, "latching_why": 16, "lstm1997": 33, "odyssey": 36, "paper": 120, "paper_table2": 36, "smoke": 3,
 }  # fmt: skip
 """Seed runs of every experiment at its smallest."""
 

@@ -47,7 +47,8 @@ task = forecast(x[:-1], x[1:], 12, 2)
 has_K = hasattr(cells.CELLS[name](), "K")
 for K in (1, 25, 100) if has_K and hidden == 1 else (25,):
     network = cells.build({"cell": name, "hidden_size": hidden} | ({"K": K} if has_K else {}), task)
-    fast, slow = FusedCuda(network, task, Protocol(max_epochs=2)), Torch(network, task, Protocol(max_epochs=2), dtype=torch.float64)
+    protocol = Protocol(max_epochs=2, eps=1e-3)  # the rounding of a gradient that is 0, as of attention's b_k, is no direction
+    fast, slow = FusedCuda(network, task, protocol), Torch(network, task, protocol, dtype=torch.float64)
     params = np.stack([network.initial(seed) for seed in range(7)])
     mine, true = fast.gradient(params), slow.gradient(params)
     for a, b in zip(mine[:2], true[:2]):
