@@ -18,8 +18,8 @@ from ltm.errors import UserError
 X = np.random.default_rng(0).uniform(0, 1, (41, 2))
 TASK = forecast(X[:-1], X[1:, :1], 20, 10)
 PART = Sequences(np.zeros((2, 3), int), np.zeros((2, 3), int), np.ones((2, 3)))
-BOUNDED = [name for name, cell in CELLS.items() if cell.initial is Cell.initial]
-"""Cells all of whose parameters are drawn by the rule."""
+BOUNDED = [name for name, cell in CELLS.items() if cell.initial is Cell.initial and name != "filtered"]
+"""Cells all of whose parameters are drawn by the rule, and whose read-out is as wide as ``hidden_size`` says."""
 
 RECURRENT = [name for name in CELLS if any(q.recurrent for q in CELLS[name]().parameters().values())]
 SYMBOLS = Task("symbols", PART, PART, PART, "cross_entropy", ("accuracy",), classes=2, symbols=5)
