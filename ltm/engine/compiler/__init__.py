@@ -100,10 +100,8 @@ def kernel(program: Program, traced: Sequence[Traced], layout: Layout) -> Kernel
     memory = Memory(layout, program.series)
     lookups = looked_up(program.network, memory)
     printers = printers_of(program, traced, memory)
-    programs = {
-        here: here.programs() for here in reversed(printers)
-    }  # what is written first into an adjoint is what runs first on the way back
-    printed = [(here, programs[here]) for here in printers]
+    # from the last stage down: what is written first into an adjoint is what runs first on the way back
+    printed = [(here, here.programs()) for here in reversed(printers)][::-1]
     sizes = sizes_of(program, memory)
     initial = [0.0] * (sizes["RW"] // layout.size("tr"))
     for here in printers:

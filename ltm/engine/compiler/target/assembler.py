@@ -16,9 +16,8 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array
 
-from ltm.engine.compiler.target.vector import Emit, Vector, counted, operations
+from ltm.engine.compiler.target.vector import Emit, Vector, beginning, counted, operations
 
 WHOLE = ir.IntType(64)
 
@@ -40,7 +39,10 @@ def printed(dtype: str, width: int) -> Callable[[Callable[..., None]], Any]:
         path, scope = function.__code__.co_filename, function.__globals__
 
         def lower(context: Any, b: Any, signature: Any, args: Any) -> Any:
-            given = [taken(context, b, kind, t, value) for t, value in zip(signature.args, args, strict=True)]
+            given = [
+                context.cast(b, value, t, types.int64) if isinstance(t, types.Integer) else beginning(context, b, t, value)
+                for t, value in zip(signature.args, args, strict=True)
+            ]
             Assembler(kind, context, b.module, path, scope).call(b, function.__name__, given)
             return context.get_dummy_value()
 
@@ -53,13 +55,6 @@ def printed(dtype: str, width: int) -> Callable[[Callable[..., None]], Any]:
         return intrinsic(counted(typed, function.__code__.co_argcount, function.__name__))
 
     return decorated
-
-
-def taken(context: Any, b: Any, kind: Vector, t: Any, value: Any) -> Any:
-    """A value of numba's as the assembler reads it: of an array, where it begins."""
-    if isinstance(t, types.Array):
-        return b.bitcast(make_array(t)(context, b, value).data, kind.lane.as_pointer())
-    return value if isinstance(t, types.BaseTuple) else context.cast(b, value, t, types.int64)
 
 
 class Assembler:

@@ -284,10 +284,7 @@ def functions(dtype: str, width: int) -> dict[str, Any]:
 
     def define(name: str, operation: Operation) -> Any:
         def lower(context: Any, b: Any, signature: Any, args: Any) -> Any:
-            values = [
-                make_array(t)(context, b, value).data if isinstance(t, types.Array) else value
-                for t, value in zip(signature.args, args, strict=True)
-            ]
+            values = [beginning(context, b, t, value) for t, value in zip(signature.args, args, strict=True)]
             out = operation.code(Emit(kind, context, b), *values)
             return context.get_dummy_value() if operation.result is types.void else out
 
@@ -301,6 +298,11 @@ def functions(dtype: str, width: int) -> dict[str, Any]:
         return intrinsic(counted(typed, len(operation.parameters), f"{name}_{kind.suffix}"))
 
     return {name: define(name, operation) for name, operation in operations(dtype, width).items()}
+
+
+def beginning(context: Any, b: Any, t: Any, value: Any) -> Any:
+    """A value of numba's type t as operations take it: of an array, where it begins."""
+    return make_array(t)(context, b, value).data if isinstance(t, types.Array) else value
 
 
 def counted(typed: Callable[..., Any], count: int, name: str) -> Any:

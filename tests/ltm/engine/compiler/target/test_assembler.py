@@ -49,9 +49,9 @@ def empty():
 """
 
 
-def module(path: Path, name: str, scope: dict[str, Any]) -> ModuleType:
+def module(path: Path, name: str, scope: dict[str, Any], text: str = TEXT) -> ModuleType:
     path = path / f"{name}.py"
-    path.write_text(TEXT)
+    path.write_text(text)
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -83,13 +83,7 @@ def test_every_statement_does_what_it_does_in_python(tmp_path: Path, n: int) -> 
 
 
 def test_what_it_does_not_know_is_named(tmp_path: Path) -> None:
-    (tmp_path / "odd.py").write_text("@printed\ndef odd(a):\n    while a[0]:\n        pass\n")
-    spec = importlib.util.spec_from_file_location("odd", tmp_path / "odd.py")
-    assert spec is not None
-    assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    made.printed = assembler.printed("float32", WIDTH)  # type: ignore[attr-defined]
-    spec.loader.exec_module(made)
-    odd = made.odd
+    text = "@printed\ndef odd(a):\n    while a[0]:\n        pass\n"
+    odd = module(tmp_path, "odd", {"printed": assembler.printed("float32", WIDTH)}, text).odd
     with pytest.raises(NotImplementedError, match="while a"):
         numba.njit(lambda a: odd(a))(np.ones(3, np.float32))
