@@ -8,7 +8,7 @@ Convention of Zhao et al. 2020 (Section 4): the filter of a sequence v is ``sum_
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, wraps
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.overrides import handle_torch_function, has_torch_function
 
-from ltm.errors import unknown
+from ltm.errors import UserError, unknown
 
 BASIS_TERMS = 10
 """Chebyshev terms P. P = 8 leaves 4e-6 relative error in gradients, P = 10 equals the direct form in float32."""
@@ -264,11 +264,18 @@ def features(x: np.ndarray, K: int, decay: str) -> dict[str, np.ndarray]:
     return {"window": lagged(x, K)}
 
 
-def check(decay: object, known: tuple[str, ...] = (*PATTERNS, FREE)) -> None:
+def constants(ranges: Mapping[str, float], p: SimpleNamespace) -> dict[str, torch.Tensor]:
+    """The parameters of a decay that are constant in time: each between 0 and the end of its range, by its bias ``b_NAME``."""
+    return {name: high * torch.sigmoid(getattr(p, f"b_{name}")) for name, high in ranges.items()}
+
+
+def check(decay: object, init: str, known: tuple[str, ...] = (*PATTERNS, FREE)) -> None:
     """The value of model key ``decay``.
 
     Raises:
-        UserError: no such decay.
+        UserError: no such decay; one that the released code lacks where its initial values are asked for.
     """
     if decay not in known:
         raise unknown("value of model key 'decay':", str(decay), known)
+    if init == "released" and decay != "fractional":
+        raise UserError(f"model key 'init' is released, but the released code has no decay '{decay}'; expected init default.")

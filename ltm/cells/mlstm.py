@@ -8,7 +8,6 @@ import torch
 
 from ltm import filters
 from ltm.cells.base import Cell, Draws, Parameter, State, Tensors, bias, linear
-from ltm.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,7 @@ class MLSTM(Cell):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        filters.check(self.decay, tuple(filters.PATTERNS))
-        if self.init == "released" and self.decay != "fractional":
-            raise UserError(f"model key 'init' is released, but the released code has no decay '{self.decay}'; expected init default.")
+        filters.check(self.decay, self.init, tuple(filters.PATTERNS))
 
     @property
     def ranges(self) -> dict[str, float]:
@@ -89,4 +86,4 @@ class MLSTMF(MLSTM):
         return super().released(draws) | {"b_d": torch.zeros(self.hidden_size)}
 
     def step(self, p: Tensors, s: Tensors, x: Tensors) -> dict[str, torch.Tensor]:
-        return self.integrate(p, s, x, {q: high * torch.sigmoid(getattr(p, f"b_{q}")) for q, high in self.ranges.items()})
+        return self.integrate(p, s, x, filters.constants(self.ranges, p))

@@ -12,7 +12,6 @@ import torch
 from ltm import filters
 from ltm.cells.base import Cell, Draws, Parameter, State, Tensors, bias, linear
 from ltm.cells.rnn import two_track_parameters, two_tracks
-from ltm.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -35,9 +34,7 @@ class MRNN(Cell):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        filters.check(self.decay)
-        if self.init == "released" and self.decay != "fractional":
-            raise UserError(f"model key 'init' is released, but the released code has no decay '{self.decay}'; expected init default.")
+        filters.check(self.decay, self.init)
 
     @property
     def ranges(self) -> dict[str, float]:
@@ -97,12 +94,8 @@ class MRNNF(MRNN):
         return {"b_d": torch.zeros(self.input_size), **self.released_tracks(draws)}
 
     def step(self, p: Tensors, s: Tensors, x: Tensors) -> dict[str, torch.Tensor]:
-        theta = self.constants(p)
+        theta = filters.constants(self.ranges, p)
         return {**theta, **two_tracks(p, s, x, self.filtered(p, x, theta))}
-
-    def constants(self, p: Tensors) -> dict[str, torch.Tensor]:
-        """The parameters of the decay, ``(I,)`` each."""
-        return {q: high * torch.sigmoid(getattr(p, f"b_{q}")) for q, high in self.ranges.items()}
 
 
 @dataclass(frozen=True)
@@ -121,5 +114,5 @@ class Filtered(MRNNF):
         return {name: State(self.input_size) for name in ("h", "x", *self.ranges)}
 
     def step(self, p: Tensors, s: Tensors, x: Tensors) -> dict[str, torch.Tensor]:
-        theta = self.constants(p)
+        theta = filters.constants(self.ranges, p)
         return {"h": self.filtered(p, x, theta), "x": x.now, **theta}
