@@ -108,7 +108,8 @@ for K in (25, 100) if hasattr(cells.CELLS[name](), "K") else (25,):
     for entry, types in found.items():
         text, _ = cuda.compile_ptx(getattr(module, entry).py_func, tuple(types), cc=(8, 0))
         assert "fma.rn.f" in text or entry == "start", entry
-        assert dtype == "float64" or entry == "advance" or ".f64" not in text, entry  # an epoch is judged in float64
+        doubles = [line for line in text.splitlines() if ".f64" in line and ("fma" in line or "mul" in line) and "0d3BF921FB54442D19" not in line]
+        assert dtype == "float64" or entry == "advance" or not doubles, entry  # an epoch is judged in float64; so are angles beyond 1e5 reduced
 """
 
 

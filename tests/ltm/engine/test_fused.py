@@ -24,14 +24,14 @@ from ltm.training.state import Lane
 from tests.ltm.engine.series import outputs, series
 
 
-def engines(name: str, hidden: int, K: int, T: int, dtype: str, **options: object) -> tuple[Fused, Torch]:
+def engines(name: str, hidden: int, K: int, T: int, /, dtype: str, **options: object) -> tuple[Fused, Torch]:
     model = {"cell": name, "hidden_size": hidden} | ({"K": K} if hasattr(CELLS[name](), "K") else {}) | options
     protocol, task = Protocol(max_epochs=30), series(T)
     network = cells.build(model, task)
     return Fused(network, task, protocol, dtype=dtype), Torch(network, task, protocol, dtype=torch.float64)
 
 
-def agree(name: str, hidden: int, K: int, T: int, dtype: str, close: float, relative: float, most: int = 100, **options: object) -> None:
+def agree(name: str, hidden: int, K: int, T: int, /, dtype: str, close: float, relative: float, most: int = 100, **options: object) -> None:
     """Losses and outputs within ``close``, every gradient within ``relative`` of the lane's largest; alone, of 7 and of ``most`` lanes.
 
     A lane that happens to start where its gradient vanishes is held to a hundredth of what lanes usually have.

@@ -57,7 +57,9 @@ def agree(case: Case) -> None:
     true = *slow.gradient(params[known]), outputs(slow, params[known])
     found = *fast.gradient(params), outputs(fast, params)
     loss, validation, gradient, said = (part[known] for part in found)
-    close, relative = (1e-5, 1e-3 if case.cell == "lnlstm" else 1e-4) if case.dtype == "float32" else (1e-10, 1e-10)
+    close, relative = (1e-5, 1e-4) if case.dtype == "float32" else (1e-10, 1e-10)
+    if case.dtype == "float32" and case.cell == "lnlstm":  # three units that are nearly equal are divided by their small deviation
+        close, relative = 1e-4, 1e-3
     np.testing.assert_allclose(loss, true[0], rtol=close, atol=close)
     np.testing.assert_allclose(validation, true[1], rtol=close, atol=close)
     np.testing.assert_allclose(said, true[3], rtol=0, atol=close)
