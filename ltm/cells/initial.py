@@ -1,7 +1,7 @@
 """Initial values by the rule that model key ``init`` names, and the biases of gates. A rule gives a parameter other bounds; the seed's generator draws.
 
-``default`` and ``released`` are a cell's own (:class:`ltm.cells.Cell`). The others are for every cell and for the read-out; vectors of symbols keep their
-default, but for ``uniform:A``.
+``default`` and ``released`` are a cell's own (:class:`ltm.cells.Cell`). The others are for every cell and for the read-out; vectors of symbols, which
+stand for ones at a place, keep their default.
 """
 
 from __future__ import annotations

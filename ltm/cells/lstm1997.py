@@ -21,12 +21,19 @@ class LSTM1997(Cell):
     ``truncated``: the paper's gradient (Section 4 and Appendix A.1). What arrives at the net inputs of gates and cells goes no further back:
     of the past, errors pass through s alone, unchanged.
 
+    ``gate_recurrence``: gates and cells see the gates of the step before, too. So did the networks of the paper's experiments, by the numbers of
+    weights that it prints: 264 and 276 (embedded Reber grammar), 93 (adding), 156 and 308 (temporal order).
+
+    ``direct``: the read-out sees the inputs, too, as in the paper's task 2a.
+
     Raises:
         UserError: ``hidden_size`` is no multiple of ``block_size``.
     """
 
     block_size: int = 1
     truncated: bool = False
+    gate_recurrence: bool = False
+    direct: bool = False
 
     gates = ("i", "c", "o")
 
@@ -38,18 +45,31 @@ class LSTM1997(Cell):
                 " cells of all blocks together."
             )
 
+    @property
+    def outputs(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ("h", "x") if self.direct else ("h",)
+
+    @property
+    def blocks(self) -> int:
+        """How many memory blocks there are."""
+        return self.hidden_size // self.block_size
+
     def parameters(self) -> dict[str, Parameter]:
-        H, I, blocks = self.hidden_size, self.input_size, self.hidden_size // self.block_size
-        rows = {"i": blocks, "c": H, "o": blocks}
-        weights = {f"W_{gate}": linear(n, I + H, recurrent=((I, H),)) for gate, n in rows.items()}
-        return weights | {f"b_{gate}": bias(n, I + H) for gate, n in rows.items()}
+        I, n = self.input_size, self.input_size + self.hidden_size + 2 * self.blocks * self.gate_recurrence
+        rows = {"i": self.blocks, "c": self.hidden_size, "o": self.blocks}
+        weights = {f"W_{gate}": linear(units, n, recurrent=((I, self.hidden_size),)) for gate, units in rows.items()}
+        return weights | {f"b_{gate}": bias(units, n) for gate, units in rows.items()}
 
     def state(self) -> dict[str, State]:
-        return {"h": State(self.hidden_size), "s": State(self.hidden_size)}
+        own = {"h": State(self.hidden_size), "s": State(self.hidden_size)}
+        gates = {"i": State(self.blocks), "o": State(self.blocks)} if self.gate_recurrence else {}
+        return own | gates | ({"x": State(self.input_size)} if self.direct else {})
 
     def step(self, p: Tensors, s: Tensors, x: Tensors) -> dict[str, torch.Tensor]:
-        xh = torch.cat([x.now, s.h.detach() if self.truncated else s.h])
-        i = torch.sigmoid(p.W_i @ xh + p.b_i).repeat_interleave(self.block_size)
-        o = torch.sigmoid(p.W_o @ xh + p.b_o).repeat_interleave(self.block_size)
-        new = s.s + i * (4.0 * torch.sigmoid(p.W_c @ xh + p.b_c) - 2.0)
-        return {"h": o * (2.0 * torch.sigmoid(new) - 1.0), "s": new}
+        seen = torch.cat([s.h, s.i, s.o]) if self.gate_recurrence else s.h
+        xh = torch.cat([x.now, seen.detach() if self.truncated else seen])
+        i, o = torch.sigmoid(p.W_i @ xh + p.b_i), torch.sigmoid(p.W_o @ xh + p.b_o)
+        new = s.s + i.repeat_interleave(self.block_size) * (4.0 * torch.sigmoid(p.W_c @ xh + p.b_c) - 2.0)
+        h = o.repeat_interleave(self.block_size) * (2.0 * torch.sigmoid(new) - 1.0)
+        values = {"h": h, "s": new, "i": i, "o": o, "x": x.now}
+        return {name: values[name] for name in self.state()}

@@ -236,7 +236,7 @@ class Network:
         """Initial parameters of one seed, flat, shape ``(N,)``, float32, from that seed's own generator."""
         draws, rule = Draws(seed), getattr(self.cell, "init", "default")
         table = {EMBEDDING: self.parameters()[EMBEDDING]} if self.embedding else {}
-        drawn = initial.drawn(rule if rule.startswith(initial.UNIFORM) else "default", table, draws)
+        drawn = initial.drawn("default", table, draws)
         for part in self.parts:
             own, cell = part.cell.initial(draws), part.cell
             own = initial.biased(own, cell.parameters(), cell.gates, dict(self.biases), cell.hidden_size) if self.biases else own

@@ -54,12 +54,19 @@ def binary_cross_entropy(y: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return (torch.relu(y) - y * target + torch.log1p(torch.exp(-y.abs()))).mean()
 
 
+def brier(y: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """(sigma(y) - target)^2 of outputs as logits (Brier 1950), the mean over outputs: what was minimised before cross-entropy was usual."""
+    error = torch.sigmoid(y) - target
+    return (error * error).mean()
+
+
 LOSSES = {
     "squared": Loss(squared, "numbers"),
     "absolute": Loss(absolute, "numbers"),
     "huber": Loss(huber, "numbers"),
     "cross_entropy": Loss(cross_entropy, "classes"),
     "binary_cross_entropy": Loss(binary_cross_entropy, "yes or no"),
+    "brier": Loss(brier, "yes or no"),
 }
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import math
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,8 @@ OPTIONS = [
     *({"cell": "peephole", "variant": variant} for variant in (*VARIANTS, "CIFG+FGR")),
     {"cell": "gru", "reset": "before"},
     {"cell": "lstm1997", "block_size": 2},
+    {"cell": "lstm1997", "block_size": 2, "gate_recurrence": True},
+    {"cell": "lstm1997", "direct": True},
     {"cell": "slstm", "heads": 2},
     {"cell": "slstm", "heads": 4, "forget_gate": "exp"},
     {"cell": "matrixlstm", "heads": 2},
@@ -115,21 +118,32 @@ def test_options_of_cells_equal_their_equations_over_100_steps_and_pass_gradchec
         assert torch.autograd.gradcheck(lambda q: run(network, q, x[:6])[0], (flat,))
 
 
-def test_the_truncated_gradient_is_that_of_net_inputs_in_which_h_is_held() -> None:
+@pytest.mark.parametrize(("inputs", "cells_", "outputs", "weights"), [(2, 4, 1, 93), (8, 4, 4, 156), (8, 6, 8, 308)])
+def test_networks_of_1997_have_the_numbers_of_weights_that_the_paper_prints(inputs: int, cells_: int, outputs: int, weights: int) -> None:
+    cell = CELLS["lstm1997"](input_size=inputs, hidden_size=cells_, block_size=2, gate_recurrence=True)
+    own = sum(math.prod(parameter.shape) for parameter in cell.parameters().values())
+    assert own + outputs * (cells_ + 1) == weights  # adding, temporal order with two and with three blocks
+
+
+@pytest.mark.parametrize("gates", [False, True])
+def test_the_truncated_gradient_is_that_of_net_inputs_in_which_the_past_is_held(gates: bool) -> None:
     x = np.random.default_rng(3).uniform(-1, 1, (12, 2))
     networks = {
-        truncated: cells.build({"cell": "lstm1997", "hidden_size": 4, "block_size": 2, "truncated": truncated}, series(12, 2))
+        truncated: cells.build(
+            {"cell": "lstm1997", "hidden_size": 4, "block_size": 2, "truncated": truncated, "gate_recurrence": gates}, series(12, 2)
+        )
         for truncated in (False, True)
     }
     flat = torch.tensor(networks[True].initial(7), dtype=torch.float64, requires_grad=True)
     (whole, _), (outputs, states) = (run(networks[truncated], flat, x) for truncated in (False, True))
     torch.testing.assert_close(outputs, whole)
     (gradient,) = torch.autograd.grad(outputs.sum(), flat)
-    h = np.concatenate([np.zeros((1, 4)), states["h"].detach().numpy()])
+    read = np.concatenate([states[name].detach().numpy() for name in (("h", "i", "o") if gates else ("h",))], 1)
+    past = np.concatenate([np.zeros((1, read.shape[1])), read])
 
     def held(q: np.ndarray) -> float:
         p = {key: value.numpy() for key, value in networks[True].unflatten(torch.tensor(q)).items()}
-        return float(transcriptions.run("lstm1997", p, x, None, 4, block_size=2, frozen=h).sum())
+        return float(transcriptions.run("lstm1997", p, x, None, 4, block_size=2, gate_recurrence=gates, frozen=past).sum())
 
     at, moved = flat.detach().numpy(), 1e-6 * np.eye(len(flat))
     measured = [(held(at + step) - held(at - step)) / 2e-6 for step in moved]

@@ -23,7 +23,7 @@ LIBRARY = {
     "mlstmf": ("0bab2ec118f7", "145c0cdd54e6"),
     "mlstm": ("1322d4afbc8e", "e7ec883e6fc5"),
     "mgu": ("b0d72294ed64", "77692cd325e3"),
-    "lstm1997": ("429dacb75658", "4b7d49af2cf2"),
+    "lstm1997": ("758b8c2b4588", "4b7d49af2cf2"),
     "lnlstm": ("97bac88a157c", "c69830ed0c01"),
     "peephole": ("7d7459ec533b", "81f44dd86673"),
     "slstm": ("c978ef7f883f", "eeced0700083"),

@@ -54,17 +54,20 @@ def mgu(p, x, K, hidden, delays):
     return out
 
 
-def lstm1997(p, x, K, hidden, delays, block_size=1, truncated=False, frozen=None):
-    """``frozen``: the h of every step that net inputs read, instead of those computed: the truncated gradient is the derivative with these held."""
-    h, s, out = np.zeros(hidden), np.zeros(hidden), []
+def lstm1997(p, x, K, hidden, delays, block_size=1, truncated=False, gate_recurrence=False, direct=False, frozen=None):
+    """``frozen``: what net inputs read of the past at every step, instead of what was computed: the truncated gradient is the derivative with it held."""
+    blocks = hidden // block_size
+    h, s, gates, out = np.zeros(hidden), np.zeros(hidden), np.zeros(2 * blocks if gate_recurrence else 0), []
     for t in range(len(x)):
-        xh = np.concatenate([x[t], h if frozen is None else frozen[t]])
-        for block in range(hidden // block_size):
+        xh = np.concatenate([x[t], *([h, gates] if frozen is None else [frozen[t]])])
+        for block in range(blocks):
             i, o = (sigmoid(p[f"W_{gate}"][block] @ xh + p[f"b_{gate}"][block]) for gate in "io")
+            if gate_recurrence:
+                gates[block], gates[blocks + block] = i, o
             for cell in range(block * block_size, (block + 1) * block_size):
                 s[cell] += i * (4 / (1 + np.exp(-(p["W_c"][cell] @ xh + p["b_c"][cell]))) - 2)
                 h[cell] = o * (2 / (1 + np.exp(-s[cell])) - 1)
-        out.append(p["V"] @ h + p["c"])
+        out.append(p["V_h"] @ h + p["V_x"] @ x[t] + p["c"] if direct else p["V"] @ h + p["c"])
     return out
 
 

@@ -81,7 +81,7 @@ def test_fused_equals_torch_engine_at_every_length(name: str) -> None:
     [
         *(("peephole", {"variant": variant}) for variant in (*VARIANTS, "CIFG+FGR")),
         ("gru", {"reset": "before"}),
-        ("lstm1997", {"block_size": 2, "truncated": True}),
+        ("lstm1997", {"block_size": 2, "truncated": True, "gate_recurrence": True}),
         ("slstm", {"heads": 2, "forget_gate": "exp"}),
         ("matrixlstm", {"heads": 2}),
         ("attention", {"heads": 2, "window": 5}),

@@ -20,3 +20,10 @@ def test_a_loss_of_numbers_has_the_value_and_the_gradient_of_torch(name: str) ->
     ours.backward()
     peer.backward()
     torch.testing.assert_close(mine.grad, theirs.grad, rtol=0, atol=1e-12)
+
+
+def test_the_brier_score_is_the_squared_error_of_what_a_sigmoid_says() -> None:
+    target = torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 1.0], dtype=torch.float64)
+    y = POINTS.clone().requires_grad_()
+    torch.testing.assert_close(LOSSES["brier"].step(y, target), F.mse_loss(torch.sigmoid(y), target), rtol=0, atol=1e-12)
+    assert torch.autograd.gradcheck(lambda z: LOSSES["brier"].step(z, target), (y,))
