@@ -12,7 +12,7 @@ from ltm.cells.attention import Attention
 from ltm.cells.base import Cell, Parameter, State
 from ltm.cells.convlstm import ConvLSTM
 from ltm.cells.esn import ESN
-from ltm.cells.feedforward import DROPOUTS, Dropout, LayerNorm, Linear, Mean
+from ltm.cells.feedforward import DROPOUTS, Dropout, Feedforward, LayerNorm, Linear, Mean
 from ltm.cells.gru import GRU, MGU
 from ltm.cells.lru import LRU
 from ltm.cells.lstm import LNLSTM, LSTM
@@ -34,6 +34,7 @@ CELLS: dict[str, type[Cell]] = {
     cell.__name__.lower(): cell
     for cell in (
         RNN, RNN2, RWA, MIST, MRNNF, MRNN, Filtered, GRU, MGU, LSTM1997, LSTM, LNLSTM, Peephole, SLSTM, MatrixLSTM, MLSTMF, MLSTM, LRU, Attention, ESN, ConvLSTM,
+        Feedforward,
     )
 }  # fmt: skip
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from ltm.cells.base import Cell, Parameter, State, Tensors, bias, linear
+from ltm.errors import unknown
 
 DROPOUTS = ("nonrecurrent", "variational")
+
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"tanh": torch.tanh, "relu": torch.relu, "identity": lambda net: net}
+"""What a feed-forward layer does to its net input, by the value of model key ``activation``."""
 
 EPSILON = 1e-5
 """Added to a variance, as ``torch.nn.LayerNorm`` does."""
@@ -24,6 +29,25 @@ class Linear(Cell):
 
     def step(self, p: Tensors, s: Tensors, x: Tensors) -> dict[str, torch.Tensor]:
         return {"h": p.W @ x.now + p.b}
+
+
+@dataclass(frozen=True)
+class Feedforward(Linear):
+    """A layer of a feed-forward network: h_t = f(W x_t + b), drawn as ``torch.nn.Linear`` draws it; f is the ``activation``.
+
+    Raises:
+        UserError: no such activation.
+    """
+
+    activation: str = "tanh"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.activation not in ACTIVATIONS:
+            raise unknown("value of model key 'activation':", self.activation, ACTIVATIONS)
+
+    def step(self, p: Tensors, s: Tensors, x: Tensors) -> dict[str, torch.Tensor]:
+        return {"h": ACTIVATIONS[self.activation](p.W @ x.now + p.b)}
 
 
 @dataclass(frozen=True)

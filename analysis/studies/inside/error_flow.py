@@ -53,10 +53,12 @@ def error_flow(network: Network, task: Task, parameters: np.ndarray, lags: int |
         ``median``, ``low`` and ``high`` (quartiles).
 
     Raises:
-        UserError: a network that reads backwards, sequences that are shorter than the lags.
+        UserError: a network that reads backwards, or has no memory; sequences that are shorter than the lags.
     """
     if any(part.reverse for part in network.parts):
         raise UserError("the network reads time backwards too (bidirectional); errors are followed in networks that read forwards.")
+    if not carried(network):
+        raise UserError(f"{type(network.cell).__name__} has no memory through which errors could flow back; expected a recurrent cell.")
     x, first, steps = read(network, task)
     most = steps - 1 - first
     if most < 1 or (lags or 1) > most:

@@ -96,6 +96,8 @@ OPTIONS = [
     {"cell": "esn", "leak": 0.3},
     {"cell": "convlstm", "rows": 2, "columns": 3, "kernel": 3},
     {"cell": "convlstm", "rows": 3, "columns": 2, "kernel": 1},
+    {"cell": "feedforward", "activation": "relu"},
+    {"cell": "feedforward", "activation": "identity"},
     *({"cell": "mrnn", "decay": decay, "K": 12} for decay in ("exponential", "power", "tempered", "gegenbauer", "free")),
     *({"cell": "mlstm", "decay": decay, "K": 12} for decay in ("exponential", "power", "tempered", "gegenbauer")),
     {"cell": "mrnnf", "decay": "gegenbauer", "K": 5},
@@ -262,6 +264,7 @@ def test_an_own_cell_is_found_by_its_import_path(tmp_path: Path, monkeypatch: py
         ({"cell": "mrnn", "decay": "power", "init": "released"}, "the released code has no decay 'power'; expected init default"),
         ({"cell": "filtered", "decay": "power", "K": 0}, "'K' is 0; expected a whole number of at least 1"),
         ({"cell": "lstm", "cells": ["gru", "filtered"]}, "Filtered reads more of its input than the present step"),
+        ({"cell": "feedforward", "activation": "rel"}, "unknown value of model key 'activation': 'rel'. Did you mean 'relu'"),
         ({"cell": "esn", "leak": 0.0}, "'leak' is 0.0; expected a number above 0 and at most 1"),
     ],
 )

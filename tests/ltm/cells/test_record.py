@@ -33,6 +33,7 @@ LIBRARY = {
     "esn": ("f79f4a9db238", "adf2527ed648"),
     "convlstm": ("b1e8e6fd5d44", "ec5fdf97a87e"),
     "filtered": ("6f0bef94186a", "1d474bca23c5"),
+    "feedforward": ("529b203930dd", "26f19de7ef86"),
 }
 
 OWN = """

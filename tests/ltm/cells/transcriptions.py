@@ -275,6 +275,11 @@ def mist(p, x, K, hidden, delays):
     return out
 
 
+def feedforward(p, x, K, hidden, delays, activation="tanh"):
+    f = {"tanh": np.tanh, "relu": lambda net: np.maximum(net, 0), "identity": lambda net: net}[activation]
+    return [p["V"] @ f(p["W"] @ one + p["b"]) + p["c"] for one in x]
+
+
 def convlstm(p, x, K, hidden, delays, rows=1, columns=1, kernel=3):
     pixels, reach, out = rows * columns, kernel // 2, []
     W = p["W"].reshape(4, hidden // pixels, -1, kernel, kernel)

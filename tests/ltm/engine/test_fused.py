@@ -92,6 +92,7 @@ def test_fused_equals_torch_engine_at_every_length(name: str) -> None:
         ("mlstmf", {"decay": "gegenbauer"}),
         ("filtered", {"decay": "tempered"}),
         ("gru", {"cells": ["filtered", "gru"], "decay": "gegenbauer", "K": 12}),
+        ("feedforward", {"cells": ["filtered", "feedforward"], "activation": "relu", "K": 12}),
     ],
 )
 def test_fused_equals_torch_engine_with_options(name: str, options: dict) -> None:

@@ -125,6 +125,9 @@ def test_what_cannot_be_followed_is_said_in_one_line() -> None:
     both, alone = network_of("lstm", PARITY, bidirectional=True), network_of("rnn")
     with pytest.raises(UserError, match="reads time backwards too"):
         error_flow.error_flow(both, PARITY, drawn(both))
+    layer = network_of("feedforward")
+    with pytest.raises(UserError, match="Feedforward has no memory through which errors could flow back"):
+        error_flow.error_flow(layer, LATCHING, drawn(layer))
     with pytest.raises(UserError, match="12 lags need sequences of 13 steps; 'latching' has 12"):
         error_flow.error_flow(alone, LATCHING, drawn(alone), 12)
     assert error_flow.error_flow(alone, LATCHING, drawn(alone), 11)["lag"].max() == 11

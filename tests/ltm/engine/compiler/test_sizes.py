@@ -32,7 +32,7 @@ class Case(NamedTuple):
         return "-".join(map(str, self))
 
 
-MORE = ("mgu", "lstm1997", "lnlstm", "peephole", "slstm", "matrixlstm", "lru", "attention", "esn", "filtered")
+MORE = ("mgu", "lstm1997", "lnlstm", "peephole", "slstm", "matrixlstm", "lru", "attention", "esn", "filtered", "feedforward")
 """Cells whose operations the others have, too: at two sizes."""
 
 OTHERS: tuple[Sequence[str | int], ...] = ((1, 3), (1, 7, 100), (1, 2, 63), ("float32", "float64"))
