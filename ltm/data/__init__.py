@@ -15,6 +15,7 @@ from ltm.data.bit_relay import BitRelay
 from ltm.data.column import CSV
 from ltm.data.copying import Copying
 from ltm.data.digits import Digits
+from ltm.data.expressions import Expressions
 from ltm.data.latching import Latching
 from ltm.data.long_lag import LongLag
 from ltm.data.moving_shapes import MovingShapes
@@ -34,7 +35,7 @@ KINDS: dict[str, type[Dataset]] = {
     one.kind: one
     for one in (
         Arfima, RandomRNN, CSV,
-        Latching, BitRelay, TwoSequence, Adding, Multiplication, TemporalOrder, LongLag, Copying, Reber, Parity, MovingShapes,
+        Latching, BitRelay, TwoSequence, Adding, Multiplication, TemporalOrder, LongLag, Copying, Reber, Parity, MovingShapes, Expressions,
         Digits, LongForm, Arrays,
     )
 }  # fmt: skip

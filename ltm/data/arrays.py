@@ -8,24 +8,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from ltm.data import files
+from ltm.data.base import check_trees
 from ltm.data.own import PARTS, Own, Read, classes_of
 from ltm.errors import UserError, reason, unknown
 
-KNOWN = ("inputs", "targets", "labels", "lengths", "weight", "split")
+KNOWN = ("inputs", "targets", "labels", "lengths", "weight", "children", "split")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrays(Own):
     """An ``.npz`` (``numpy.savez``) of B sequences of up to T steps:
 
-    ======= =========================================================================================================================
-    inputs  ``(B, T, I)``, or ``(B, T)`` for one column or for symbols
-    labels  ``(B,)``, one a sequence, or ``(B, T)``, one a step: text or numbers, which become classes in sorted order; or instead of these
-    targets numbers: ``(B,)`` or ``(B, O)``, one or several a sequence, or ``(B, T, O)``, at every step
-    lengths ``(B,)``, steps of every sequence, where they are not all T; what follows is padding and may hold anything
-    weight  what counts how much in the loss: ``(B,)`` where a sequence has one target, ``(B, T)`` where every step has; 1 where not given
-    split   ``(B,)`` of ``train``, ``validation`` and ``test``; where it is not given, sequences are split by shares
-    ======= =========================================================================================================================
+    ======== ========================================================================================================================
+    inputs   ``(B, T, I)``, or ``(B, T)`` for one column or for symbols
+    labels   ``(B,)``, one a sequence, or ``(B, T)``, one a step: text or numbers, which become classes in sorted order; or instead of these
+    targets  numbers: ``(B,)`` or ``(B, O)``, one or several a sequence, or ``(B, T, O)``, at every step
+    lengths  ``(B,)``, steps of every sequence, where they are not all T; what follows is padding and may hold anything
+    weight   what counts how much in the loss: ``(B,)`` where a sequence has one target, ``(B, T)`` where every step has; 1 where not given
+    children ``(B, T, N)``, of trees: which earlier steps, counted from 0, are the children of each, -1 for none; most cells do not read it
+    split    ``(B,)`` of ``train``, ``validation`` and ``test``; where it is not given, sequences are split by shares
+    ======== ========================================================================================================================
     """
 
     kind = "arrays"
@@ -52,7 +54,7 @@ class Arrays(Own):
         last = np.arange(T) == lengths[:, None] - 1
         weight = self.weight(held, (B, T) if every else (B,), step if every else np.ones(B, bool))
         counted = weight * step if every else weight[:, None] * last
-        return Read(inputs, targets, counted, lengths, range(B), labels, not every, self.parts(held, B))
+        return Read(inputs, targets, counted, lengths, range(B), labels, not every, self.parts(held, B), self.children(held, step))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All arrays of the file."""
@@ -128,6 +130,15 @@ class Arrays(Own):
         if (weight < 0).any():
             self.fail(f"weight {weight.min():g} is below 0; expected what a step counts, 0 or more.")
         return weight
+
+    def children(self, held: dict[str, np.ndarray], step: np.ndarray) -> np.ndarray | None:
+        """Children of every step, -1 in the padding, without columns at the end that no step needs."""
+        if "children" not in held:
+            return None
+        given = held["children"]
+        check_trees(f"dataset '{self.name}'", given, step)
+        values = np.where(step[..., None], given.astype(np.int64), -1)
+        return values[..., : np.flatnonzero((values >= 0).any((0, 1))).max(initial=0) + 1]
 
     def parts(self, held: dict[str, np.ndarray], B: int) -> np.ndarray | None:
         if "split" not in held:

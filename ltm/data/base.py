@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
 
@@ -39,11 +39,13 @@ class Sequences:
         targets: numbers ``(B, T, O)``, 0 or 1 where an output answers yes or no; or classes ``(B, T)`` from 0 on (whole numbers).
         weight: ``(B, T)``, what each step counts in the loss: 1 for every step of a series' training part, or for the last step of a labelled
             sequence; 0 for padding. Never negative.
+        children: of trees ``(B, T, N)``: which earlier steps are the children of each, -1 for none (:func:`check_trees`). Most cells do not read it.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     weight: np.ndarray
+    children: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -59,9 +61,15 @@ class Sequences:
         counted = self.weight > 0
         return np.where(counted.any(1), self.steps - np.argmax(counted[:, ::-1], 1), 0)
 
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Those that it has, by name."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: array for name, array in found.items() if array is not None}
+
     def take(self, index: np.ndarray | slice) -> Sequences:
         """Some of the sequences, in this order."""
-        return Sequences(self.inputs[index], self.targets[index], self.weight[index])
+        return Sequences(**{name: array[index] for name, array in self.arrays.items()})
 
 
 Parts = tuple[Sequences, Sequences, Sequences]
@@ -126,6 +134,12 @@ class Task:
         """T of the longest sequence, all parts considered."""
         return max(part.steps for part in (self.train, self.validation, self.test))
 
+    @property
+    def children(self) -> int:
+        """Children of a node of a tree, at most, all parts considered; 0 where sequences are no trees."""
+        held = [part.children for part in (self.train, self.validation, self.test)]
+        return 0 if any(one is None for one in held) else max(one.shape[2] for one in held if one is not None)
+
     def parts(self, seed: int, epoch: int = 0) -> Parts:
         """Training, validation and test sequences of a seed run in an epoch (counted from 0)."""
         if self.source is None or self.draws == "dataset":
@@ -136,10 +150,39 @@ class Task:
 def fingerprint(parts: Parts, *words: object) -> str:
     """sha256 of sequences and of words for what else decides a task's numbers: the same on every machine."""
     digest = hashlib.sha256(repr(words).encode())
-    for array in (getattr(part, name) for part in parts for name in ("inputs", "targets", "weight")):
+    for array in (array for part in parts for array in part.arrays.values()):
         digest.update(str(array.shape).encode())
         digest.update(np.ascontiguousarray(array, "<f8" if array.dtype.kind == "f" else "<i8").tobytes())
     return digest.hexdigest()
+
+
+def check_trees(what: str, children: np.ndarray, within: np.ndarray) -> None:
+    """That ``children`` (:class:`Sequences`) make trees, one or several a sequence: each child is an earlier step, and has one parent.
+
+    Args:
+        what: how a message calls the sequences.
+        within: ``(B, T)``, which steps are no padding.
+
+    Raises:
+        UserError: they do not.
+    """
+    B, T = within.shape
+    if children.ndim != 3 or children.shape[:2] != (B, T) or not children.size or children.dtype.kind not in "iu":
+        raise UserError(
+            f"{what}: children have the shape {children.shape} and hold {children.dtype}; expected ({B}, {T}, N) whole numbers."
+        )
+    inside = within[..., None]
+    if len(bad := np.argwhere(inside & ((children < -1) | (children >= np.arange(T)[:, None])))):
+        b, t, k = bad[0].tolist()
+        expected = f"an earlier step, 0 to {t - 1}, or -1" if t else "-1"
+        raise UserError(
+            f"{what}: step {t} of sequence {b} has the child {children[b, t, k]}; expected {expected} for none: children come before their parent."
+        )
+    b, t, k = np.nonzero(inside & (children >= 0))
+    named = np.bincount(b * T + children[b, t, k].astype(np.int64), minlength=B * T)
+    if named.max() > 1:
+        b, t = divmod(int(named.argmax()), T)
+        raise UserError(f"{what}: step {t} of sequence {b} is a child {named.max()} times; expected one parent of each.")
 
 
 def of_sequences(name: str, parts: Parts, fingerprint: str, *, classes: int = 0, yes_or_no: bool = False, **more: Any) -> Task:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,7 +28,7 @@ class Read:
     """What a file holds.
 
     Attributes:
-        inputs, targets, weight: as in :class:`Sequences`, of all parts together; 0 after the end of a sequence.
+        inputs, targets, weight, children: as in :class:`Sequences`, of all parts together; 0 after the end of a sequence, and no child.
         lengths: steps of every sequence, ``(B,)``.
         names: what every sequence is called in messages, ``(B,)``.
         labels: names of the classes; empty where targets are numbers.
@@ -44,11 +44,13 @@ class Read:
     labels: tuple[str, ...]
     labelled: bool
     part: np.ndarray | None
+    children: np.ndarray | None = None
 
     def of(self, index: np.ndarray) -> Sequences:
         """Some of the sequences, without the padding that none of them needs."""
         T = int(self.lengths[index].max())
-        return Sequences(self.inputs[index, :T], self.targets[index, :T], self.weight[index, :T])
+        children = None if self.children is None else self.children[index, :T]
+        return Sequences(self.inputs[index, :T], self.targets[index, :T], self.weight[index, :T], children)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +170,7 @@ def standardised(parts: Parts, lengths: Sequence[np.ndarray]) -> Parts:
     mean, sd = known.mean(0), known.std(0)
     sd[np.ptp(known, axis=0) == 0] = 1.0
     train, validation, test = (
-        Sequences(np.where(mine[..., None], (part.inputs - mean) / sd, 0.0), part.targets, part.weight)
-        for part, mine in zip(parts, steps, strict=True)
+        replace(part, inputs=np.where(mine[..., None], (part.inputs - mean) / sd, 0.0)) for part, mine in zip(parts, steps, strict=True)
     )
     return train, validation, test
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ltm.data.base import Sequences, Task, generator
+from ltm.data.base import Sequences, Task, check_trees, generator
 from ltm.errors import UserError
 from ltm.training.state import Protocol
 
@@ -41,7 +41,7 @@ class Feed:
     """The sequences of every lane of a pack, by epoch and part.
 
     Raises:
-        UserError: a part whose weights sum to 0; a training sequence none of whose steps counts.
+        UserError: a part whose weights sum to 0; a training sequence none of whose steps counts; children that make no trees.
     """
 
     def __init__(self, task: Task, protocol: Protocol, seeds: Sequence[int]) -> None:
@@ -59,7 +59,7 @@ class Feed:
     def _drawn(self, part: int, epoch: int, lanes: tuple[int, ...]) -> Sequences:
         """The sequences of several lanes, one after another."""
         drawn = [self.task.parts(self.seeds[lane], epoch)[part] for lane in lanes]
-        return Sequences(*(np.concatenate([getattr(d, name) for d in drawn]) for name in ("inputs", "targets", "weight")))
+        return Sequences(**{name: np.concatenate([d.arrays[name] for d in drawn]) for name in drawn[0].arrays})
 
     def part(self, part: int, lanes: np.ndarray, epoch: int = 0) -> tuple[Sequences, np.ndarray]:
         """Training (0), validation (1) or test (2) sequences as one pool, and where those of every lane lie in it, ``(lanes, n)``."""
@@ -88,12 +88,14 @@ class Feed:
 
 
 def counted(task: str, part: str, sequences: Sequences) -> None:
-    """Check that a part's weights are such that a mean can be taken by them."""
+    """Check that a part's weights are such that a mean can be taken by them, and that children make trees."""
     weight = sequences.weight
     if not np.isfinite(weight).all() or (weight < 0).any():
         raise UserError(f"{part} weights of task '{task}' hold {weight.min():g}; expected finite numbers of at least 0.")
     if not weight.any():
         raise UserError(f"{part} weights of task '{task}' sum to 0; expected at least one step that counts.")
+    if sequences.children is not None:
+        check_trees(f"the {part} part of task '{task}'", sequences.children, np.arange(sequences.steps) < sequences.lengths[:, None])
     if part == "train" and not (steps := weight.any(1)).all():
         raise UserError(
             f"training sequence {int(np.argmin(steps))} of task '{task}' has no step that counts (its weights sum to 0); leave it out."

@@ -256,6 +256,28 @@ LABELS = np.array(["no", "yes"])[np.arange(30) % 2]
 SPLIT = np.repeat(["train", "validation", "test"], [18, 6, 6])
 NAN = X.copy()
 NAN[4, 2, 1] = np.nan
+TREE = np.tile([[-1, -1, -1], [-1, -1, -1], [1, 0, -1], [2, -1, -1]], (30, 1, 1))
+
+
+def with_child(child: int, step: int = 2, sequence: int = 3) -> dict[str, np.ndarray]:
+    """Arrays of trees, one of which has a wrong child."""
+    children = TREE.copy()
+    children[sequence, step, 0] = child
+    return {"inputs": X, "labels": LABELS, "children": children}
+
+
+def test_arrays_may_be_trees_whose_padding_holds_anything(tmp_path: Path) -> None:
+    held = {"inputs": X, "labels": LABELS, "split": SPLIT}
+    plain, tree = (arrays(tmp_path / f"{i}.npz", held | more) for i, more in enumerate(({}, {"children": TREE})))
+    assert plain.train.children is None
+    assert (plain.children, tree.children) == (0, 2)
+    np.testing.assert_array_equal(tree.test.children, TREE[24:, :, :2])
+    assert plain.fingerprint != tree.fingerprint
+    lengths = np.repeat([4, 3], 15)
+    odd = np.where((np.arange(4) < lengths[:, None])[..., None], TREE, 77)
+    short = arrays(tmp_path / "short.npz", held | {"children": odd, "lengths": lengths})
+    assert short.test.children.tolist() == TREE[24:, :3, :2].tolist()
+    np.testing.assert_array_equal(short.train.children[15:, 3], -1)
 
 
 @pytest.mark.parametrize(
@@ -287,6 +309,14 @@ NAN[4, 2, 1] = np.nan
         ({"inputs": X, "labels": LABELS, "split": np.repeat(["train", "test"], 15)}, {}, "the validation part has no sequence"),
         ({"inputs": X, "labels": np.repeat([0, 1, 2], [18, 6, 6]), "split": SPLIT}, {}, "label '1' is in the validation part but not in the train part"),
         ({"inputs": X, "labels": np.repeat([0, 1, 0], [9, 15, 6]), "split": SPLIT}, {}, "class '0' has no target in the validation part"),
+        (with_child(2), {}, "dataset 'own': step 2 of sequence 3 has the child 2; expected an earlier step, 0 to 1, or -1 for none"),
+        (with_child(3), {}, "step 2 of sequence 3 has the child 3; .* children come before their parent"),
+        (with_child(-2), {}, "step 2 of sequence 3 has the child -2"),
+        (with_child(0, step=0), {}, "step 0 of sequence 3 has the child 0; expected -1 for none"),
+        (with_child(0), {}, "step 0 of sequence 3 is a child 2 times; expected one parent of each"),
+        (with_child(1, step=3), {}, "step 1 of sequence 3 is a child 2 times"),
+        ({"inputs": X, "labels": LABELS, "children": TREE[:, :3]}, {}, r"children have the shape \(30, 3, 3\) and hold int64; expected \(30, 4, N\) whole"),
+        ({"inputs": X, "labels": LABELS, "children": TREE * 1.0}, {}, "children have the shape .* and hold float64"),
         ({"inputs": X, "labels": LABELS}, {"symbols": True}, r"expected \(B, T\) of symbols"),
         ({"inputs": X[..., 0], "labels": LABELS}, {"symbols": True}, "is not a whole number from 0"),
     ],

@@ -257,3 +257,31 @@ def test_symbols_are_looked_up_or_stand_as_vectors(kind: str) -> None:
 def test_a_rule_with_a_bad_key_is_refused(kind: str, keys: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         task(kind, **keys)
+
+
+def test_an_expression_has_the_value_of_its_tree_and_of_its_postfix_order() -> None:
+    for length, modulus in ((3, 2), (12, 10), (15, 3)):
+        one = task("expressions", length=length, modulus=modulus)
+        for row in range(200):
+            part, T = one.train, int(one.train.lengths[row])
+            words = [str(s) if s < modulus else "+*"[s - modulus] for s in part.inputs[row, :T]]
+
+            def value(t: int, words: list[str] = words, children: np.ndarray = part.children[row]) -> int:
+                if words[t] not in "+*":
+                    assert children[t].tolist() == [-1, -1]
+                    return int(words[t])
+                a, b = (value(child) for child in children[t])
+                return a + b if words[t] == "+" else a * b
+
+            stack: list[int] = []
+            for word in words:
+                new = int(word) if word not in "+*" else (lambda b, a, word=word: a + b if word == "+" else a * b)(stack.pop(), stack.pop())
+                stack.append(new)
+            assert stack == [value(T - 1)]
+            assert part.targets[row, T - 1] == stack[0] % modulus
+            named = part.children[row][part.children[row] >= 0]
+            assert sorted(named) == list(range(T - 1)), "every node but the root is a child once"
+            assert (part.children[row, T:] == -1).all()
+        assert set(part.lengths) == set(range(3, length + 1, 2))
+    operators = one.train.inputs[one.train.inputs >= 3]
+    assert operators.mean() == pytest.approx(3.5, abs=0.03), "as many products as sums"

@@ -1,6 +1,7 @@
 """Tasks: what each asks for, numbers that a key alone decides, and when they are drawn anew."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "copying": {"length": 9, "sequences": 40, "items": 3},
     "reber": {"length": 30, "sequences": 40},
     "moving_shapes": {"length": 5, "sequences": 40},
+    "expressions": {"length": 9, "sequences": 40},
 }
 
-SYMBOLIC = ("temporal_order", "long_lag", "copying", "reber")
+SYMBOLIC = ("temporal_order", "long_lag", "copying", "reber", "expressions")
 
 FINGERPRINTS = {
     "latching": "6dcf12a7c8d3f2c4",
@@ -42,6 +44,7 @@ FINGERPRINTS = {
     "copying": "ae4d9b6dc1f5f2a6",
     "reber": "f2fcfb0dd44a2eb8",
     "moving_shapes": "029b164ed66bc87c",
+    "expressions": "13bf775911d86cc7",
 }
 """Of these tasks: the same in every version and on every machine, or finished work is done again."""
 
@@ -51,7 +54,7 @@ def task(kind: str, **keys: Any) -> Task:
 
 
 def same(a: Sequences, b: Sequences) -> bool:
-    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("inputs", "targets", "weight"))
+    return a.arrays.keys() == b.arrays.keys() and all(np.array_equal(array, b.arrays[name]) for name, array in a.arrays.items())
 
 
 @pytest.mark.parametrize("kind", SMALL)
@@ -179,12 +182,13 @@ def test_the_fingerprint_is_of_every_number_and_its_place() -> None:
     one = task("adding")
     parts = one.train, one.validation, one.test
     known = {fingerprint(parts), fingerprint(parts, 1), fingerprint((parts[1], parts[0], parts[2]))}
+    known.add(fingerprint((replace(parts[0], children=np.full((*parts[0].weight.shape, 2), -1)), *parts[1:])))
     for name in ("inputs", "targets", "weight"):
         changed = getattr(parts[0], name).copy()
         changed.flat[3] += 1
         arrays = {key: getattr(parts[0], key) for key in ("inputs", "targets", "weight")} | {name: changed}
         known.add(fingerprint((Sequences(**arrays), parts[1], parts[2])))
-    assert len(known) == 6
+    assert len(known) == 7
 
 
 @pytest.mark.parametrize(
@@ -201,6 +205,8 @@ def test_the_fingerprint_is_of_every_number_and_its_place() -> None:
         ("latching", {"length": 10**6, "sequences": 10**6}, "are more than 200,000,000 steps; lower sequences or length"),
         ("latching", {"lenght": 3}, "unknown key of dataset 'latching': 'lenght'. Did you mean 'length'"),
         ("adding", {"length": 5}, "dataset.length is 5; expected a whole number of at least 6"),
+        ("expressions", {"modulus": 1}, "dataset.modulus is 1; expected a whole number of at least 2"),
+        ("expressions", {"length": 2}, "dataset.length is 2; expected a whole number of at least 3"),
         ("parity", {"shortest": 10}, "shortest is 10 and length 9; expected shortest to be at most length"),
         ("parity", {"every": 1}, "dataset.every is 1; expected true or false"),
         ("latch", {}, "unknown dataset kind 'latch'. Did you mean 'latching'"),
