@@ -24,6 +24,7 @@ from ltm.cells.network import Network, Readout, outputs_of
 from ltm.cells.peephole import Peephole
 from ltm.cells.rnn import RNN, RNN2
 from ltm.cells.rwa import RWA
+from ltm.cells.treelstm import TreeLSTM
 from ltm.cells.xlstm import SLSTM, MatrixLSTM
 from ltm.errors import UserError, reason, shown, unknown
 
@@ -34,7 +35,7 @@ CELLS: dict[str, type[Cell]] = {
     cell.__name__.lower(): cell
     for cell in (
         RNN, RNN2, RWA, MIST, MRNNF, MRNN, Filtered, GRU, MGU, LSTM1997, LSTM, LNLSTM, Peephole, SLSTM, MatrixLSTM, MLSTMF, MLSTM, LRU, Attention, ESN, ConvLSTM,
-        Feedforward,
+        Feedforward, TreeLSTM,
     )
 }  # fmt: skip
 
@@ -125,6 +126,7 @@ def build(model: Mapping[str, Any], task: Task) -> Network:
         raise
     except Exception as error:  # an own cell's code
         raise UserError(f"cell '{model['cell']}' cannot be made of {shown(given)} ({reason(error)}).") from None
+    check_children(built, task)
     for what, count in (("parameters", size), ("past values in its state", kept)):
         if count > LARGEST:
             raise UserError(f"model '{name}' has {count:,} {what}; expected at most {LARGEST:,} (make it smaller: {shown(given)}).")
@@ -175,6 +177,27 @@ def check_biases(stack: Mapping[str, Any]) -> None:
         if "f" in gates:
             raise UserError(
                 f"model keys 'forget_bias' ({forget:g}) and 'gate_biases.f' ({shown(gates['f'])}) are one bias; leave one of them out."
+            )
+
+
+def check_children(network: Network, task: Task) -> None:
+    """That cells which read the states of children have trees to read, from the leaves to the root, of no more children than they have maps for.
+
+    Raises:
+        UserError: they have not.
+    """
+    for part in network.parts:
+        kind, most = type(part.cell).__name__, [state.lags for state in part.cell.state().values() if state.children]
+        if most and not task.children:
+            raise UserError(
+                f"{kind} reads the states of children, and task '{task.name}' has no trees; expected one that has, such as dataset=expressions,"
+                " or another cell."
+            )
+        if most and part.reverse:
+            raise UserError(f"bidirectional is true, and {kind} reads a tree from its leaves to its root; expected bidirectional=false.")
+        if any(1 < lags < task.children for lags in most):
+            raise UserError(
+                f"{kind} has maps for {min(most)} children, and a node of task '{task.name}' has {task.children}; expected model.children={task.children}."
             )
 
 

@@ -46,11 +46,20 @@ class Parameter:
 class State:
     """A state variable of ``size`` units. With ``lags > 1`` the step reads its last values as a window ``(lags, size)``,
     most recent first; otherwise it reads the last value, ``(size,)``. The step always returns the new value, ``(size,)``.
-    Before the sequence starts every value is ``initial``."""
+    Before the sequence starts every value is ``initial``.
+
+    With ``children`` a step is a node of a tree, and reads the values of its children instead, ``(N, size)`` in their order, ``initial`` for one that it lacks.
+    N is ``lags`` where that is above 1, else as many as any node of the task has."""
 
     size: int
     lags: int = 1
     initial: float = 0.0
+    children: bool = False
+
+    @property
+    def window(self) -> bool:
+        """Whether the step reads several values."""
+        return self.lags > 1 or self.children
 
 
 def linear(out: int, *fan_in: int, recurrent: tuple[tuple[int, int], ...] = ()) -> Parameter:

@@ -72,7 +72,7 @@ def record(network: Network) -> Record:
     initial = draws(network)
     parameters = [f"parameter {name} {list(q.shape)}" for name, q in network.parameters().items()]
     states = [
-        f"state {part.prefix}{name} {q.size} lags {q.lags} from {q.initial!r}{' backwards' if part.reverse else ''}"
+        f"state {part.prefix}{name} {q.size} lags {q.lags} from {q.initial!r}{' backwards' if part.reverse else ''}{' of children' if q.children else ''}"
         for part in network.parts
         for name, q in part.cell.state().items()
     ]
@@ -118,12 +118,12 @@ class Recorder(TorchFunctionMode):
         self.constants: set[int] = set()
         drawn = {name: torch.rand(q.shape, generator=generator) - 0.5 for name, q in network.parameters().items()}
         states = {
-            part.prefix + name: (torch.rand((q.lags, q.size), generator=generator) - 0.5, q.lags)
+            part.prefix + name: (torch.rand((q.lags, q.size), generator=generator) - 0.5, q.window)
             for part in network.parts
             for name, q in part.cell.state().items()
         }
         self.p = {name: self.leaf(value, name) for name, value in drawn.items()}
-        self.s = {name: self.leaf(w if lags > 1 else w[0], f"last {name}") for name, (w, lags) in states.items()}
+        self.s = {name: self.leaf(w if window else w[0], f"last {name}") for name, (w, window) in states.items()}
         self.x = {name: self.leaf(torch.rand(v.shape[1:], generator=generator), f"x.{name}") for name, v in features.items()}
 
     def leaf(self, value: torch.Tensor, name: str) -> torch.Tensor:

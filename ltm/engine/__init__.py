@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from ltm.cells import Network
+from ltm.cells import Network, check_children
 from ltm.cells.feedforward import Mean
 from ltm.data.base import Task
 from ltm.engine.base import Engine, PackState, Prediction
@@ -57,7 +57,7 @@ def fits(network: Network, task: Task) -> None:
     """Check that a network reads what the task gives and answers what it asks.
 
     Raises:
-        UserError: inputs, symbols or outputs of other sizes; a cell that reads backwards what is forecast; one answer where every step asks.
+        UserError: inputs, symbols or outputs of other sizes; a cell that reads backwards what is forecast, or children where there are no trees; one answer where every step asks.
     """
     for what, mine, theirs in (
         ("reads {} inputs", network.input_size, task.input_size),
@@ -66,6 +66,7 @@ def fits(network: Network, task: Task) -> None:
     ):
         if mine != theirs:
             raise UserError(f"the network {what.format(mine)}, and task '{task.name}' has {theirs}; expected equal numbers.")
+    check_children(network, task)
     if task.split and any(part.reverse for part in network.parts):
         raise UserError(
             f"bidirectional is true, and '{task.name}' is a series: a cell that reads backwards would see what it forecasts; expected false."

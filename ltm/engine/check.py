@@ -94,8 +94,8 @@ def sample(network: Network, flat: torch.Tensor, x: dict[str, torch.Tensor]) -> 
         p, results, past = network.unflatten(flat), [], []
         windows = {name: flat.new_full((q.lags, q.size), q.initial) for name, q in variables.items()}
         for t in range(min(STEPS, len(next(iter(x.values()))))):
-            past += [(w, w.clone()) for name, w in windows.items() if variables[name].lags > 1]
-            s = {name: w if variables[name].lags > 1 else w[0].clone() for name, w in windows.items()}
+            past += [(w, w.clone()) for name, w in windows.items() if variables[name].window]
+            s = {name: w if variables[name].window else w[0].clone() for name, w in windows.items()}
             new = network.cell.step(
                 SimpleNamespace(**p), SimpleNamespace(**s), SimpleNamespace(**{name: value[t] for name, value in given.items()})
             )

@@ -75,6 +75,8 @@ class Fused(Engine):
         processor = self._processor()
         if processor is None:
             raise Unsupported("this processor has no vectors with fused multiply-add (AVX2 or NEON)")
+        if any(state.children for part in network.parts for state in part.cell.state().values()):
+            raise Unsupported("it reads the states of a node's children, and a kernel those of the last steps")
         self.series = task.split is not None
         one = 64 // self.dtype.itemsize  # on every processor, as sums over units depend on it; narrower registers take two or four
         self.vectors = layout or layout_of(network, 1 if self.series else self.feed.batch)

@@ -100,7 +100,7 @@ class Torch(Engine):
         train = self.task.train.take(slice(0, self.feed.batch))
         weight = np.ones_like(train.weight[:, :steps])
         weight[:, : -1 if self.task.labelled else 0] = 0.0
-        part = Sequences(train.inputs[:, :steps], train.targets[:, :steps], weight)
+        part = Sequences(**{name: array[:, :steps] for name, array in train.arrays.items()} | {"weight": weight})
         task = replace(self.task, train=part, validation=part, test=part, split=None, draws="dataset", source=None)
         engine = Torch(self.network, task, replace(self.protocol, batch=0, order="fixed"), (0,), self.dtype, str(self.device), self.memory)
         engine.sizes = 1, len(train)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding
 
-from ltm.cells import Cell, Network
+from ltm.cells import Cell, Network, State
 from ltm.cells.network import EMBEDDING, Part
 from ltm.data.base import Sequences, Task
 
@@ -19,36 +19,52 @@ Steps = list[dict[str, torch.Tensor]]
 
 Given = dict[str, Any]
 """What one lane reads of one sequence: ``x``, its features by the prefix of the cell that reads them, ``(T, ...)``, or ``symbols`` ``(T,)``; ``target``, ``(T, O)``
-or ``(T,)``, or the one ``label`` of a labelled task; ``length``, where not all are as long; ``mask`` by layer, ``(steps, units)``."""
+or ``(T,)``, or the one ``label`` of a labelled task; ``children`` of trees, ``(T, N)``, counted from 1, 0 for none; ``length``, where not all are as long;
+``mask`` by layer, ``(steps, units)``."""
 
 
 def through(
-    part: Part, p: Mapping[str, torch.Tensor], x: Mapping[str, Sequence[torch.Tensor]], length: torch.Tensor | None = None
+    part: Part,
+    p: Mapping[str, torch.Tensor],
+    x: Mapping[str, Sequence[torch.Tensor]],
+    length: torch.Tensor | None = None,
+    children: Sequence[torch.Tensor] = (),
 ) -> Steps:
     """Run one cell over one sequence of one lane, in its direction of time.
 
     Args:
         x: what each step reads, by name.
         length: where sequences are of several lengths. A cell that reads backwards keeps its initial states until its sequence begins.
+        children: of every step the earlier ones that are its children in a tree, counted from 1; 0 for none.
     """
     own, variables, T = part.own(p), part.cell.state(), len(next(iter(x.values())))
     like = next(iter(x.values()))[0]
     past = {name: like.new_full((q.lags, q.size), q.initial) for name, q in variables.items()}
+    trees = {name: q for name, q in variables.items() if q.children}
+    start = {name: like.new_full((q.size,), q.initial) for name, q in trees.items()}
     steps: Steps = [{}] * T
     for t in reversed(range(T)) if part.reverse else range(T):
-        s = SimpleNamespace(**{name: w if variables[name].lags > 1 else w[0].clone() for name, w in past.items()})
+        past |= {name: of_children(q, [start[name], *(new[name] for new in steps[:t])], children[t]) for name, q in trees.items()}
+        s = SimpleNamespace(**{name: w if variables[name].window else w[0].clone() for name, w in past.items()})
         new = part.cell.step(own, s, SimpleNamespace(**{name: column[t] for name, column in x.items()}))
         if part.reverse and length is not None:
             new = {name: torch.where(t < length, value, past[name][0]) for name, value in new.items()}
         steps[t] = new
-        past = {name: torch.cat([new[name].unsqueeze(0), w[:-1]]) if len(w) > 1 else new[name].unsqueeze(0) for name, w in past.items()}
+        kept = {name: w for name, w in past.items() if name not in trees}
+        past = {name: torch.cat([new[name].unsqueeze(0), w[:-1]]) if len(w) > 1 else new[name].unsqueeze(0) for name, w in kept.items()}
     return steps
+
+
+def of_children(state: State, earlier: list[torch.Tensor], children: torch.Tensor) -> torch.Tensor:
+    """The values of a state at the children of a step ``(N, size)``, among its initial value and those of all earlier steps."""
+    return torch.stack(earlier).index_select(0, children[: state.lags] if state.lags > 1 else children)
 
 
 def unroll(network: Network, p: Mapping[str, torch.Tensor], given: Given) -> list[Steps]:
     """Run one lane over one sequence: the states of every cell of :attr:`Network.parts`."""
     found: list[Steps] = []
     length, drawn = given.get("length"), given["mask"]
+    children = given["children"].unbind(0) if "children" in given else ()
     below = list(embedding(given["symbols"], p[EMBEDDING]).unbind(0)) if network.embedding else []
     for layer in range(len(network.layers)):
         parts = network.of_layer(layer)
@@ -57,7 +73,7 @@ def unroll(network: Network, p: Mapping[str, torch.Tensor], given: Given) -> lis
             if kind_of_mask(part.cell):
                 mask = drawn[layer].unbind(0) if layer in drawn else [torch.ones_like(x["now"][0])]
                 x["mask"] = mask if len(mask) > 1 else [mask[0]] * len(x["now"])
-            found.append(through(part, p, x, length))
+            found.append(through(part, p, x, length, children))
         here = found[-len(parts) :]
         below = [network.joined([steps[t] for steps in here], layer) for t in range(len(here[0]))]
     return found
@@ -96,6 +112,10 @@ def features_of(network: Network, task: Task, pool: Sequences, tensor: Callable[
     if task.labelled:
         target = target[torch.arange(len(pool)), tensor(np.maximum(pool.lengths - 1, 0), torch.int64)]
     given: Given = {"label" if task.labelled else "target": target, "mask": {}}
+    if most := max((q.lags for part in network.parts for q in part.cell.state().values() if q.children), default=0):
+        assert pool.children is not None, "check_children refuses it"
+        children = np.where(np.arange(pool.steps)[:, None] < pool.lengths[:, None, None], pool.children + 1, 0)
+        given["children"] = tensor(np.pad(children, ((0, 0), (0, 0), (0, max(0, most - children.shape[2])))), torch.int64)
     if network.embedding:
         return given | {"symbols": tensor(pool.inputs, torch.int64)}
     x: dict[str, dict[str, torch.Tensor]] = {}

@@ -53,10 +53,14 @@ def error_flow(network: Network, task: Task, parameters: np.ndarray, lags: int |
         ``median``, ``low`` and ``high`` (quartiles).
 
     Raises:
-        UserError: a network that reads backwards, or has no memory; sequences that are shorter than the lags.
+        UserError: a network that reads backwards, or trees, or has no memory; sequences that are shorter than the lags.
     """
     if any(part.reverse for part in network.parts):
         raise UserError("the network reads time backwards too (bidirectional); errors are followed in networks that read forwards.")
+    if any(state.children for state in carried(network).values()):
+        raise UserError(
+            f"{type(network.cell).__name__} reads a tree, in which errors flow to children; expected a cell that reads the last steps."
+        )
     if not carried(network):
         raise UserError(f"{type(network.cell).__name__} has no memory through which errors could flow back; expected a recurrent cell.")
     x, first, steps = read(network, task)

@@ -11,6 +11,7 @@ from ltm import cells, data
 from ltm.data import arfima
 from ltm.engine import Protocol, choose
 from ltm.errors import UserError
+from tests.ltm.engine.series import OF_SERIES
 
 # torch decomposes some derivatives through its own deprecated compiler
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -83,7 +84,7 @@ def test_definition_3_tells_an_mrnn_from_an_rnn() -> None:
     assert memory.decay(near).law == "exponential"
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name == "attention")) for name in sorted(cells.CELLS)])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name == "attention")) for name in sorted(OF_SERIES)])
 def test_the_response_is_the_derivative_of_the_outputs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = {"name": name, "cell": name, "hidden_size": 2} | ({"K": 20} if "K" in cells.find(name).__dataclass_fields__ else {})
     net = network(model, {})

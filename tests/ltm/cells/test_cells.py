@@ -19,13 +19,13 @@ from ltm.engine.unroll import tops, unroll
 from ltm.errors import UserError
 from ltm.training.optimizers import OPTIMIZERS
 from ltm.training.state import Lane
-from tests.ltm.engine.series import series
+from tests.ltm.engine.series import OF_SERIES, series
 
 spec = importlib.util.spec_from_file_location("transcriptions", Path(__file__).with_name("transcriptions.py"))
 transcriptions = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(transcriptions)
 
-BOUNDED = [name for name, cell in CELLS.items() if cell.initial is cells.Cell.initial]
+BOUNDED = [name for name in OF_SERIES if CELLS[name].initial is cells.Cell.initial]
 """Cells all of whose parameters are drawn within their bounds."""
 
 WITH_K = [name for name, cell in CELLS.items() if "K" in {f.name for f in dataclasses.fields(cell)}]
@@ -50,7 +50,7 @@ def run(network: cells.Network, flat: torch.Tensor, x: np.ndarray) -> tuple[torc
     ("name", "K"),
     [
         *(pytest.param(name, K, marks=[] if K == 25 else pytest.mark.long) for name in WITH_K for K in (1, 2, 25, 100)),
-        *((name, None) for name in CELLS if name not in WITH_K),
+        *((name, None) for name in OF_SERIES if name not in WITH_K),
     ],
 )
 def test_cell_equals_its_equations_over_300_steps(name: str, K: int | None, hidden: int, inputs: int) -> None:
@@ -176,7 +176,7 @@ def test_eigenvalues_of_an_lru_start_on_its_ring_and_its_inputs_at_unit_scale() 
     np.testing.assert_allclose(np.exp(p["gamma"]) ** 2, 1 - radius**2, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in CELLS if name != "esn"])  # whose parameters have no gradient
+@pytest.mark.parametrize("name", [name for name in OF_SERIES if name != "esn"])  # whose parameters have no gradient
 def test_gradients_pass_gradcheck(name: str) -> None:
     network = make(name, 2, 1, 4)
     x = np.random.default_rng(1).uniform(0, 1, (9, 1))

@@ -14,14 +14,15 @@ from ltm.cells.base import Draws, bias, linear
 from ltm.cells.record import record
 from ltm.data.base import Sequences, Task, forecast
 from ltm.errors import UserError
+from tests.ltm.engine.series import OF_SERIES
 
 X = np.random.default_rng(0).uniform(0, 1, (41, 2))
 TASK = forecast(X[:-1], X[1:, :1], 20, 10)
 PART = Sequences(np.zeros((2, 3), int), np.zeros((2, 3), int), np.ones((2, 3)))
-BOUNDED = [name for name, cell in CELLS.items() if cell.initial is Cell.initial and name != "filtered"]
+BOUNDED = [name for name in OF_SERIES if CELLS[name].initial is Cell.initial and name != "filtered"]
 """Cells all of whose parameters are drawn by the rule, and whose read-out is as wide as ``hidden_size`` says."""
 
-RECURRENT = [name for name in CELLS if any(q.recurrent for q in CELLS[name]().parameters().values())]
+RECURRENT = [name for name in OF_SERIES if any(q.recurrent for q in CELLS[name]().parameters().values())]
 SYMBOLS = Task("symbols", PART, PART, PART, "cross_entropy", ("accuracy",), classes=2, symbols=5)
 
 
@@ -59,7 +60,7 @@ def test_torch_is_the_default_of_the_cells_that_torch_nn_has(name: str) -> None:
 
 
 @pytest.mark.parametrize("init", initial.NAMES)
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", OF_SERIES)
 def test_every_rule_draws_every_cell_from_the_seed_alone(name: str, init: str) -> None:
     if init == "released" or (init == "orthogonal" and name not in RECURRENT):
         return

@@ -12,7 +12,7 @@ from ltm.cells.base import Draws, bias, linear
 from ltm.data.base import forecast
 from ltm.engine import Protocol
 from ltm.engine.torch import Torch
-from tests.ltm.engine.series import outputs, series
+from tests.ltm.engine.series import OF_SERIES, outputs, series
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def test_outputs_are_a_linear_map_of_the_states_that_are_read(kind: type[Mine]) 
     torch.testing.assert_close(y, sum(maps) + p["c"])
 
 
-@pytest.mark.parametrize("name", [name for name, cell in cells.CELLS.items() if cell.initial is cells.Cell.initial])
+@pytest.mark.parametrize("name", [name for name in OF_SERIES if cells.CELLS[name].initial is cells.Cell.initial])
 def test_initial_values_are_drawn_cell_first_from_one_generator(name: str) -> None:
     network = cells.build({"cell": name, "hidden_size": 2}, series(30))
     flat, drawn = torch.tensor(network.initial(5)), Draws(5).bounded(network.parameters())

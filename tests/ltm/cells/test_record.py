@@ -33,6 +33,7 @@ LIBRARY = {
     "esn": ("f79f4a9db238", "adf2527ed648"),
     "convlstm": ("b1e8e6fd5d44", "ec5fdf97a87e"),
     "filtered": ("6f0bef94186a", "1d474bca23c5"),
+    "treelstm": ("0e6ba1624f2d", "6a668f2df550"),
     "feedforward": ("529b203930dd", "26f19de7ef86"),
 }
 
@@ -106,7 +107,7 @@ def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-
 
 @pytest.mark.parametrize("name", cells.CELLS)
 def test_the_records_of_the_library_are_those_written_down(name: str) -> None:
-    found = record(cells.build({"cell": name}, series(300)))
+    found = record(cells.Network.of(cells.find(name)()))
     assert (found.digest, found.draws) == LIBRARY[name], found.text
 
 

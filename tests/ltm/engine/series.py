@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from ltm.cells import CELLS
 from ltm.data.base import Task, forecast
 from ltm.engine import Engine
+
+OF_SERIES = [name for name, cell in CELLS.items() if not any(state.children for state in cell().state().values())]
+"""Cells that read a series: all but those of trees."""
+
+DERIVED = [name for name in OF_SERIES if name != "convlstm"]
+"""Cells that a kernel is derived of."""
 
 
 def series(T: int, inputs: int = 1, outputs: int = 1) -> Task:

@@ -17,6 +17,7 @@ from ltm.engine import PackState, Protocol, choose
 from ltm.errors import UserError
 from ltm.training.state import Lane
 from ltm.training.stopping import DIVERGED
+from tests.ltm.engine.series import OF_SERIES
 
 X = np.random.default_rng(0).uniform(0.1, 1, (9, 1))
 TASK = forecast(X[:-1], X[1:], 5, 2)
@@ -171,5 +172,5 @@ def test_a_large_gradient_is_no_divergence(engine: str) -> None:
 
 
 def test_the_cells_that_come_with_it_pass() -> None:
-    for name in cells.CELLS:
+    for name in OF_SERIES:
         choose("torch", cells.build({"cell": name, "hidden_size": 3}, TASK), TASK, Protocol())

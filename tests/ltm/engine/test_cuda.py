@@ -18,17 +18,13 @@ import numpy as np
 import pytest
 
 from ltm import cells
-from ltm.cells import CELLS
 from ltm.engine import Protocol
 from ltm.engine.compiler.target import vector
 from ltm.engine.cuda import FusedCuda
 from ltm.errors import UserError
-from tests.ltm.engine.series import series
+from tests.ltm.engine.series import DERIVED, series
 
 TASK = series(6)
-
-DERIVED = [name for name in CELLS if name != "convlstm"]
-"""Cells that a kernel is derived of."""
 
 COMPARE = """
 import sys

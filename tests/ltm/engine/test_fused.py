@@ -21,7 +21,7 @@ from ltm.engine.fused import Fused
 from ltm.engine.torch import Torch
 from ltm.errors import UserError
 from ltm.training.state import Lane
-from tests.ltm.engine.series import outputs, series
+from tests.ltm.engine.series import DERIVED, outputs, series
 
 
 def engines(name: str, hidden: int, K: int, T: int, /, dtype: str, **options: object) -> tuple[Fused, Torch]:
@@ -47,10 +47,6 @@ def agree(name: str, hidden: int, K: int, T: int, /, dtype: str, close: float, r
         np.testing.assert_allclose(validation, true_validation[:lanes], rtol=close, atol=close)
         assert (np.abs(gradient - true_gradient[:lanes]) / scale[:lanes]).max() < relative
     np.testing.assert_allclose(outputs(fast, params), outputs(slow, params), rtol=0, atol=close)
-
-
-DERIVED = [name for name in CELLS if name != "convlstm"]
-"""Cells that a kernel is derived of."""
 
 
 def precision(name: str) -> tuple[str, float, float]:

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from ltm import cells
-from ltm.cells import CELLS
 from ltm.data.base import Sequences, Task, generator
 from ltm.data.series import Series
 from ltm.errors import UserError
 from ltm.training.pack import Training
 from ltm.training.state import SETTINGS, Lane, Protocol
+from tests.ltm.engine.series import OF_SERIES
 
 SERIES = Series("short", generator(1).normal(size=101).cumsum(), 50, 25).task()
 
@@ -61,7 +61,7 @@ def finished(t: Training, chunk: int = 50) -> pd.DataFrame:
     return t.results().set_index("seed")
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in ("mrnn", "lstm") else pytest.mark.long) for n in CELLS])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in ("mrnn", "lstm") else pytest.mark.long) for n in OF_SERIES])
 def test_seed_result_is_the_same_alone_and_in_a_pack(name: str) -> None:
     alone = finished(training({"cell": name}, [3])).loc[3]
     for seeds in (list(range(7)), list(range(32))[::-1]):

@@ -6,18 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ltm import cells
 from ltm.engine import choose, modules
 from ltm.sweep import main
 from sweeps import config, plan
 from sweeps.execution import estimate
 from sweeps.store.ledger import Ledger
 from sweeps.store.tables import COLUMNS
+from tests.ltm.engine.series import DERIVED
 
 
-@pytest.mark.parametrize(
-    "model", [*sorted(cells.CELLS.keys() - {"convlstm"}), "mlstm model.K=25", "mlstm model.K=1000", "lstm model.hidden_size=4"]
-)
+@pytest.mark.parametrize("model", [*sorted(DERIVED), "mlstm model.K=25", "mlstm model.K=1000", "lstm model.hidden_size=4"])
 def test_effort_is_about_what_the_kernel_counts(model: str) -> None:
     whole = plan.make(config.compose([f"model={model.split()[0]}", *model.split()[1:], "seeds=3", "training.max_epochs=7"]))
     (condition,) = whole.conditions

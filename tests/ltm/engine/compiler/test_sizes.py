@@ -16,7 +16,7 @@ from ltm.engine import Protocol
 from ltm.engine.fused import Fused
 from ltm.engine.torch import Torch
 from tests.ltm.engine.covers import cover, covered
-from tests.ltm.engine.series import outputs, series
+from tests.ltm.engine.series import DERIVED, outputs, series
 
 
 class Case(NamedTuple):
@@ -36,7 +36,7 @@ MORE = ("mgu", "lstm1997", "lnlstm", "peephole", "slstm", "matrixlstm", "lru", "
 """Cells whose operations the others have, too: at two sizes."""
 
 OTHERS: tuple[Sequence[str | int], ...] = ((1, 3), (1, 7, 100), (1, 2, 63), ("float32", "float64"))
-AXES: tuple[Sequence[str | int], ...] = (tuple(name for name in CELLS if name not in (*MORE, "convlstm")), (1, 3, 16, 17, 64, 130), *OTHERS)
+AXES: tuple[Sequence[str | int], ...] = (tuple(name for name in DERIVED if name not in MORE), (1, 3, 16, 17, 64, 130), *OTHERS)
 
 K = 25
 """Filter length of the cells that have one."""
