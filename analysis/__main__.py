@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from analysis.columns import METRICS
-from analysis.reporting import build, folder, plots, sentences, tables
+from analysis.reporting import build, folder, sentences, tables
 from analysis.reporting.page import DEFAULT, FORMATS, rendered
 from analysis.reporting.parts import forgetting
 from analysis.reporting.section import Plot, Section
@@ -318,7 +318,7 @@ def on_memory(given: argparse.Namespace, console: Console) -> None:
     laws = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
     by_condition = law_table(laws)
     shown = forgetting.laws_for_page(by_condition, study)
-    drawn = Plot("responses", "", plots.responses(found), {})
+    drawn = Plot("responses", "", forgetting.responses(found), {})
     folder.add(ledger, rendered([Section("Responses", plots=[drawn], kept={"responses": laws})], ("csv", "svg")))
     residuals = forgetting.for_page(table)[["condition", "series", "seeds", "d of the series", "residual d (95 %)", "d not 0", "learned d"]]
     console.print(

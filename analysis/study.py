@@ -6,8 +6,6 @@ seeds, with their count beside them. No number is made up for a seed that has no
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.columns import METRICS, Columns, Metric, is_ledgers, metric_of, rows
+from analysis.naming import Spot, flat, settings_of, spots, told_apart
 from analysis.statistics import families, wins
 from ltm.errors import UserError, unknown
 
@@ -101,6 +100,7 @@ class Condition:
         sign: -1 where errors are scores, higher is better, with their signs turned; all figures below are in the scores' own units.
         points: percentage points in 1 of a score: 100 of an accuracy from 0 to 1, 1 of one in per cent; 0 where differences are in per cent of a score.
         kind: of its metric (:class:`analysis.columns.Metric`); a seed that never had success has a time of +inf.
+        spot: where its data lie among those of its study that differ in one number; None where they do not.
         draws: digest of the initial parameters that its seeds start from; None where an older ltm did not record them.
         fingerprint: of the data; empty where unknown.
     """
@@ -117,6 +117,7 @@ class Condition:
     sign: int = 1
     points: float = 0.0
     kind: str = "error"
+    spot: Spot | None = None
 
     @property
     def family(self) -> str:
@@ -168,40 +169,9 @@ class Condition:
         return self.draws is not None and self.draws == other.draws and self is not other and np.array_equal(self.seeds, other.seeds)
 
 
-def settings_of(config: object) -> dict[str, dict[str, Any]]:
-    """The sections of a condition's config (JSON, or as they are), such as ``model``, ``dataset`` and ``training``; empty where it is not known."""
-    return json.loads(config) if isinstance(config, str) else config if isinstance(config, dict) else {}
-
-
 def is_series(settings: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether a condition's data are one series, whose split counts steps; so is what nothing is known of."""
     return "train" in (settings.get("dataset") or {"train": None})
-
-
-def told_apart(settings: Sequence[Mapping[str, Any]], beside: Sequence[object] = ()) -> list[str]:
-    """What tells these settings from one another, in words: those that vary (``lr=0.1 hidden_size=2``); numbers (``(2)``) where none do.
-
-    Args:
-        beside: what is said of each already, such as its K.
-    """
-    varied = [key for key in dict.fromkeys(key for one in settings for key in one) if len({str(one.get(key)) for one in settings}) > 1]
-    words = [" ".join(f"{key}={in_words(one[key])}" for key in varied if key in one) for one in settings]
-    found = list(zip(words, beside or [None] * len(words), strict=True))
-    return words if len(set(found)) == len(found) else [f"({i + 1})" for i in range(len(words))]
-
-
-def in_words(value: object) -> str:
-    """A setting as labels have it: ``mrnnf+lstm`` for a list of names, ``null`` for none."""
-    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
-        return "+".join(value)
-    return "null" if value is None else str(value)
-
-
-def flat(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Settings of all sections under their own names, with the section where two have one of that name; without K, which has a place of its own."""
-    count = Counter(key for keys in settings.values() for key in keys)
-    named = {(key if count[key] == 1 else f"{section}.{key}"): value for section, keys in settings.items() for key, value in keys.items()}
-    return {key: value for key, value in named.items() if key not in ("K", "model.K")}
 
 
 def with_words(conditions: Sequence[Condition], settings: Sequence[Mapping[str, Mapping[str, Any]]]) -> list[Condition]:
@@ -213,13 +183,17 @@ def with_words(conditions: Sequence[Condition], settings: Sequence[Mapping[str, 
     for one, of_one in zip(conditions, settings, strict=True):
         if one.fingerprint:
             of_data.setdefault(one.dataset, {}).setdefault(one.fingerprint, of_one.get("dataset", {}))
-    called = {
-        (name, fingerprint): f"{name} {words}"
-        for name, several in of_data.items()
-        if len(several) > 1
-        for fingerprint, words in zip(several, told_apart(list(several.values())), strict=True)
-    }
-    found = [replace(one, dataset=called.get((one.dataset, one.fingerprint), one.dataset)) for one in conditions]
+    called: dict[tuple[str, str], str] = {}
+    at: dict[tuple[str, str], Spot] = {}
+    for name, several in of_data.items():
+        if len(several) > 1:
+            keys, its = [(name, fingerprint) for fingerprint in several], list(several.values())
+            called |= {key: f"{name} {words}" for key, words in zip(keys, told_apart(its), strict=True)}
+            at |= dict(zip(keys, spots(name, its), strict=False))
+    found = [
+        replace(one, dataset=called.get((one.dataset, one.fingerprint), one.dataset), spot=at.get((one.dataset, one.fingerprint)))
+        for one in conditions
+    ]
     groups: dict[tuple[str, str], list[int]] = {}
     for i, one in enumerate(found):
         groups.setdefault((one.dataset, one.model), []).append(i)
@@ -359,6 +333,26 @@ class Study:
         for condition in self.conditions:
             found.setdefault(condition.dataset, []).append(condition)
         return found
+
+    @cached_property
+    def spots(self) -> dict[str, Spot]:
+        """Where the data of a series lie among those that differ in one number, by series; without those that do not."""
+        return {one.dataset: one.spot for one in self.conditions if one.spot}
+
+    @cached_property
+    def axis(self) -> str:
+        """The one number in which all series differ; empty where there is none."""
+        keys = {(spot.task, spot.key) for spot in self.spots.values()}
+        return next(iter(keys))[1] if len(keys) == 1 and len(self.spots) == len(self.series) else ""
+
+    @cached_property
+    def samples(self) -> tuple[str, ...]:
+        """The series of figures with a panel each: of those that differ in one number the least, the largest and two between; all others."""
+        tasks: dict[tuple[str, str], list[str]] = {}
+        for dataset, spot in sorted(self.spots.items(), key=lambda item: item[1].at):
+            tasks.setdefault((spot.task, spot.key), []).append(dataset)
+        few = {some[round(i * (len(some) - 1) / 3)] for some in tasks.values() for i in range(4)}
+        return tuple(dataset for dataset in self.series if dataset in few or dataset not in self.spots)
 
     def only(self, labels: Iterable[str]) -> Study:
         """The study of these conditions alone."""

@@ -15,12 +15,15 @@ from analysis.reporting.tables import called, p_cell, with_interval
 from analysis.studies.baselines import Share
 from analysis.studies.compare import Comparison
 from analysis.studies.verdicts import Verdicts
-from analysis.study import Condition
+from analysis.study import Condition, Study
 from analysis.table import of_series
 from sweeps.console import counted
 
 MOST_NAMES = 6
 """Names in one list of the paragraph."""
+
+MOST_SPANS = 3
+"""Ranges of a number in a sentence; more are counted."""
 
 MOST_PAIRS = 10
 """Comparisons that the terminal prints."""
@@ -55,15 +58,14 @@ def worth(verdicts: Verdicts) -> str:
     any_of = f" on any of the {len(series)} {nouns}" if len(series) > 1 else ""
     if all(one.verdict == "is beaten" for one in shares):
         return f"Every network loses to {best}{where}{closest(shares, verdicts)}."
-    winners = {dataset: [one for one in some if one.verdict == "beats"] for dataset, some in series.items()}
-    told = [
-        f"{among([briefly(one.condition, verdicts) for one in some])}{on([dataset], len(series), nouns)}"
-        for dataset, some in winners.items()
-        if some
-    ]
+    places: dict[str, list[str]] = {}
+    for dataset, some in series.items():
+        if names := [briefly(one.condition, verdicts) for one in some if one.verdict == "beats"]:
+            places.setdefault(among(names), []).append(dataset)
+    told = [f"{names}{on(datasets, len(series), verdicts.study)}" for names, datasets in places.items()]
     if not told:
         return f"No network is shown to beat {best}{any_of}{closest(shares, verdicts)}."
-    rest = len(series) - len(told)
+    rest = len(series) - sum(map(len, places.values()))
     return f"{best[0].upper()}{best[1:]} is beaten by {'; by '.join(told)}{f'; on {rest} other {nouns} by none' if rest else ''}."
 
 
@@ -78,7 +80,7 @@ def closest(shares: Sequence[Share], verdicts: Verdicts) -> str:
     one = max(shares, key=lambda one: one.share)
     if not one.beating:
         return ", with every seed"
-    where = on([one.dataset], len(of_series(shares)), verdicts.study.nouns)
+    where = on([one.dataset], len(of_series(shares)), verdicts.study)
     return f"; the closest is {briefly(one.condition, verdicts)}{where}, with {one.beating} of {one.n} seeds"
 
 
@@ -100,7 +102,7 @@ def best(verdicts: Verdicts) -> str:
     groups: dict[tuple[str, ...], list[Condition]] = {}
     for some in sorted(places.values(), key=len, reverse=True):
         groups.setdefault(tuple(one.dataset for one in some), []).append(some[0])
-    told = [f"{among(together(some, verdicts))}{on(datasets, len(series), verdicts.study.nouns)}" for datasets, some in groups.items()]
+    told = [f"{among(together(some, verdicts))}{on(datasets, len(series), verdicts.study)}" for datasets, some in groups.items()]
     more = f"; and {len(told) - MOST_NAMES} more groups" if len(told) > MOST_NAMES else ""
     return f"May be the best network: {'; '.join(told[:MOST_NAMES])}{more}. Each other one is beaten by another."
 
@@ -161,13 +163,28 @@ def every(count: int, nouns: str) -> str:
     return f" on all {count} {nouns}" if count > 1 else ""
 
 
-def on(datasets: Sequence[str], count: int, nouns: str) -> str:
-    """Where, of so many series or tasks."""
+def on(datasets: Sequence[str], count: int, study: Study) -> str:
+    """Where, of so many series or tasks; of those that all differ in one number by that, ``at length 10 to 40``."""
     if count == 1:
         return ""
     if len(datasets) == count:
-        return every(count, nouns)
-    return f" on {among(datasets)}" if count <= 4 else f" on {len(datasets)} of {count} {nouns}"
+        return every(count, study.nouns)
+    if study.axis:
+        spans = spans_of([study.spots[dataset].at for dataset in datasets], [spot.at for spot in study.spots.values()])
+        if len(spans) <= MOST_SPANS:
+            return f" at {study.axis} {among(spans)}"
+    return f" on {among(datasets)}" if count <= 4 else f" on {len(datasets)} of {count} {study.nouns}"
+
+
+def spans_of(some: Sequence[float], every: Sequence[float]) -> list[str]:
+    """``10 to 40``, ``70``: numbers that follow one another among all of them, together."""
+    runs: list[list[float]] = []
+    for x in sorted(every):
+        if x not in some:
+            runs.append([])
+        else:
+            runs = [*runs[:-1], [*(runs[-1] if runs else []), x]]
+    return [f"{run[0]:g} to {run[-1]:g}" if len(run) > 1 else f"{run[0]:g}" for run in runs if run]
 
 
 def among(words: Sequence[str]) -> str:

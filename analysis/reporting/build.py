@@ -9,7 +9,7 @@ import html
 import io
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from analysis.reporting import answer, folder, plots, tables
 from analysis.reporting.page import DEFAULT, Head, page, rendered
 from analysis.reporting.parts import first, forgetting, lengths, provenance, search, series, success, training
 from analysis.reporting.parts.papers import reproduction, zhao2020
-from analysis.reporting.section import Section
+from analysis.reporting.section import Plot, Section
 from analysis.reporting.sentences import listed, over
 from analysis.studies import baselines
 from analysis.studies.memory.forgetting import measure
@@ -115,7 +115,18 @@ def made(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], rule: Rule)
         training.section(ledger, runs, study),
         provenance.section(ledger, runs, record),
     ]
-    return Report(ledger, runs, record, verdicts, [part for i, part in enumerate(parts) if i == 0 or part.holds_something])
+    parts = [part for i, part in enumerate(parts) if i == 0 or part.holds_something]
+    for part in parts:
+        part.plots = [sampled(one, study) for one in part.plots]
+    return Report(ledger, runs, record, verdicts, parts)
+
+
+def sampled(one: Plot, study: Study) -> Plot:
+    """A figure of a panel a series with those on the page that stand for all (:attr:`analysis.study.Study.samples`); its files have all."""
+    names = tuple(name for name in one.drawing.names if name in study.samples)
+    if one.panels is not None or not names or not set(names) < set(one.drawing.names) <= set(study.series):
+        return one
+    return replace(one, panels=names, caption=f"{one.caption} {len(names)} of {len(one.drawing.names)} {study.nouns}.")
 
 
 def files(report: Report, formats: Collection[str] = DEFAULT) -> dict[str, bytes]:

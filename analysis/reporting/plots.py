@@ -10,9 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from analysis.reporting.drawing import FAINT, PALETTE, QUIET, Drawing
+from analysis.reporting.drawing import FAINT, PALETTE, Drawing
 from analysis.reporting.tables import called, scale
-from analysis.statistics import memory
 from analysis.statistics.intervals import best_of as expected_best
 from analysis.statistics.success.survival import kaplan_meier
 from analysis.study import Condition, Study
@@ -21,6 +20,9 @@ SHOWN = 24
 """Conditions in one panel at most: the best ones; a figure says where it left some out."""
 
 MARKERS = "osD^v"
+
+FEW = 8
+"""Values of a number up to which each has a place of its own on an axis, with error bars; more lie where they are, and intervals are bands."""
 
 
 def best_conditions(conditions: Sequence[Condition], most: int = SHOWN) -> list[Condition]:
@@ -147,36 +149,84 @@ def heaps(axis: Axes, a: np.ndarray, at: int, ends: tuple[float, float], colour:
 
 def filter_length(table: pd.DataFrame, study: Study) -> Drawing:
     """Mean score against K with 95 % intervals, a panel a series and a line a model (:func:`analysis.studies.filter_length.by_filter_length`)."""
-    return over_lengths(table, "mean", f"mean {study.rule.what.name}", points=study.points)
+    return over_number(of_lengths(table), "mean", f"mean {study.rule.what.name}", points=study.points)
 
 
 def paired_lengths(table: pd.DataFrame, unit: str = "%") -> Drawing:
     """Differences of the same seeds at another K (:func:`analysis.reporting.lengths.paired`), per cent or points, with 95 % intervals."""
-    return over_lengths(table, "percent", f"difference from shortest K, {unit}", zero=True)
+    return over_number(of_lengths(table), "percent", f"difference from shortest K, {unit}", zero=True)
 
 
-def over_lengths(table: pd.DataFrame, value: str, axis_name: str, zero: bool = False, points: float = 0.0) -> Drawing:
-    models = list(table["model"].unique())
+def of_lengths(table: pd.DataFrame) -> pd.DataFrame:
+    return table.rename(columns={"dataset": "panel", "K": "at"}).assign(key="filter length K (values)")
 
-    def draw(axis: Axes, dataset: str, position: int) -> None:
-        group = table[table["dataset"] == dataset]
-        lengths, (power, by) = sorted(group["K"].unique()), (0, "") if zero else scale(group[value], points)
+
+def by_number(table: pd.DataFrame, study: Study) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Rows of series that differ in one number, by its name, with ``panel`` (what they have in common), ``key, at`` (the number) and ``model``; and the others.
+
+    Conditions are in the order of the study, so that each has one colour in all figures.
+
+    Args:
+        table: ``dataset, name``; of many conditions those of the best mean ranks are kept.
+    """
+    spots, levels = (
+        study.spots,
+        pd.DataFrame([(one.dataset, called(one.name), one.level) for one in study], columns=["dataset", "name", "level"]),
+    )
+    place = levels.groupby("dataset")["level"].rank().groupby(levels["name"], sort=False).mean()
+    order = [name for name in place.index if name in place.nsmallest(len(PALETTE)).index]
+    there, names = table["dataset"].isin(spots), table["name"].map(called)
+    some = table[there & names.isin(order)].sort_values("name", key=lambda some: some.map(called).map(order.index), kind="stable")
+    at = [spots[dataset] for dataset in some["dataset"]]
+    some = some.assign(panel=[one.task for one in at], key=[one.key for one in at], at=[one.at for one in at], model=some["name"])
+    return {str(key): rows for key, rows in some.groupby("key", sort=False)}, table[~there]
+
+
+def over_number(
+    table: pd.DataFrame, value: str, axis_name: str, zero: bool = False, points: float = 0.0, margin: float = 0.0, dashed: str = ""
+) -> Drawing:
+    """A value against a number with 95 % intervals, a panel a ``panel`` and a line a ``model``.
+
+    Args:
+        table: ``panel, model, key, at, low, high`` and the value; where it has ``decided``, only such values have a mark.
+        zero: whether 0 is marked; differences are as they are, other values are scaled (:func:`analysis.reporting.tables.scale`).
+        margin: a band around 0.
+        dashed: the model whose line is dashed and black, without a place among the colours.
+    """  # fmt: skip
+    models = [model for model in table["model"].unique() if model != dashed]
+
+    def draw(axis: Axes, panel: str, position: int) -> None:
+        group = table[table["panel"] == panel]
+        numbers, (power, by) = sorted(group["at"].unique()), (0, "") if zero else scale(group[value], points)
+        few = len(numbers) <= FEW
         if zero:
             axis.axhline(0, color="black", linewidth=0.8)
-        for model, line in group.groupby("model", sort=False):
-            i = models.index(model)
-            at = np.searchsorted(lengths, line["K"]) + 0.08 * (i - (len(models) - 1) / 2)
-            at_value = 10.0**power * line[value].to_numpy(float)
-            errors = np.abs(10.0**power * line[["low", "high"]].to_numpy(float).T - at_value)
-            look: dict[str, Any] = {"color": PALETTE[i % len(PALETTE)], "marker": "o", "markersize": 4, "capsize": 2.5, "linewidth": 1.2}
-            axis.errorbar(at, at_value, errors, label=label(str(model)), **look)
-        axis.set_xticks(range(len(lengths)), [str(K) for K in lengths])
-        axis.set(xlabel="filter length K (values)", ylabel=axis_name + by)
-        axis.margins(y=0.2)
+        if margin:
+            axis.axhspan(-margin, margin, color=FAINT, alpha=0.5, linewidth=0)
+            axis.set_ylim(*reach(group.rename(columns={value: "percent"}), margin))
+        for model, line in group.sort_values("at", kind="stable").groupby("model", sort=False):
+            i = models.index(model) if model != dashed else 0
+            at = np.searchsorted(numbers, line["at"]) + 0.08 * (i - (len(models) - 1) / 2) if few else line["at"].to_numpy(float)
+            at_value, low, high = 10.0**power * line[[value, "low", "high"]].to_numpy(float).T
+            look: dict[str, Any] = {"color": PALETTE[i % len(PALETTE)], "linewidth": 1.2, "label": label(str(model))}
+            if model == dashed:
+                axis.plot(at, at_value, color="black", linestyle="--", linewidth=0.8, label=model)
+                continue
+            marked = line["decided"].to_numpy(bool) if "decided" in line else np.ones(len(line), bool)
+            if few:
+                axis.errorbar(at, at_value, np.abs([low - at_value, high - at_value]), marker="o", markersize=4, capsize=2.5, **look)
+            else:
+                axis.plot(at, at_value, marker="o", markersize=3, markevery=np.flatnonzero(marked).tolist(), **look)
+                axis.fill_between(at, low, high, color=look["color"], alpha=0.15, linewidth=0)
+        if few:
+            axis.set_xticks(range(len(numbers)), [f"{x:g}" for x in numbers])
+        axis.set(xlabel=group["key"].iloc[0], ylabel=axis_name + by)
+        if not margin:
+            axis.margins(y=0.2 if few else 0.05)
         if position == 0:
             axis.legend(fontsize=8.5, ncols=2)
 
-    return Drawing(draw, tuple(table["dataset"].unique()))
+    return Drawing(draw, tuple(table["panel"].unique()))
 
 
 def win_shares(matrices: Mapping[str, pd.DataFrame]) -> Drawing:
@@ -267,68 +317,6 @@ def logarithmic(axis: Axes, which: str) -> None:
         low, high = getattr(axis, f"get_{name}lim")()
         if np.floor(np.log10(high)) - np.ceil(np.log10(low)) >= 1:
             ruler.set_minor_formatter(NullFormatter())
-
-
-def autocorrelation(series: Mapping[str, np.ndarray], lags: int = 60) -> Drawing:
-    """ACF of each series with the band of white noise and that of ARFIMA(0, d, 0) over the interval of its local Whittle d."""
-
-    def draw(axis: Axes, name: str, position: int) -> None:
-        x = series[name]
-        rho = memory.acf(x, min(lags, len(x) // 4))
-        k = np.arange(1, len(rho))
-        found = memory.local_whittle(x)
-        axis.vlines(k, 0, rho[1:], color=PALETTE[0], linewidth=1.6, label="ACF")
-        band = memory.white_band(len(x))
-        axis.axhspan(-band, band, color=QUIET, alpha=0.25, linewidth=0, zorder=0, label="white noise, 95 %")
-        low, high = (memory.fractional_acf(float(np.clip(d, 0.0, 0.49)), len(rho) - 1)[1:] for d in (found.low, found.high))
-        axis.fill_between(k, low, high, color=PALETTE[1], alpha=0.3, linewidth=0, label="ARFIMA(0, d, 0)")
-        axis.axhline(0, color="black", linewidth=0.6)
-        axis.set(
-            xlabel="lag (steps)", ylabel="autocorrelation", title=f"{name}: d = {found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
-        )
-        if position == 0:
-            axis.legend(fontsize=8.5)
-
-    return Drawing(draw, tuple(series), (4.6, 2.6))
-
-
-def memory_left(table: pd.DataFrame) -> Drawing:
-    """Local Whittle d of every model's residuals, mean over seeds with its interval, against that of the series."""
-
-    def draw(axis: Axes, dataset: str, _: int) -> None:
-        group = table[table["dataset"] == dataset]
-        at = np.arange(len(group))
-        errors = np.abs(group[["residual_low", "residual_high"]].to_numpy(float).T - group["residual_d"].to_numpy(float))
-        axis.errorbar(group["residual_d"], at, xerr=errors, fmt="o", color=PALETTE[0], markersize=4, capsize=2, linewidth=1)
-        axis.axvline(0, color="black", linewidth=0.6)
-        axis.axvline(float(group["series_d"].iloc[0]), color=PALETTE[1], linestyle="--", linewidth=1)
-        rows_of(axis, [str(name) for name in group["name"]])
-        axis.set(xlabel="d left in the residuals (dashed: d of the series)")
-
-    most = min(SHOWN, int(table.groupby("dataset").size().max()))
-    return Drawing(draw, tuple(table["dataset"].unique()), (4.6, 0.9 + 0.22 * most))
-
-
-def responses(found: Mapping[str, Mapping[str, np.ndarray]]) -> Drawing:
-    """|A_k| against k on double logarithmic axes, where a power law is a straight line; ``{series: {name: (S, K)}}``, a panel a series.
-
-    Lines are medians over seeds, bands quartiles.
-    """
-
-    def draw(axis: Axes, dataset: str, position: int) -> None:
-        for i, (name, response) in enumerate(found[dataset].items()):
-            largest = np.abs(response).max(1, keepdims=True)
-            low, size, high = np.quantile(np.abs(response) / np.where(largest > 0, largest, 1), [0.25, 0.5, 0.75], axis=0)
-            k, there, colour = np.arange(1, len(size) + 1), size > 1e-8, PALETTE[i % len(PALETTE)]
-            axis.plot(k[there], size[there], color=colour, linewidth=1.1, label=label(name))
-            if len(response) > 1:
-                axis.fill_between(k[there], np.maximum(low, 1e-8)[there], high[there], color=colour, alpha=0.12, linewidth=0)
-        logarithmic(axis, "xy")
-        axis.set(ylim=(1e-8, 2), xlabel="lag k (steps)", ylabel="|A_k| / largest")
-        if position == 0:
-            axis.legend(fontsize=8.5, ncols=2, loc="lower left")
-
-    return Drawing(draw, tuple(found), (4.8, 3.4))
 
 
 def best_of(study: Study) -> Drawing:

@@ -1,4 +1,5 @@
-"""Which seeds succeed, and after how many sequences? By a task's own criterion, where the ledger has it; or of anybody's table of either."""
+"""Which seeds succeed, and after how many sequences? By a task's own criterion, where the ledger has it, else by their accuracy; or of anybody's table
+of either."""
 
 from __future__ import annotations
 
@@ -11,7 +12,17 @@ from analysis.statistics.success.shares import wilson
 from analysis.statistics.success.survival import kaplan_meier
 from analysis.study import Rule, Study
 
-SUCCESS, SEQUENCES = "test_success", "test_sequences"
+SUCCESS, SEQUENCES, ACCURACY = "test_success", "test_sequences", "test_accuracy"
+
+LEARNED = 0.95
+"""Test accuracy above which a seed succeeds where its study names no criterion (``training.until``): two classes by chance have 0.5."""
+
+
+def by_accuracy(runs: pd.DataFrame) -> bool:
+    """Whether success is that of :data:`LEARNED`: no criterion is known, and by this one some seeds succeed and some do not."""
+    if ACCURACY not in runs or (SUCCESS in runs and runs[SUCCESS].notna().any()):
+        return False
+    return 0 < int((runs[ACCURACY] > LEARNED).sum()) < len(runs)
 
 
 def studies(runs: pd.DataFrame, study: Study) -> tuple[Study | None, Study | None]:
@@ -23,6 +34,8 @@ def studies(runs: pd.DataFrame, study: Study) -> tuple[Study | None, Study | Non
     kind = study.rule.what.kind
     if kind in ("success", "time") and study.metric not in runs:
         return (study, None) if kind == "success" else (None, study)
+    if by_accuracy(runs):
+        runs = runs.assign(**{SUCCESS: (runs[ACCURACY] > LEARNED).astype(float).where(runs[ACCURACY].notna())})
     return by(runs, study.rule, SUCCESS), by(runs, study.rule, SEQUENCES)
 
 

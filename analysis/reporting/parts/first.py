@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.reporting import plots, sentences, tables
+from analysis.reporting.page import slug
 from analysis.reporting.parts import lengths
+from analysis.reporting.parts.series import PLAIN
 from analysis.reporting.section import Plot, Section, Table
 from analysis.reporting.tables import called
 from analysis.statistics.intervals import median_interval
@@ -38,14 +40,26 @@ def section(verdicts: Verdicts) -> Section:
             f'<span aria-hidden="true" style="color:var(--c{i})">{marks[i]}</span> against {role}'
             for i, role in enumerate(rows["role"].unique())
         )
-        part.plots.append(
-            Plot(
-                "effects",
-                f"{what} with its 95 % interval, {'points' if unit == 'points' else 'per cent'}: {key}. Intervals are of one comparison each; filled: told apart after correction for all. Band: ±{rule.within}. Arrow: beyond the axis.",
-                plots.forest(rows, rule.margin, rule.sign, unit),
-                {str(dataset): f"{dataset}. {finding(group, rule.sign, unit)}" for dataset, group in rows.groupby("dataset", sort=False)},
+        told = f"{'points' if unit == 'points' else 'per cent'}: {{key}}. Intervals are of one comparison each; {{mark}}: told apart after correction for all. Band: ±{rule.within}."
+        lines, others = plots.by_number(rows, verdicts.study)
+        for number, some in lines.items():
+            some = some.assign(panel=[f"{panel}, against {role}" for panel, role in zip(some["panel"], some["role"], strict=True)])
+            finds = {str(panel): f"{panel}. {numbers_told(group, rule.sign, unit)}" for panel, group in some.groupby("panel", sort=False)}
+            caption = f"{what} by {number}, with its 95 % interval, {told.format(key='above 0 is higher', mark='dots')}"
+            drawing = plots.over_number(some, "percent", f"difference, {unit}", zero=True, margin=rule.margin)
+            part.plots.append(Plot(f"effects_{slug(number, '')}", caption, drawing, finds))
+        if len(others):
+            part.plots.append(
+                Plot(
+                    "effects",
+                    f"{what} with its 95 % interval, {told.format(key=key, mark='filled')} Arrow: beyond the axis.",
+                    plots.forest(others, rule.margin, rule.sign, unit),
+                    {
+                        str(dataset): f"{dataset}. {finding(group, rule.sign, unit)}"
+                        for dataset, group in others.groupby("dataset", sort=False)
+                    },
+                )
             )
-        )  # fmt: skip
         part.kept["effects"] = rows
     whole = matrix(verdicts)
     if len(verdicts.study.series) == 1 and verdicts.trends:
@@ -78,6 +92,9 @@ def key_of(verdicts: Verdicts) -> str:
             ),
         )
     )
+    if verdicts.study.spots:
+        figures = figures.replace("of the row", "of the condition on top").replace("of the column", "of the one under it")
+        return f"Verdicts on the condition on top of a column: {', '.join(told)}. Number: {figures}."
     return f"Verdicts on the row: {', '.join(told)}. Number: {figures}.{both}"
 
 
@@ -129,8 +146,21 @@ def finding(rows: pd.DataFrame, sign: int, unit: str = "%") -> str:
     return " ".join(words)
 
 
+def numbers_told(rows: pd.DataFrame, sign: int, unit: str) -> str:
+    """What a panel over a number shows: at which numbers a condition is told apart."""
+    words = []
+    for name, line in rows[rows["decided"]].groupby("name", sort=False):
+        for side, some in (("better", line[sign * line["percent"] < 0]), ("worse", line[sign * line["percent"] > 0])):
+            if len(some):
+                words.append(
+                    f"{name} is {side} at {sentences.listed([f'{x:g}' for x in some['at']])}, by up to {some['percent'].abs().max():.2g} {unit}"
+                )
+    return f"{'; '.join(words) or 'None is told apart'}."
+
+
 def matrix(verdicts: Verdicts) -> pd.DataFrame:
-    """All verdicts at a glance: a row a condition, a column a series and what it is held against (RNN, LSTM, the best baseline).
+    """All verdicts at a glance: a row a condition, a column a series and what it is held against (RNN, LSTM, the best baseline); where series differ in
+    a number a row a series, a column a condition and what it is held against.
 
     A cell is a sign with the probability of the better score against the other's seed, or with the share of seeds that beats the baseline.
     """
@@ -140,19 +170,27 @@ def matrix(verdicts: Verdicts) -> pd.DataFrame:
         for one in in_order(verdicts.comparisons)
         if one.b.model in references
     ]
-    cells += [(one.dataset, one.condition.name, one.baseline, f"{SIGN_OF[one.verdict]} {one.share:.2f}") for one in verdicts.shares]
-    series = list(dict.fromkeys(dataset for dataset, *_ in cells))
-    columns = list(dict.fromkeys((dataset, other) for name in series for dataset, _, other, _ in cells if dataset == name))
+    spots = verdicts.study.spots
+    cells += [
+        (one.dataset, one.condition.name, PLAIN if spots else one.baseline, f"{SIGN_OF[one.verdict]} {one.share:.2f}")
+        for one in verdicts.shares
+    ]
+    if spots:
+        rows_of = {dataset: f"{spot.at:g}" if verdicts.study.axis else dataset for dataset, spot in spots.items()}
+        cells = [(called(name), rows_of.get(dataset, dataset), other, cell) for dataset, name, other, cell in cells]
+    over = list(dict.fromkeys(upper for upper, *_ in cells))
+    columns = list(dict.fromkeys((upper, other) for name in over for upper, _, other, _ in cells if upper == name))
     table: dict[str, dict[tuple[str, str], str]] = {}
-    for dataset, name, other, cell in cells:
-        table.setdefault(name, {}).setdefault((dataset, other), cell)
-    rows = [[called(name), *(row.get(column, "–") for column in columns)] for name, row in table.items()]
-    return pd.DataFrame(rows, columns=pd.MultiIndex.from_tuples([("condition", ""), *columns])) if rows else pd.DataFrame()
+    for upper, name, other, cell in cells:
+        table.setdefault(name, {}).setdefault((upper, other), cell)
+    rows = [[name if spots else called(name), *(row.get(column, "–") for column in columns)] for name, row in table.items()]
+    head = (verdicts.study.axis or verdicts.study.noun) if spots else "condition"
+    return pd.DataFrame(rows, columns=pd.MultiIndex.from_tuples([(head, ""), *columns])) if rows else pd.DataFrame()
 
 
 def few(whole: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
     """Of a large matrix the conditions that may be the best somewhere."""
-    if len(whole) <= MOST_ROWS:
+    if len(whole) <= MOST_ROWS or verdicts.study.spots:
         return whole
     inside = {called(one.condition.name) for one in verdicts.best if one.may_be_best}
     return whole[whole.iloc[:, 0].isin(inside)].head(MOST_ROWS)

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
-from analysis.reporting import folder, plots, tables
+from analysis.reporting import folder, tables
+from analysis.reporting.drawing import PALETTE, QUIET, Drawing
 from analysis.reporting.page import as_paragraph
+from analysis.reporting.plots import SHOWN, label, logarithmic, rows_of
 from analysis.reporting.section import Plot, Section, Table
 from analysis.reporting.tables import called
 from analysis.statistics import memory
@@ -53,8 +56,8 @@ def section(ledger: Ledger, runs: pd.DataFrame, study: Study, found: Memory) -> 
         return part
     laws, stale = current(ledger, networks.seeds(chosen, study.metric))
     part.plots = [
-        Plot("acf", ABOUT_ACF, plots.autocorrelation(found.series), {name: series_in_words(name, x) for name, x in found.series.items()}),
-        Plot("memory_left", ABOUT_LEFT, plots.memory_left(table), {str(name): left_in_words(str(name), rows) for name, rows in table.groupby("dataset", sort=False)}),
+        Plot("acf", ABOUT_ACF, autocorrelation(found.series), {name: series_in_words(name, x) for name, x in found.series.items()}),
+        Plot("memory_left", ABOUT_LEFT, memory_left(table), {str(name): left_in_words(str(name), rows) for name, rows in table.groupby("dataset", sort=False)}),
     ]  # fmt: skip
     part.tables.append(Table("memory", f"{ABOUT_TABLE}{left_out(runs, chosen['condition'])}", for_page(table)))
     if len(laws):
@@ -150,3 +153,65 @@ def laws_for_page(table: pd.DataFrame, study: Study) -> pd.DataFrame:
             "law beyond K": [in_words(row, "beyond_") for row in rows], "rate beyond K": places(table["rate_beyond"], 4),
         }
     )  # fmt: skip
+
+
+def autocorrelation(series: Mapping[str, np.ndarray], lags: int = 60) -> Drawing:
+    """ACF of each series with the band of white noise and that of ARFIMA(0, d, 0) over the interval of its local Whittle d."""
+
+    def draw(axis: Axes, name: str, position: int) -> None:
+        x = series[name]
+        rho = memory.acf(x, min(lags, len(x) // 4))
+        k = np.arange(1, len(rho))
+        found = memory.local_whittle(x)
+        axis.vlines(k, 0, rho[1:], color=PALETTE[0], linewidth=1.6, label="ACF")
+        band = memory.white_band(len(x))
+        axis.axhspan(-band, band, color=QUIET, alpha=0.25, linewidth=0, zorder=0, label="white noise, 95 %")
+        low, high = (memory.fractional_acf(float(np.clip(d, 0.0, 0.49)), len(rho) - 1)[1:] for d in (found.low, found.high))
+        axis.fill_between(k, low, high, color=PALETTE[1], alpha=0.3, linewidth=0, label="ARFIMA(0, d, 0)")
+        axis.axhline(0, color="black", linewidth=0.6)
+        axis.set(
+            xlabel="lag (steps)", ylabel="autocorrelation", title=f"{name}: d = {found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
+        )
+        if position == 0:
+            axis.legend(fontsize=8.5)
+
+    return Drawing(draw, tuple(series), (4.6, 2.6))
+
+
+def memory_left(table: pd.DataFrame) -> Drawing:
+    """Local Whittle d of every model's residuals, mean over seeds with its interval, against that of the series."""
+
+    def draw(axis: Axes, dataset: str, _: int) -> None:
+        group = table[table["dataset"] == dataset]
+        at = np.arange(len(group))
+        errors = np.abs(group[["residual_low", "residual_high"]].to_numpy(float).T - group["residual_d"].to_numpy(float))
+        axis.errorbar(group["residual_d"], at, xerr=errors, fmt="o", color=PALETTE[0], markersize=4, capsize=2, linewidth=1)
+        axis.axvline(0, color="black", linewidth=0.6)
+        axis.axvline(float(group["series_d"].iloc[0]), color=PALETTE[1], linestyle="--", linewidth=1)
+        rows_of(axis, [str(name) for name in group["name"]])
+        axis.set(xlabel="d left in the residuals (dashed: d of the series)")
+
+    most = min(SHOWN, int(table.groupby("dataset").size().max()))
+    return Drawing(draw, tuple(table["dataset"].unique()), (4.6, 0.9 + 0.22 * most))
+
+
+def responses(found: Mapping[str, Mapping[str, np.ndarray]]) -> Drawing:
+    """|A_k| against k on double logarithmic axes, where a power law is a straight line; ``{series: {name: (S, K)}}``, a panel a series.
+
+    Lines are medians over seeds, bands quartiles.
+    """
+
+    def draw(axis: Axes, dataset: str, position: int) -> None:
+        for i, (name, response) in enumerate(found[dataset].items()):
+            largest = np.abs(response).max(1, keepdims=True)
+            low, size, high = np.quantile(np.abs(response) / np.where(largest > 0, largest, 1), [0.25, 0.5, 0.75], axis=0)
+            k, there, colour = np.arange(1, len(size) + 1), size > 1e-8, PALETTE[i % len(PALETTE)]
+            axis.plot(k[there], size[there], color=colour, linewidth=1.1, label=label(name))
+            if len(response) > 1:
+                axis.fill_between(k[there], np.maximum(low, 1e-8)[there], high[there], color=colour, alpha=0.12, linewidth=0)
+        logarithmic(axis, "xy")
+        axis.set(ylim=(1e-8, 2), xlabel="lag k (steps)", ylabel="|A_k| / largest")
+        if position == 0:
+            axis.legend(fontsize=8.5, ncols=2, loc="lower left")
+
+    return Drawing(draw, tuple(found), (4.8, 3.4))

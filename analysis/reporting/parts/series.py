@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ MANY = 40
 
 
 def sections(verdicts: Verdicts) -> list[Section]:
-    """A part a series; the first has the files of all of them."""
+    """A part a series, or for all series that differ in one number; the first has the files of all of them."""
     study, shares, summary = verdicts.study, of_series(verdicts.shares), summarise(verdicts.study)
     if shares:
         summary = baselines.summary_rows(summary, verdicts.shares, study)
@@ -37,12 +37,14 @@ def sections(verdicts: Verdicts) -> list[Section]:
     matrices = {
         dataset: wins_matrix(study.only(one.label for one in plots.best_conditions(conditions)))
         for dataset, conditions in study.series.items()
-        if len(conditions) > 1
+        if len(conditions) > 1 and dataset not in study.spots
     }
     wins = plots.win_shares(matrices) if matrices else None
     places, tests = of_series(verdicts.best), of_series(verdicts.comparisons)
-    parts: list[Section] = []
+    parts = numbered(verdicts, summary)
     for dataset, conditions in study.series.items():
+        if dataset in study.spots:
+            continue
         rows, mine = summary[summary["dataset"] == dataset], places.get(dataset, [])
         part = Section(dataset)
         part.plots += [] if succeeds or waits else [
@@ -66,11 +68,107 @@ def sections(verdicts: Verdicts) -> list[Section]:
             ]
         parts.append(part)
     if parts:
-        every = [(dataset, line) for dataset, part in zip(study.series, parts, strict=True) for line in part.sentences]
+        every = [(part.title, line) for part in parts for line in part.sentences]
         whole = {"summary": summary, "tests": frame(verdicts.comparisons), "best": frame(verdicts.best), "shares": frame(verdicts.shares)}
         parts[0].kept = {name: table for name, table in whole.items() if len(table)}
         parts[0].kept["sentences"] = pd.DataFrame(every, columns=["dataset", "sentence"])
     return parts
+
+
+def numbered(verdicts: Verdicts, summary: pd.DataFrame) -> list[Section]:
+    """A part for each number in which series differ: scores over it, and all that is claimed of these series."""
+    study, parts = verdicts.study, []
+    apart = study.rule.what.kind in ("success", "time")  # whose figures are in a part of their own
+    for key in dict.fromkeys(spot.key for spot in study.spots.values()):
+        datasets = [dataset for dataset, spot in study.spots.items() if spot.key == key]
+        part, rows = Section(f"By {key}"), summary[summary["dataset"].isin(datasets)]
+        places = [one for one in verdicts.best if one.dataset in datasets]
+        tests = [one for one in verdicts.comparisons if one.dataset in datasets]
+        if not apart:
+            lines, plain = plots.by_number(rows[rows["runs"].notna()], study)[0][key], best_plain(verdicts, datasets)
+            caption = f"Mean {study.rule.what.noun} of finished seeds by {key}, with its 95 % interval (Hall)."
+            caption += f" Dashed: the best {study.plain} without a network." if len(plain) else ""
+            drawing = plots.over_number(
+                pd.concat([lines, plain]), "mean", f"mean {study.rule.what.name}", points=study.points, dashed=PLAIN
+            )
+            part.plots.append(Plot(f"by_{slug(key, '')}", caption, drawing, numbers_in_words(lines, "mean", study)))
+            part.tables.append(Table(f"by_{slug(key, '')}", about_numbers(verdicts, key), of_numbers(rows, places, key, study)))
+            whole = of_conditions(rows, places, study)
+            whole.insert(1, key, [f"{study.spots[dataset].at:g}" for dataset in rows["dataset"]])
+            table = Table(f"summary_{slug(key, '')}", about_conditions(verdicts, datasets[0]), whole, "summary")
+            part.more[f"Every condition in figures ({rows['runs'].notna().sum()})"] = [table]
+        if tests:
+            whole = of_comparisons(tests)
+            whole.insert(2, key, [f"{study.spots[one.dataset].at:g}" for one in tests])
+            part.more[f"Every comparison in figures ({len(tests)})"] = [
+                Table(f"tests_{slug(key, '')}", about_comparisons(verdicts), whole, "tests")
+            ]
+        part.sentences = [f"{dataset}: {line}" for dataset in datasets for line in in_words(verdicts, dataset)]
+        parts.append(part)
+    return parts
+
+
+PLAIN = "without a network"
+
+
+def best_plain(verdicts: Verdicts, datasets: Sequence[str]) -> pd.DataFrame:
+    """The score of the best baseline of each of these series, as rows of :func:`analysis.reporting.plots.over_number`."""
+    spots, errors = verdicts.study.spots, {one.dataset: one.error for one in verdicts.shares}
+    rows = [(spots[dataset].task, PLAIN, spots[dataset].at, errors[dataset]) for dataset in datasets if dataset in errors]
+    return pd.DataFrame(rows, columns=["panel", "model", "at", "mean"]).assign(low=np.nan, high=np.nan)
+
+
+def about_numbers(verdicts: Verdicts, key: str) -> str:
+    words = f"Mean {verdicts.study.rule.what.noun} of finished seeds by {key}, with its 95 % interval (Hall)."
+    if verdicts.best:
+        words += f" <i>Best</i>: the conditions that no other beats: two-sided, null hypothesis {sentences.null_of_study(verdicts)}, {sentences.over(verdicts, verdicts.best_tests)}."
+    return words
+
+
+def of_numbers(rows: pd.DataFrame, places: Sequence[Place], key: str, study: Study) -> pd.DataFrame:
+    """A row a number (and task, where there are several), a column a condition, then the best baseline and who may be the best; one power of ten."""
+    power, by = tables.scale(rows["mean"].astype(float), study.points)
+    cells = dict(
+        zip(
+            zip(rows["dataset"], rows["name"], strict=True), tables.column_with_intervals(rows, ("mean", "low", "high"), power), strict=True
+        )
+    )
+    datasets = list(dict.fromkeys(rows["dataset"]))
+    table = wide(rows[rows["runs"].notna()], cells, key, study, by)
+    plain = rows[rows["runs"].isna()].groupby("dataset")["mean"]
+    if len(plain):
+        best = (plain.min() if study.rule.sign > 0 else plain.max()).reindex(datasets).astype(float)
+        table[f"{PLAIN}{by}"] = ["–" if np.isnan(x) else cell for x, cell in zip(best, tables.column(best, power), strict=True)]
+    if places:
+        inside = {dataset: [one.condition for one in some if one.may_be_best] for dataset, some in of_series(places).items()}
+        table["best"] = [sentences.listed(sentences.names(inside.get(dataset, [])), 4) or "–" for dataset in datasets]
+    return table
+
+
+def wide(rows: pd.DataFrame, cells: Mapping[tuple[str, str], str], key: str, study: Study, by: str = "") -> pd.DataFrame:
+    """A row a number (and task, where there are several) and a column a condition: these cells, by series and name.
+
+    Args:
+        by: said of every column after its name.
+    """
+    datasets, names = list(dict.fromkeys(rows["dataset"])), plots.by_number(rows, study)[0][key]["name"].unique()
+    tasks = [study.spots[dataset].task for dataset in datasets]
+    table = {key: [f"{study.spots[dataset].at:g}" for dataset in datasets]}
+    table |= {study.noun: tasks} if len(set(tasks)) > 1 else {}
+    return pd.DataFrame(table | {f"{called(name)}{by}": [cells.get((dataset, name), "–") for dataset in datasets] for name in names})
+
+
+def numbers_in_words(table: pd.DataFrame, value: str, study: Study) -> dict[str, str]:
+    """What each panel over a number shows: its lines, from the least number to the largest."""
+    found = {}
+    for panel, rows in table.sort_values("at", kind="stable").groupby("panel", sort=False):
+        ends = [(called(str(model)), line.iloc[0], line.iloc[-1]) for model, line in rows.groupby("model", sort=False)]
+        told = [
+            f"{name} from {tables.score(float(first[value]), study.points)} to {tables.score(float(last[value]), study.points)}"
+            for name, first, last in ends
+        ]
+        found[str(panel)] = f"{panel}, {rows['key'].iloc[0]} from {rows['at'].min():g} to {rows['at'].max():g}: {sentences.listed(told)}."
+    return found
 
 
 def across(verdicts: Verdicts) -> Section:

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.reporting import plots, sentences, tables
+from analysis.reporting.page import slug
+from analysis.reporting.parts.series import numbers_in_words, wide
 from analysis.reporting.section import Plot, Section, Table
 from analysis.reporting.tables import called
 from analysis.studies import success
@@ -32,14 +34,36 @@ def section(runs: pd.DataFrame, study: Study, pairs: Sequence[Pair] | None = Non
     if solved is None and times is None:
         return part
     table = success.summarise(solved, times)
-    finds = {str(name): in_words(str(name), rows) for name, rows in table.groupby("dataset", sort=False)}
-    caption = "Seeds that succeed, with Wilson's 95 % interval of their share."
-    part.plots.append(Plot("success", caption, plots.success_shares(table), finds))
-    if times is not None:
+    first = solved or times or study
+    how = f" (test accuracy above {100 * success.LEARNED:g} %)" if success.by_accuracy(runs) else ""
+    caption = f"Seeds that succeed{how}, with Wilson's 95 % interval of their share."
+    lines, others = plots.by_number(table, first)
+    for key, some in lines.items():
+        drawing = plots.over_number(some, "share", "seeds that succeed", points=100)
+        part.plots.append(Plot(f"success_by_{slug(key, '')}", caption, drawing, numbers_in_words(some, "share", first)))
+        if times is not None:
+            middles = some.drop(columns=["low", "high"]).rename(columns={"median_low": "low", "median_high": "high"})
+            drawing = plots.over_number(middles, "median", "median sequences", points=1)
+            about_waits = (
+                "Sequences by which half of all seeds succeeded, with Brookmeyer and Crowley's 95 % interval; none where half never did."
+            )
+            part.plots.append(Plot(f"waits_by_{slug(key, '')}", about_waits, drawing, numbers_in_words(middles, "median", times)))
+    if len(others):
+        finds = {str(name): in_words(str(name), rows) for name, rows in others.groupby("dataset", sort=False)}
+        part.plots.append(Plot("success", caption, plots.success_shares(others), finds))
+    if times is not None and len(others):
         caption = "Seeds that have not succeeded yet, by the sequences that they have read (Kaplan and Meier), with pointwise 95 % intervals. Seeds without success within their budget stay above."
-        waits = {str(name): waits_in_words(str(name), rows) for name, rows in table.groupby("dataset", sort=False)}
-        part.plots.append(Plot("survival", caption, plots.survival_curves(times), waits))
-    part.tables.append(Table("success", about(solved, times), shown(table, study.noun)))
+        waits = {str(name): waits_in_words(str(name), rows) for name, rows in others.groupby("dataset", sort=False)}
+        curves = plots.survival_curves(times.only(others["condition"]))
+        part.plots.append(Plot("survival", caption, curves, waits))
+    for key, some in lines.items():
+        cells = dict(zip(zip(some["dataset"], some["name"], strict=True), shares(some), strict=True))
+        part.tables.append(Table(f"success_by_{slug(key, '')}", caption, wide(some, cells, key, first, ", %")))
+    every = Table("success_of_each", about(solved, times), shown(table, study.noun), "success")
+    if lines:
+        part.more[f"Success of every condition ({len(table)})"] = [every]
+    else:
+        part.tables.append(every)
     part.kept["success"] = table
     told = [one for one in (solved, times) if one is not None and one.metric != study.metric]
     for one in told:
@@ -73,12 +97,17 @@ def shown(table: pd.DataFrame, noun: str) -> pd.DataFrame:
     columns = {
         "condition": [called(str(name)) for name in table["name"]], noun: table["dataset"],
         "succeed": [f"{k} of {n}" for k, n in zip(table["succeeded"], table["seeds"], strict=True)],
-        "% (95 %)": tables.column_with_intervals(100 * table[["share", "low", "high"]], ("share", "low", "high"), digits=3),
+        "% (95 %)": shares(table),
     }  # fmt: skip
     if "median" in table:
         ends = table[["median", "median_low", "median_high"]].to_numpy(float).tolist()
         columns["median sequences (95 %)"] = [f"{whole(middle)} ({whole(low)} to {whole(high)})" for middle, low, high in ends]
     return pd.DataFrame(columns)
+
+
+def shares(table: pd.DataFrame) -> list[str]:
+    """``83.0 (74.4 to 89.1)``, per cent."""
+    return tables.column_with_intervals(100 * table[["share", "low", "high"]], ("share", "low", "high"), digits=3)
 
 
 def whole(x: float) -> str:

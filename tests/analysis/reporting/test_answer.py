@@ -41,7 +41,7 @@ def test_whether_a_network_is_worth_it_is_said_first() -> None:
 
 def test_series_are_counted_and_named() -> None:
     both = two_series(rnn=BASE, mrnn=GOOD)
-    assert answer.worth(both) == "The best forecast without a network is beaten by MRNN on tree; by MRNN on dji."
+    assert answer.worth(both) == "The best forecast without a network is beaten by MRNN on all 2 series."
     assert answer.best(both) == "May be the best network: MRNN on all 2 series. Each other one is beaten by another."
     assert answer.worth(two_series(rnn=BASE)).startswith("Every network loses to the best forecast without a network on all 2 series")
 

@@ -235,7 +235,7 @@ def autocorrelation(m: Material) -> Section:
     part.tables, part.kept = [Table("autocorrelation", caption, shown)], {"autocorrelation": kept}
     finds = {name: forgetting.series_in_words(name, x) for name, x in series.items()}
     caption = "Autocorrelation with the 95 % band of white noise and that of ARFIMA(0, d, 0) over the interval of d."
-    part.plots = [Plot("autocorrelation", caption, plots.autocorrelation(series, 100), finds)]
+    part.plots = [Plot("autocorrelation", caption, forgetting.autocorrelation(series, 100), finds)]
     return part
 
 
@@ -337,7 +337,7 @@ def definition3(m: Material) -> Section:
             dataset: f"{dataset}: size of the response over lags 1 to 100 of {len(some)} models; the table below has their laws."
             for dataset, some in whole.items()
         }
-        part.plots = [Plot("definition3", caption, plots.responses(whole), finds)]
+        part.plots = [Plot("definition3", caption, forgetting.responses(whole), finds)]
     part.tables = [Table("definition3", forgetting.ABOUT_LAWS, forgetting.laws_for_page(laws, m.study))]
     part.kept = {"definition3": laws}
     return part
