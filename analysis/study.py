@@ -336,8 +336,10 @@ class Study:
 
     @cached_property
     def spots(self) -> dict[str, Spot]:
-        """Where the data of a series lie among those that differ in one number, by series; without those that do not."""
-        return {one.dataset: one.spot for one in self.conditions if one.spot}
+        """Where the data of a series lie among those that differ in one number, by series, ascending; without those that do not."""
+        found = {one.dataset: one.spot for one in self.conditions if one.spot}
+        tasks = list(dict.fromkeys(spot.task for spot in found.values()))
+        return dict(sorted(found.items(), key=lambda item: (tasks.index(item[1].task), item[1].at)))
 
     @cached_property
     def axis(self) -> str:
@@ -349,10 +351,10 @@ class Study:
     def samples(self) -> tuple[str, ...]:
         """The series of figures with a panel each: of those that differ in one number the least, the largest and two between; all others."""
         tasks: dict[tuple[str, str], list[str]] = {}
-        for dataset, spot in sorted(self.spots.items(), key=lambda item: item[1].at):
+        for dataset, spot in self.spots.items():
             tasks.setdefault((spot.task, spot.key), []).append(dataset)
         few = {some[round(i * (len(some) - 1) / 3)] for some in tasks.values() for i in range(4)}
-        return tuple(dataset for dataset in self.series if dataset in few or dataset not in self.spots)
+        return tuple(dataset for dataset in dict.fromkeys([*self.spots, *self.series]) if dataset in few or dataset not in self.spots)
 
     def only(self, labels: Iterable[str]) -> Study:
         """The study of these conditions alone."""

@@ -123,7 +123,7 @@ def made(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], rule: Rule)
 
 def sampled(one: Plot, study: Study) -> Plot:
     """A figure of a panel a series with those on the page that stand for all (:attr:`analysis.study.Study.samples`); its files have all."""
-    names = tuple(name for name in one.drawing.names if name in study.samples)
+    names = tuple(name for name in study.samples if name in one.drawing.names)
     if one.panels is not None or not names or not set(names) < set(one.drawing.names) <= set(study.series):
         return one
     return replace(one, panels=names, caption=f"{one.caption} {len(names)} of {len(one.drawing.names)} {study.nouns}.")

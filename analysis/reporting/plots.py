@@ -176,9 +176,10 @@ def by_number(table: pd.DataFrame, study: Study) -> tuple[dict[str, pd.DataFrame
     place = levels.groupby("dataset")["level"].rank().groupby(levels["name"], sort=False).mean()
     order = [name for name in place.index if name in place.nsmallest(len(PALETTE)).index]
     there, names = table["dataset"].isin(spots), table["name"].map(called)
-    some = table[there & names.isin(order)].sort_values("name", key=lambda some: some.map(called).map(order.index), kind="stable")
+    some = table[there & names.isin(order)]
     at = [spots[dataset] for dataset in some["dataset"]]
     some = some.assign(panel=[one.task for one in at], key=[one.key for one in at], at=[one.at for one in at], model=some["name"])
+    some = some.sort_values("at", kind="stable").sort_values("name", key=lambda name: name.map(called).map(order.index), kind="stable")
     return {str(key): rows for key, rows in some.groupby("key", sort=False)}, table[~there]
 
 
@@ -204,7 +205,7 @@ def over_number(
         if margin:
             axis.axhspan(-margin, margin, color=FAINT, alpha=0.5, linewidth=0)
             axis.set_ylim(*reach(group.rename(columns={value: "percent"}), margin))
-        for model, line in group.sort_values("at", kind="stable").groupby("model", sort=False):
+        for model, line in group.groupby("model", sort=False):
             i = models.index(model) if model != dashed else 0
             at = np.searchsorted(numbers, line["at"]) + 0.08 * (i - (len(models) - 1) / 2) if few else line["at"].to_numpy(float)
             at_value, low, high = 10.0**power * line[[value, "low", "high"]].to_numpy(float).T

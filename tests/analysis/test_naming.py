@@ -28,7 +28,7 @@ def runs() -> pd.DataFrame:
         config = {"dataset": {"name": "latching", "length": length, "classes": 2}}
         some = short.drop(columns=["test_success", "test_sequences"]).assign(fingerprint=f"length {length}", config=json.dumps(config))
         parts.append(some.assign(condition=some["condition"] + f" length={length}"))
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts[::-1], ignore_index=True)
 
 
 def test_a_number_is_an_axis_from_three_values_on_and_other_settings_make_tasks() -> None:

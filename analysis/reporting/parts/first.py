@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,9 @@ def section(verdicts: Verdicts) -> Section:
             finds = {str(panel): f"{panel}. {numbers_told(group, rule.sign, unit)}" for panel, group in some.groupby("panel", sort=False)}
             caption = f"{what} by {number}, with its 95 % interval, {told.format(key='above 0 is higher', mark='dots')}"
             drawing = plots.over_number(some, "percent", f"difference, {unit}", zero=True, margin=rule.margin)
+            roles = list(rows["role"].unique())
+            panels = some[["panel", "role"]].drop_duplicates().sort_values("role", key=lambda role: role.map(roles.index), kind="stable")
+            drawing = replace(drawing, names=tuple(panels["panel"]))
             part.plots.append(Plot(f"effects_{slug(number, '')}", caption, drawing, finds))
         if len(others):
             part.plots.append(
@@ -177,6 +181,8 @@ def matrix(verdicts: Verdicts) -> pd.DataFrame:
     ]
     if spots:
         rows_of = {dataset: f"{spot.at:g}" if verdicts.study.axis else dataset for dataset, spot in spots.items()}
+        names, datasets = list(dict.fromkeys(one.name for one in verdicts.study)), list(spots)
+        cells.sort(key=lambda one: (datasets.index(one[0]) if one[0] in spots else len(datasets), names.index(one[1])))
         cells = [(called(name), rows_of.get(dataset, dataset), other, cell) for dataset, name, other, cell in cells]
     over = list(dict.fromkeys(upper for upper, *_ in cells))
     columns = list(dict.fromkeys((upper, other) for name in over for upper, _, other, _ in cells if upper == name))

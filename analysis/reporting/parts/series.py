@@ -133,7 +133,7 @@ def of_numbers(rows: pd.DataFrame, places: Sequence[Place], key: str, study: Stu
             zip(rows["dataset"], rows["name"], strict=True), tables.column_with_intervals(rows, ("mean", "low", "high"), power), strict=True
         )
     )
-    datasets = list(dict.fromkeys(rows["dataset"]))
+    datasets = [dataset for dataset in study.spots if dataset in set(rows["dataset"])]
     table = wide(rows[rows["runs"].notna()], cells, key, study, by)
     plain = rows[rows["runs"].isna()].groupby("dataset")["mean"]
     if len(plain):
@@ -151,7 +151,8 @@ def wide(rows: pd.DataFrame, cells: Mapping[tuple[str, str], str], key: str, stu
     Args:
         by: said of every column after its name.
     """
-    datasets, names = list(dict.fromkeys(rows["dataset"])), plots.by_number(rows, study)[0][key]["name"].unique()
+    datasets = [dataset for dataset in study.spots if dataset in set(rows["dataset"])]
+    names = plots.by_number(rows, study)[0][key]["name"].unique()
     tasks = [study.spots[dataset].task for dataset in datasets]
     table = {key: [f"{study.spots[dataset].at:g}" for dataset in datasets]}
     table |= {study.noun: tasks} if len(set(tasks)) > 1 else {}
@@ -161,7 +162,7 @@ def wide(rows: pd.DataFrame, cells: Mapping[tuple[str, str], str], key: str, stu
 def numbers_in_words(table: pd.DataFrame, value: str, study: Study) -> dict[str, str]:
     """What each panel over a number shows: its lines, from the least number to the largest."""
     found = {}
-    for panel, rows in table.sort_values("at", kind="stable").groupby("panel", sort=False):
+    for panel, rows in table.groupby("panel", sort=False):
         ends = [(called(str(model)), line.iloc[0], line.iloc[-1]) for model, line in rows.groupby("model", sort=False)]
         told = [
             f"{name} from {tables.score(float(first[value]), study.points)} to {tables.score(float(last[value]), study.points)}"
