@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import math
+from functools import lru_cache
 from pathlib import Path
+
+MALLOPT = {-8: 1, -4: 0, -1: 2**31 - 1, -2: 2**26}
+"""One arena for all threads, no mapped blocks, nothing given back until 2 GiB lie free at the end, 64 MiB more than asked for: by glibc's numbers."""
 
 
 def memory_available() -> float:
@@ -13,3 +19,16 @@ def memory_available() -> float:
         return next(float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration, ValueError):
         return math.inf
+
+
+@lru_cache(maxsize=1)
+def reuse_memory() -> None:
+    """Have this process keep the memory that it frees, for what it takes next.
+
+    glibc maps a large block anew every time, and the system fills it with zeros. An engine that takes the same blocks in every update spends up to half
+    of its time so. Does nothing where the C library is another.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        for what, value in MALLOPT.items():
+            libc.mallopt(what, value)

@@ -45,15 +45,16 @@ class Adding(Generated):
         first = rng.integers(0, min(10, self.length - 1), n)
         second = rng.integers(0, self.length // 2 - 1, n)
         second += second >= first
-        values = rng.uniform(self.low, 1, (n, T))
+        inputs, weight, targets = np.zeros((n, T, 2)), np.zeros((n, T)), np.zeros((n, T, 1))
+        values, markers = inputs[..., 0], inputs[..., 1]
+        values[:] = rng.uniform(self.low, 1, (n, T))
         values[row[(first == 0) | (second == 0)], 0] = self.neutral
-        markers = np.zeros((n, T))
         markers[row, last] = markers[:, 0] = -1
         markers[row, first] = markers[row, second] = 1
-        counted = np.arange(T) == last[:, None]
-        inputs = np.stack([values, markers], -1) * (np.arange(T) <= last[:, None])[..., None]
-        target = self.asked(values[row, first], values[row, second])
-        return Sequences(inputs, counted[..., None] * target[:, None, None], counted.astype(float))
+        values[np.arange(T) > last[:, None]] = 0
+        weight[row, last] = 1
+        targets[row, last, 0] = self.asked(values[row, first], values[row, second])
+        return Sequences(inputs, targets, weight)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,8 +79,8 @@ Parts = tuple[Sequences, Sequences, Sequences]
 class Source(Protocol):
     """What draws sequences anew: for every seed run, or for every epoch of one."""
 
-    def parts(self, seed: int, epoch: int) -> Parts:
-        """Training, validation and test sequences of a seed run; those of an epoch differ in the first alone."""
+    def part(self, part: int, seed: int, epoch: int) -> Sequences:
+        """Training (0), validation (1) or test (2) sequences of a seed run; those of an epoch differ in the first alone."""
         ...
 
 
@@ -140,11 +140,15 @@ class Task:
         held = [part.children for part in (self.train, self.validation, self.test)]
         return 0 if any(one is None for one in held) else max(one.shape[2] for one in held if one is not None)
 
-    def parts(self, seed: int, epoch: int = 0) -> Parts:
-        """Training, validation and test sequences of a seed run in an epoch (counted from 0)."""
+    def part(self, part: int, seed: int, epoch: int = 0) -> Sequences:
+        """Training (0), validation (1) or test (2) sequences of a seed run in an epoch (counted from 0)."""
         if self.source is None or self.draws == "dataset":
-            return self.train, self.validation, self.test
-        return self.source.parts(seed, epoch if self.draws == "stream" else 0)
+            return (self.train, self.validation, self.test)[part]
+        return self.source.part(part, seed, epoch if self.draws == "stream" else 0)
+
+    def parts(self, seed: int, epoch: int = 0) -> Parts:
+        """Training, validation and test sequences of a seed run in an epoch."""
+        return self.part(0, seed, epoch), self.part(1, seed, epoch), self.part(2, seed, epoch)
 
 
 def fingerprint(parts: Parts, *words: object) -> str:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ltm import checks
-from ltm.data.base import Dataset, Parts, Sequences, Task, fingerprint, generator, of_sequences
+from ltm.data.base import Dataset, Sequences, Task, fingerprint, generator, of_sequences
 from ltm.errors import unknown
 
 DRAWS = ("dataset", "seed", "stream")
@@ -85,16 +85,18 @@ class Generated(Dataset):
         """Fields of the task beside its sequences, such as ``classes``."""
         raise NotImplementedError
 
-    def parts(self, seed: int, epoch: int) -> Parts:
-        """Training, validation and test sequences of a seed run; those of an epoch differ in the first alone."""
-        run = 0 if self.draws == "dataset" else seed
-        later = epoch if self.draws == "stream" else 0
-        train, validation, test = (self.draw(generator(self.seed, run, part, 0 if part else later), n) for part, n in enumerate(self.sizes))
-        return train, validation, test
+    def part(self, part: int, seed: int, epoch: int) -> Sequences:
+        """Training (0), validation (1) or test (2) sequences of a seed run; those of an epoch differ in the first alone."""
+        return self.draw(self.generator(part, seed, epoch), self.sizes[part])
+
+    def generator(self, part: int, seed: int, epoch: int) -> np.random.Generator:
+        """The random numbers of a part (3 on: of something else that is trained on), as ``draws`` says."""
+        again = self.draws == "stream" and part not in (1, 2)
+        return generator(self.seed, 0 if self.draws == "dataset" else seed, part, epoch if again else 0)
 
     def task(self) -> Task:
         """The task; where every seed run has sequences of its own, those of seed 0 stand in it."""
-        parts, facts = self.parts(0, 0), self.facts()
+        parts, facts = (self.part(0, 0, 0), self.part(1, 0, 0), self.part(2, 0, 0)), self.facts()
         later = () if self.draws == "dataset" else (self.kind, *sorted((k, v) for k, v in dataclasses.asdict(self).items() if k != "name"))
         decides = [facts.get(key, 0) for key in ("classes", "symbols", "labelled")]
         return of_sequences(self.name, parts, fingerprint(parts, *decides, *later), draws=self.draws, source=self, **facts)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ltm.data.base import Parts, Sequences
+from ltm.data.base import Sequences
 from ltm.data.generated import Symbolic, at_the_end
 from ltm.errors import unknown
 
@@ -86,8 +86,6 @@ class LongLag(Symbolic):
         step = np.arange(self.longest)
         return Sequences(self.coded(symbols, step <= last), (step == last) * label[:, None], (step == last).astype(float))
 
-    def parts(self, seed: int, epoch: int) -> Parts:
-        train, validation, test = super().parts(seed, epoch)
-        if self.variant == "b":
-            validation, test = (replace(part, weight=at_the_end(len(part), self.length)) for part in (validation, test))
-        return train, validation, test
+    def part(self, part: int, seed: int, epoch: int) -> Sequences:
+        found = super().part(part, seed, epoch)
+        return replace(found, weight=at_the_end(len(found), self.length)) if part and self.variant == "b" else found

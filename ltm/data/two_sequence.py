@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ltm.data.base import Parts, Sequences, generator
+from ltm.data.base import Sequences
 from ltm.data.generated import Generated, normal
 from ltm.errors import unknown
 
@@ -15,6 +15,9 @@ VARIANTS = ("a", "b", "c")
 
 VARIANCE = 0.2
 """Of the noise on the inputs."""
+
+TARGETS = 3
+"""The noise on the targets that are trained on is drawn apart from the three parts."""
 
 OF_TARGETS = 0.1
 """Variance of the noise on the targets of variant c, whose standard deviation is 0.32."""
@@ -65,10 +68,9 @@ class TwoSequence(Generated):
         counted = np.arange(T) == last
         return Sequences((inputs * (np.arange(T) <= last))[..., None], (counted * target[:, None])[..., None], counted.astype(float))
 
-    def parts(self, seed: int, epoch: int) -> Parts:
-        train, validation, test = super().parts(seed, epoch)
-        if self.variant == "c":
-            run, later = (seed if self.draws != "dataset" else 0), (epoch if self.draws == "stream" else 0)
-            noise = OF_TARGETS**0.5 * normal(generator(self.seed, run, 3, later), len(train), 1, 1)
-            train = replace(train, targets=train.targets + noise * train.weight[..., None])
-        return train, validation, test
+    def part(self, part: int, seed: int, epoch: int) -> Sequences:
+        found = super().part(part, seed, epoch)
+        if part or self.variant != "c":
+            return found
+        noise = OF_TARGETS**0.5 * normal(self.generator(TARGETS, seed, epoch), len(found), 1, 1)
+        return replace(found, targets=found.targets + noise * found.weight[..., None])

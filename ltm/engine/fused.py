@@ -293,7 +293,7 @@ class Fused(Engine):
             slots = np.array([*k.outputs, *k.d], np.int64)
             whole = np.empty((len(packed), T, len(slots), compiled.lanes), self.dtype)
             self._call(compiled, "predict", (packed, whole), T, slots, self.lead, T)
-            counted = self.task.parts(0)[part].weight[0] > 0
+            counted = self.task.part(part, 0).weight[0] > 0
             out = whole[:, counted].transpose(0, 3, 1, 2).reshape(-1, int(counted.sum()), len(slots))[:S]
         n = self.network.output_size
         return Prediction(out[..., :n], out[..., n:] if out.shape[2] > n else None)

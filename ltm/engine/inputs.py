@@ -131,27 +131,27 @@ class Pool:
     @classmethod
     def of(cls, network: Network, sequences: Sequences, task: Task, dtype: np.dtype, inputs: Inputs) -> Pool:
         B, T = len(sequences), task.steps
-        whole = Sequences(*(padded_to(getattr(sequences, name), T) for name in ("inputs", "targets", "weight")))
+        weight, lengths = sequences.weight, np.append(sequences.lengths, 0)
         held = inputs.padded and any(part.reverse for part in network.parts)
-        n = inputs.layout.width
-        X, P = np.zeros((B + 1, T * n)), np.zeros((B + 1, sum((K - 1 + T) * I for _, K, I in inputs.layout.windows.values())))
+        windows = sum((K - 1 + T) * I for _, K, I in inputs.layout.windows.values())
+        X, P, V = aligned((B + 1, T, inputs.layout.width), dtype), aligned((B + 1, windows), dtype), aligned((B + 1, T), dtype)
         if inputs.layout.rows in ({"now": 0}, {"symbol": 0}) and not inputs.layout.windows:
-            X[:B] = whole.inputs.reshape(B, -1)
+            X[:B, : sequences.steps] = sequences.inputs.reshape(B, sequences.steps, -1)
         else:
+            whole = Sequences(*(padded_to(values, T) for values in (sequences.inputs, sequences.targets, weight)))
             for b in range(B):
-                rows, padded = flat(read(network, whole, b, held))
-                X[b], P[b] = rows.ravel(), padded
-        targets = np.eye(task.classes)[whole.targets] if task.classes else whole.targets
-        counted = whole.weight > 0
-        lengths = np.append(sequences.lengths, 0)
+                X[b], P[b] = flat(read(network, whole, b, held))
+        targets = sequences.targets
         if task.labelled:
-            targets = targets[np.arange(B), np.maximum(lengths[:B] - 1, 0)]
-        Y = np.concatenate([targets.reshape(B, -1), np.zeros((1, targets[0].size))])
-        V = np.concatenate([whole.weight, np.zeros((1, T))])
+            targets = targets[np.arange(B), np.maximum(lengths[:B] - 1, 0)][:, None]
+        targets = np.eye(task.classes)[targets] if task.classes else targets
+        Y = aligned((B + 1, 1 if task.labelled else T, targets.shape[2]), dtype)
+        Y[:B, : targets.shape[1]], V[:B, : sequences.steps] = targets, weight
+        counted = weight > 0
         starts = np.append(np.where(counted.any(1), counted.argmax(1), T), T)
-        tables = lengths.astype(np.int64), starts.astype(np.int64), V.sum(1)
-        arrays = tuple(aligned((values.size,), dtype, values.ravel()) for values in (X, P, Y, V))
-        return cls(sequences, T, arrays, tuple(values.shape[1] for values in (X, P, Y, V)), tables)
+        tables = lengths.astype(np.int64), starts.astype(np.int64), np.append(weight.sum(1), 0.0)
+        arrays = tuple(values.reshape(B + 1, -1) for values in (X, P, Y, V))
+        return cls(sequences, T, tuple(values.ravel() for values in arrays), tuple(values.shape[1] for values in arrays), tables)
 
     @property
     def gathered(self) -> tuple[int, ...]:

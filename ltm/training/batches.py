@@ -58,13 +58,13 @@ class Feed:
 
     def _drawn(self, part: int, epoch: int, lanes: tuple[int, ...]) -> Sequences:
         """The sequences of several lanes, one after another."""
-        drawn = [self.task.parts(self.seeds[lane], epoch)[part] for lane in lanes]
+        drawn = [self.task.part(part, self.seeds[lane], epoch) for lane in lanes]
         return Sequences(**{name: np.concatenate([d.arrays[name] for d in drawn]) for name in drawn[0].arrays})
 
     def part(self, part: int, lanes: np.ndarray, epoch: int = 0) -> tuple[Sequences, np.ndarray]:
         """Training (0), validation (1) or test (2) sequences as one pool, and where those of every lane lie in it, ``(lanes, n)``."""
         if self.task.draws == "dataset":
-            pool = self.task.parts(0)[part]
+            pool = self.task.part(part, 0)
             return pool, np.tile(np.arange(len(pool)), (len(lanes), 1))
         pool = self._pool(part, epoch if self.task.draws == "stream" and part == 0 else 0, tuple(map(int, lanes)))
         return pool, np.arange(len(pool)).reshape(len(lanes), -1)

@@ -10,6 +10,7 @@ from dataclasses import fields
 import numpy as np
 import pandas as pd
 
+from ltm import machine
 from ltm.cells import Network
 from ltm.data.base import Task
 from ltm.engine import Engine, PackState, choose
@@ -37,6 +38,7 @@ class Training:
         threads: int = 1,
         device: str = "cpu",
     ) -> None:
+        machine.reuse_memory()
         self.network, self.task, self.lanes, self.protocol = network, task, tuple(lanes), protocol
         self.engine: Engine = choose(engine, network, task, protocol, [lane.seed for lane in self.lanes], threads, device)
         metrics.check(task.metrics, self.engine.loss.targets)

@@ -65,11 +65,11 @@ def of_length(dataset: Mapping[str, Any], task: Task, seed: int, length: int) ->
         train = task.train
         part = type(train)(train.inputs[:, :length], train.targets[:, :length], train.weight[:, :length])
     elif length == length_of(dataset, task):
-        part = task.parts(seed)[0]
+        part = task.part(0, seed)
     elif "length" not in dataset:
         raise UserError(f"--lengths {length}: sequences of '{task.name}' are as they are, up to {task.steps} steps; expected no --lengths.")
     else:
-        part = data.build({**dataset, "length": length}).parts(seed)[0]
+        part = data.build({**dataset, "length": length}).part(0, seed)
     part = part.take(slice(SEQUENCES))
     return dataclasses.replace(task, train=part, validation=part, test=part, split=None, series=None, draws="dataset", source=None)
 

@@ -163,5 +163,5 @@ def test_no_fit_reads_the_test_part() -> None:
 def test_where_every_seed_has_its_own_sequences_those_of_seed_0_are_taken() -> None:
     one = task("latching", length=5, draws="seed")
     assert one.source is not None
-    held = of_sequences("latching", one.source.parts(0, 0), one.fingerprint, classes=2, labelled=True, labels=("-1", "+1"))
+    held = of_sequences("latching", one.parts(0), one.fingerprint, classes=2, labelled=True, labels=("-1", "+1"))
     assert baselines.rows(one) == baselines.rows(held)

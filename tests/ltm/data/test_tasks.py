@@ -34,7 +34,7 @@ SYMBOLIC = ("temporal_order", "long_lag", "copying", "reber", "expressions")
 
 FINGERPRINTS = {
     "latching": "6dcf12a7c8d3f2c4",
-    "adding": "eead6c93edebb5ec",
+    "adding": "0fe008515a519371",
     "parity": "a770e5383a814811",
     "bit_relay": "4bc18ad3e1a96af7",
     "two_sequence": "2c09a59869cb32af",

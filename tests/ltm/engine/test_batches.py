@@ -13,7 +13,7 @@ import torch
 
 from ltm import cells
 from ltm.cells.base import Cell, Parameter, State
-from ltm.data.base import Parts, Sequences, Task, generator
+from ltm.data.base import Sequences, Task, generator
 from ltm.engine.fused import Fused
 from ltm.engine.torch import Torch
 from ltm.training.losses import LOSSES
@@ -58,9 +58,10 @@ class Drawn(NamedTuple):
 
     case: Case
 
-    def parts(self, seed: int, epoch: int) -> Parts:
-        n, few = 2 * self.case.batch + (self.case.batch + 1) // 2, (self.case.batch + 3) // 2  # two full batches and one that is not
-        return self.sequences(seed, n), self.sequences(seed + 1000, few), self.sequences(seed + 2000, few)
+    def part(self, part: int, seed: int, epoch: int) -> Sequences:
+        batch = self.case.batch
+        n = (batch + 3) // 2 if part else 2 * batch + (batch + 1) // 2  # two full batches and one that is not
+        return self.sequences(seed + 1000 * part, n)
 
     def sequences(self, seed: int, n: int) -> Sequences:
         """What follows the last step is padding, of odd values that nobody may read."""
@@ -80,7 +81,16 @@ def task_of(case: Case) -> Task:
     source = Drawn(case)
     classes = O if LOSSES[case.loss].targets == "classes" else 0
     labelled, metrics = case.target == "labelled", ("accuracy",) if classes else ("rmse",)
-    return Task("drawn", *source.parts(0, 0), case.loss, metrics, classes=classes, labelled=labelled, draws=case.draws, source=source)
+    return Task(
+        "drawn",
+        *(source.part(part, 0, 0) for part in range(3)),
+        case.loss,
+        metrics,
+        classes=classes,
+        labelled=labelled,
+        draws=case.draws,
+        source=source,
+    )
 
 
 def network_of(case: Case, task: Task, hidden: int) -> cells.Network:

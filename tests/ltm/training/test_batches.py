@@ -52,8 +52,8 @@ def test_batches_hold_sequences_of_like_length() -> None:
 
 def test_data_of_a_seed_are_read_by_its_lane_alone() -> None:
     class Source:
-        def parts(self, seed, epoch):
-            return tuple(numbered(EQUAL, 1000 * seed + 200 * part + epoch) for part in range(3))
+        def part(self, part, seed, epoch):
+            return numbered(EQUAL, 1000 * seed + 200 * part + epoch)
 
     for draws, epoch in (("seed", 0), ("stream", 4)):
         feed = Feed(task(EQUAL, draws=draws, source=Source()), Protocol(batch=10), (3, 8))
@@ -72,10 +72,10 @@ def test_targets_are_those_of_the_counted_steps() -> None:
 
 def test_seeds_may_count_other_numbers_of_steps() -> None:
     class Source:
-        def parts(self, seed, epoch):
-            part = numbered(EQUAL)
-            part.weight[:seed, 0] = 1.0
-            return part, part, part
+        def part(self, part, seed, epoch):
+            found = numbered(EQUAL)
+            found.weight[:seed, 0] = 1.0
+            return found
 
     found = Feed(task(EQUAL, draws="seed", source=Source()), Protocol(), (0, 2)).targets(2, np.arange(2))
     assert [len(own) for own in found] == [103, 105]

@@ -35,12 +35,21 @@ def numbers(seed: int, n: int) -> Sequences:
 class Words:
     """A source that draws words for every seed, and new ones to train on in every epoch."""
 
-    def parts(self, seed: int, epoch: int) -> tuple[Sequences, Sequences, Sequences]:
-        return words(1000 * seed + epoch), words(1000 * seed + 998), words(1000 * seed + 999)
+    def part(self, part: int, seed: int, epoch: int) -> Sequences:
+        return words(1000 * seed + (epoch, 998, 999)[part])
 
 
 LABELLED = Task(
-    "words", *Words().parts(0, 0), "cross_entropy", ("accuracy", "f1", "loss"), classes=2, symbols=3, labelled=True, source=Words()
+    "words",
+    words(0),
+    words(998),
+    words(999),
+    "cross_entropy",
+    ("accuracy", "f1", "loss"),
+    classes=2,
+    symbols=3,
+    labelled=True,
+    source=Words(),
 )
 
 
