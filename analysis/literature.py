@@ -11,7 +11,12 @@ import pandas as pd
 from analysis.columns import METRICS
 from ltm.errors import UserError, reason, shown, unknown
 
+PUBLISHED = Path(__file__).parent / "published"
+
 COLUMNS = ("dataset", "model", "K", "metric", "mean", "sd", "n")
+
+SUCCESS = "success.csv"
+"""The file of a paper that tells after how many sequences networks succeeded, and how many of them (:func:`successes`)."""
 
 STATISTICS = ("mean", "min")
 """What a figure is of the errors of ``n`` seeds. A file says so in a column ``statistic``; without one, its figures are means."""
@@ -20,10 +25,31 @@ STATISTICS = ("mean", "min")
 def tables() -> dict[str, list[Path]]:
     """The files of ``analysis/published`` by name: a paper with all its tables (``zhao2020``), or one of them (``zhao2020_table2``)."""
     found: dict[str, list[Path]] = {}
-    for path in sorted((Path(__file__).parent / "published").glob("*/*.csv")):
-        found.setdefault(path.parent.name, []).append(path)
-        found[f"{path.parent.name}_{path.stem}"] = [path]
+    for path in sorted(PUBLISHED.glob("*/*.csv")):
+        if path.name != SUCCESS:
+            found.setdefault(path.parent.name, []).append(path)
+            found[f"{path.parent.name}_{path.stem}"] = [path]
     return found
+
+
+def check(source: str | Path) -> None:
+    """Check what a study names as ``published``: figures of success, or what :func:`read` reads.
+
+    Raises:
+        UserError: as :func:`read`.
+    """
+    if not (PUBLISHED / str(source) / SUCCESS).is_file():
+        read(source)
+
+
+def successes(paper: str) -> pd.DataFrame:
+    """Published figures of success, a row a task and model.
+
+    Returns:
+        ``experiment, task`` for people; ``kind, variant, length`` of the dataset (variant empty for any) and ``model``; mean ``sequences`` until success
+        and ``sequences_high``, the largest where several networks were tried; ``share`` and ``share_high`` of trials that succeeded, NaN where not told.
+    """
+    return pd.read_csv(PUBLISHED / paper / SUCCESS, dtype={"experiment": str, "variant": str}).fillna({"variant": ""})
 
 
 def read(source: str | Path, statistic: str = "mean") -> pd.DataFrame:

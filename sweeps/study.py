@@ -110,7 +110,7 @@ def prepare(study: Composed) -> Proposer:
     if config.published is not None:
         from analysis import literature
 
-        literature.read(config.published)
+        literature.check(config.published)
     return proposer_of(study)
 
 

@@ -20,7 +20,7 @@ import ltm
 from analysis.reporting import answer, folder, plots, tables
 from analysis.reporting.page import DEFAULT, Head, page, rendered
 from analysis.reporting.parts import first, forgetting, lengths, provenance, search, series, success, training
-from analysis.reporting.parts.papers import reproduction, zhao2020
+from analysis.reporting.parts.papers import hochreiter1997, reproduction, zhao2020
 from analysis.reporting.section import Plot, Section
 from analysis.reporting.sentences import listed, over
 from analysis.studies import baselines
@@ -32,7 +32,7 @@ from ltm.errors import UserError
 from sweeps.console import counted
 from sweeps.store.ledger import Ledger
 
-PAPERS = {"zhao2020": zhao2020}
+PAPERS = {"hochreiter1997": hochreiter1997, "zhao2020": zhao2020}
 """The parts of a report for a whole paper, by the name that a study gives as ``published``."""
 
 
@@ -104,7 +104,7 @@ def made(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], rule: Rule)
     memory = measure(ledger, runs, study)
     parts = [
         first.section(verdicts),
-        *(paper.sections(paper.Material(ledger, runs, verdicts, memory)) if paper else []),
+        *(paper.sections(zhao2020.Material(ledger, runs, verdicts, memory)) if paper else []),
         lengths.section(verdicts),
         success.section(runs, study),
         *series.sections(verdicts),
