@@ -104,7 +104,7 @@ def made(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], rule: Rule)
     memory = measure(ledger, runs, study)
     parts = [
         first.section(verdicts),
-        *(paper.sections(zhao2020.Material(ledger, runs, verdicts, memory)) if paper else []),
+        *(paper.sections(ledger, runs, verdicts, memory) if paper else []),
         lengths.section(verdicts),
         success.section(runs, study),
         *series.sections(verdicts),

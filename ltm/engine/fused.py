@@ -14,7 +14,7 @@ import numpy as np
 
 from ltm.cells import Network
 from ltm.data.base import Sequences, Task
-from ltm.engine.base import TEST, VALIDATION, Engine, PackState, Prediction, Protocol
+from ltm.engine.base import TEST, TRAIN, VALIDATION, Engine, PackState, Prediction, Protocol
 from ltm.engine.check import not_repeatable
 from ltm.engine.compiler import Layout, Program, Unsupported, blocks, kernel, stages_of, trace
 from ltm.engine.compiler.decays import Decay
@@ -114,6 +114,7 @@ class Fused(Engine):
         )
         self._compiled: dict[int, Compiled] = {}
         self._pools: dict[int, Pool] = {}
+        """By part."""
         k = self.compiled(self.layout.row).kernel
         self.flops = k.flops
         self.lead = max(k.lead, K + 1 if self.exponential else 0)
@@ -225,7 +226,7 @@ class Fused(Engine):
     ) -> np.ndarray:
         """Run updates of an epoch; without one (``rate`` < 0), the gradients."""
         sequences, order = self.feed.train(epoch, lanes)
-        pool = self.pool(sequences)
+        pool = self.pool(TRAIN, sequences)
         grads = np.zeros((len(arrays[0]), compiled.kernel.parameters if rate < 0 else 0), self.dtype)
         keys = compiled.grouped(np.array([self.feed.seeds[lane] for lane in lanes], np.int64))
         places = compiled.grouped(order.astype(np.int64))
@@ -251,7 +252,7 @@ class Fused(Engine):
     def _evaluated(self, params: np.ndarray, lanes: np.ndarray, part: int, kept: bool) -> tuple[np.ndarray, np.ndarray]:
         """Sums of losses and weights ``(S, 2)``, and what is kept at counted steps ``(S, n, columns)``."""
         compiled, (sequences, index) = self.compiled_for(len(self.feed.seeds)), self.feed.part(part, lanes)
-        pool, k, packed = self.pool(sequences), compiled.kernel, compiled.pack(params)
+        pool, k, packed = self.pool(part, sequences), compiled.kernel, compiled.pack(params)
         slots = np.array([*k.outputs, *k.d], np.int64)
         places, n = pool.places(index) if kept else (np.zeros(len(sequences) + 1, np.int64), 0)
         seen, order = np.zeros((len(packed), compiled.lanes, 2)), compiled.grouped(index.astype(np.int64))
@@ -264,13 +265,12 @@ class Fused(Engine):
             : len(params)
         ]
 
-    def pool(self, sequences: Sequences) -> Pool:
-        """Sequences as a kernel reads them, prepared once."""
-        if id(sequences) not in self._pools or self._pools[id(sequences)].sequences is not sequences:
-            if len(self._pools) >= 4:
-                self._pools.pop(next(iter(self._pools)))
-            self._pools[id(sequences)] = Pool.of(self.network, sequences, self.task, self.dtype, self.inputs)
-        return self._pools[id(sequences)]
+    def pool(self, part: int, sequences: Sequences) -> Pool:
+        """The sequences of a part as a kernel reads them, prepared once."""
+        if part not in self._pools or self._pools[part].sequences() is not sequences:
+            self._pools.pop(part, None)
+            self._pools[part] = Pool.of(self.network, sequences, self.task, self.dtype, self.inputs)
+        return self._pools[part]
 
     def gradient(self, params: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of a series: training loss ``(S,)``, validation loss ``(S,)`` and the gradient of the first ``(S, N)``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from weakref import ref
 
 import numpy as np
 
@@ -116,13 +117,16 @@ class Pool:
     """Sequences as a kernel reads them, one after another, and an empty one at the end.
 
     Attributes:
+        sequences: what it was made of, as long as somebody keeps them.
+        counts: counted steps of every sequence.
         steps: of the longest sequence of the task.
         arrays: inputs, padded inputs, targets and weights; ``strides``: elements of a sequence in each.
         tables: of every sequence its steps, the first that counts, and the sum of its weights.
         gathered: vectors that a round of sequences takes in each array.
     """
 
-    sequences: Sequences
+    sequences: ref[Sequences]
+    counts: np.ndarray
     steps: int
     arrays: tuple[np.ndarray, ...]
     strides: tuple[int, ...]
@@ -151,7 +155,14 @@ class Pool:
         starts = np.append(np.where(counted.any(1), counted.argmax(1), T), T)
         tables = lengths.astype(np.int64), starts.astype(np.int64), np.append(weight.sum(1), 0.0)
         arrays = tuple(values.reshape(B + 1, -1) for values in (X, P, Y, V))
-        return cls(sequences, T, tuple(values.ravel() for values in arrays), tuple(values.shape[1] for values in arrays), tables)
+        return cls(
+            ref(sequences),
+            counted.sum(1),
+            T,
+            tuple(values.ravel() for values in arrays),
+            tuple(values.shape[1] for values in arrays),
+            tables,
+        )
 
     @property
     def gathered(self) -> tuple[int, ...]:
@@ -159,8 +170,7 @@ class Pool:
 
     def places(self, index: np.ndarray) -> tuple[np.ndarray, int]:
         """Where the outputs of every sequence's first counted step go among those of its lane ``(B + 1,)``, and the most outputs that a lane has."""
-        counts = (self.sequences.weight > 0).sum(1)
-        places = np.zeros(len(counts) + 1, np.int64)
+        places = np.zeros(len(self.counts) + 1, np.int64)
         for mine in index:
-            places[mine] = np.cumsum(counts[mine]) - counts[mine]
-        return places, int(counts[index].sum(1).max())
+            places[mine] = np.cumsum(self.counts[mine]) - self.counts[mine]
+        return places, int(self.counts[index].sum(1).max())

@@ -53,20 +53,24 @@ class Feed:
         self.updates = -(-n // self.batch)
         if protocol.batch > n:
             whole(task.name, protocol.batch, n)
-        self._pool = lru_cache(maxsize=4)(self._drawn)
-        self._epoch = lru_cache(maxsize=1)(self._ordered)
+        self._pools: dict[int, tuple[tuple[int, ...], Sequences]] = {}
+        self._epoch: tuple[tuple[int, ...], tuple[Sequences, np.ndarray]] | None = None
 
     def _drawn(self, part: int, epoch: int, lanes: tuple[int, ...]) -> Sequences:
-        """The sequences of several lanes, one after another."""
-        drawn = [self.task.part(part, self.seeds[lane], epoch) for lane in lanes]
-        return Sequences(**{name: np.concatenate([d.arrays[name] for d in drawn]) for name in drawn[0].arrays})
+        """The sequences of several lanes, one after another; kept until others of the same part are asked for, and let go before these are drawn."""
+        if part not in self._pools or self._pools[part][0] != (epoch, *lanes):
+            self._pools.pop(part, None)
+            drawn = [self.task.part(part, self.seeds[lane], epoch) for lane in lanes]
+            pool = Sequences(**{name: np.concatenate([d.arrays[name] for d in drawn]) for name in drawn[0].arrays})
+            self._pools[part] = (epoch, *lanes), pool
+        return self._pools[part][1]
 
     def part(self, part: int, lanes: np.ndarray, epoch: int = 0) -> tuple[Sequences, np.ndarray]:
         """Training (0), validation (1) or test (2) sequences as one pool, and where those of every lane lie in it, ``(lanes, n)``."""
         if self.task.draws == "dataset":
             pool = self.task.part(part, 0)
             return pool, np.tile(np.arange(len(pool)), (len(lanes), 1))
-        pool = self._pool(part, epoch if self.task.draws == "stream" and part == 0 else 0, tuple(map(int, lanes)))
+        pool = self._drawn(part, epoch if self.task.draws == "stream" and part == 0 else 0, tuple(map(int, lanes)))
         return pool, np.arange(len(pool)).reshape(len(lanes), -1)
 
     def targets(self, part: int, lanes: np.ndarray) -> list[np.ndarray]:
@@ -76,15 +80,13 @@ class Feed:
 
     def train(self, epoch: int, lanes: np.ndarray) -> tuple[Sequences, np.ndarray]:
         """The pool of an epoch (counted from 0), and the order in which every lane reads it, ``(lanes, n)``."""
-        return self._epoch(epoch, tuple(map(int, lanes)))
-
-    def _ordered(self, epoch: int, lanes: tuple[int, ...]) -> tuple[Sequences, np.ndarray]:
-        """What :meth:`train` returns, drawn: an engine asks for it again at every call within the epoch."""
-        pool, index = self.part(0, np.array(lanes), epoch)
-        lengths = pool.lengths
-        return pool, np.stack(
-            [mine[order(self.protocol, self.seeds[lane], epoch, lengths[mine])] for lane, mine in zip(lanes, index, strict=True)]
-        )
+        key = (epoch, *map(int, lanes))
+        if self._epoch is None or self._epoch[0] != key:  # an engine asks for it again at every call within the epoch
+            self._epoch = None
+            pool, index = self.part(0, lanes, epoch)
+            orders = [order(self.protocol, self.seeds[lane], epoch, pool.lengths[mine]) for lane, mine in zip(lanes, index, strict=True)]
+            self._epoch = key, (pool, np.stack([mine[read] for mine, read in zip(index, orders, strict=True)]))
+        return self._epoch[1]
 
 
 def counted(task: str, part: str, sequences: Sequences) -> None:

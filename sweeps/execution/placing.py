@@ -60,6 +60,10 @@ def place_of(condition: Condition, config: StudyConfig, gpus: bool) -> Place:
     return Place("torch" if device == "cuda" else engine, device)
 
 
+COPIES = 2.5
+"""What a lane's own sequences take, times their size: as drawn, side by side with those of other lanes, and in the kernel's numbers."""
+
+
 def is_wide(condition: Condition) -> bool:
     network, task = condition.built()
     return network.size * of_an_update(task, condition.protocol) >= WIDE
@@ -73,7 +77,9 @@ def of_an_update(task: Task, protocol: Protocol) -> int:
 def memory(network: Network, task: Task, protocol: Protocol) -> float:
     """Bytes that one lane takes in training, about: what every step of an update keeps for its gradient, and parameters with all that goes with them."""
     units = sum(state.size for part in network.parts for state in part.cell.state().values())
-    return 4.0 * (task.train.steps * of_an_update(task, protocol) * TENSORS * units + 6 * network.size)
+    own = () if task.draws == "dataset" else (*task.train.arrays.values(), *task.validation.arrays.values())
+    drawn = COPIES * sum(array.nbytes for array in own)
+    return 4.0 * (task.train.steps * of_an_update(task, protocol) * TENSORS * units + 6 * network.size) + drawn
 
 
 def kept(ledger: Ledger) -> dict[str, Place]:

@@ -198,7 +198,7 @@ def test_the_parts_of_a_report_hold_what_there_is(tmp_path: Path) -> None:
     judged = judge(study, zhao2020.pairs(study))
     material = parts.Material(Ledger(str(tmp_path)), runs, judged, forgetting.Memory(why="no parameters"))
     vars(material)["responses"] = (pd.DataFrame(), {}, "no parameters")
-    found = {part.title: part for part in parts.sections(material)}
+    found = {part.title: part for part in parts.of(material)}
     assert next(iter(found)) == parts.CLAIMS
     table = found["Table 2"].tables[0].shown.set_index("model")
     assert table.loc["MRNN", "dji"] == "1.000 (0.001) / 0.002 (0.000) *"
@@ -218,5 +218,5 @@ def test_the_parts_of_a_report_without_anything_are_no_error(tmp_path: Path) -> 
     study = Study.of(runs, baselines=baselines(1.1, 1.05).iloc[:0])
     material = parts.Material(Ledger(str(tmp_path)), runs, judge(study, zhao2020.pairs(study)), forgetting.Memory())
     vars(material)["responses"] = (pd.DataFrame(), {}, "")
-    assert next(part.title for part in parts.sections(material)) == parts.CLAIMS
+    assert next(part.title for part in parts.of(material)) == parts.CLAIMS
     assert find(study, "mrnn", "dji") is None

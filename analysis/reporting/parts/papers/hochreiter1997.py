@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,10 +15,10 @@ from analysis.reporting.tables import called
 from analysis.statistics.success.shares import wilson
 from analysis.statistics.success.survival import kaplan_meier
 from analysis.studies.compare import Pair
+from analysis.studies.memory.forgetting import Memory
+from analysis.studies.verdicts import Verdicts
 from analysis.study import Study
-
-if TYPE_CHECKING:
-    from analysis.reporting.parts.papers.zhao2020 import Material
+from sweeps.store.ledger import Ledger
 
 __all__ = ["pairs", "sections"]
 
@@ -42,9 +41,9 @@ def pairs(study: Study) -> list[Pair]:
     return found
 
 
-def sections(material: Material) -> list[Section]:
+def sections(ledger: Ledger, runs: pd.DataFrame, verdicts: Verdicts, memory: Memory) -> list[Section]:
     """One table, in the order of the paper."""
-    part, found = Section("Beside the figures of 1997"), beside(material.runs)
+    part, found = Section("Beside the figures of 1997"), beside(runs)
     if len(found):
         part.tables.append(Table("published", CAPTION, shown(found)))
         part.kept["published"] = found

@@ -40,7 +40,7 @@ from analysis.study import Condition, Study
 from ltm.errors import UserError
 from sweeps.store.ledger import Ledger
 
-__all__ = ["Material", "pairs", "sections"]
+__all__ = ["pairs", "sections"]
 
 CLAIMS = "Claims of the paper"
 """Title of the first part; the terminal prints its table."""
@@ -91,8 +91,13 @@ class Material:
         return {row["baseline"]: (row["label"], float(row[self.study.metric])) for row in rows if row["fingerprint"] in marks}
 
 
-def sections(material: Material) -> list[Section]:
+def sections(ledger: Ledger, runs: pd.DataFrame, verdicts: Verdicts, memory: Memory) -> list[Section]:
     """All parts, the claims first."""
+    return of(Material(ledger, runs, verdicts, memory))
+
+
+def of(material: Material) -> list[Section]:
+    """All parts of what there is."""
     made: Sequence[Callable[[Material], Section]] = (
         claims, table2, minima, box_plots, autocorrelation, t_tests, short_memory, definition3,
     )  # fmt: skip
