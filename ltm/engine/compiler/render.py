@@ -344,7 +344,7 @@ class Printer:
         stores += [Store(Slot("tr", slot, "q"), g.whole(g.const(0), self.variables[name].size)) for name, slot in self.history.items()]
         if (loss := self.traced.loss) is not None:
             weight = g.make("feature", data=("weight", 0))
-            stores.append(Store(self.loss, loss * weight if self.layout.gathered else loss, add=True))
+            stores.append(Store(self.loss, loss if self.memory.series else loss * weight, add=True))
         return Program(self, stores, [], {}, repeated=True)
 
     def _backward(self) -> Program:

@@ -189,6 +189,10 @@ def test_wide_cells_equal_the_torch_engine(batch: int, dtype: str) -> None:
     agree(case, hidden=17)
 
 
+def test_losses_of_wide_cells_are_weighted_step_by_step() -> None:
+    agree(Case("squared", "sgd", "one", 3, "dataset", 5, 2, "float64", "every", "variable", "rnn"), hidden=17)
+
+
 @dataclass(frozen=True)
 class Late(Cell):
     """Its parameter's gradient is a product with what the step after it left: h reads n of the step before."""
