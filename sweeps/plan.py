@@ -19,7 +19,7 @@ from ltm.data.base import Task
 from ltm.engine.check import check
 from ltm.errors import UserError, shown
 from ltm.training import metrics
-from ltm.training.losses import fitting
+from ltm.training.losses import fitting, smooth_filters
 from ltm.training.state import SETTINGS, Lane, Protocol
 from ltm.training.stopping import Until
 from sweeps.config import Composed, TrainingConfig, grid, parse_seeds
@@ -78,6 +78,8 @@ class Condition:
         names = NAMES if self.model.get("init", "default") not in RECORDED else (*NAMES, "init")
         model = off_default({key: value for key, value in self.model.items() if key not in names}, ADDED)
         training = off_default(self.training, LATER)
+        if "smoothness" in training:  # the record of a cell does not say which of its parameters are smooth
+            training["smoothness"] = [training["smoothness"], smooth_filters(self.built()[0].parameters())]
         return digest([model, training, self.fingerprint, PROTOCOL_VERSION])[:SETTINGS_DIGITS] + self.step
 
     @property

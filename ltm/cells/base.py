@@ -28,6 +28,7 @@ Tensors = SimpleNamespace
 class Parameter:
     """A parameter's shape, and the bound of its initial uniform(mean - bound, mean + bound) draw (0: it starts at the mean).
 
+    ``smooth``: its first axis are lags, over which ``training.smoothness`` asks for small second differences (:func:`ltm.training.losses.roughness_gradient`).
     Several maps side by side have a bound each: ``((columns, bound), ...)``. ``recurrent``: of a matrix, the columns that a past state is
     multiplied by, as ``((first, how many), ...)``, which ``init: orthogonal`` asks for.
     """
@@ -36,6 +37,7 @@ class Parameter:
     bound: float | tuple[tuple[int, float], ...]
     mean: float = 0.0
     recurrent: tuple[tuple[int, int], ...] = ()
+    smooth: bool = False
 
     @property
     def size(self) -> int:

@@ -47,7 +47,7 @@ class MRNN(Cell):
         return {**maps, **self.free_parameters(), **two_track_parameters(self)}
 
     def free_parameters(self) -> dict[str, Parameter]:
-        return {"a": Parameter((self.K, self.input_size), self.K**-0.5)} if self.decay == filters.FREE else {}
+        return {"a": Parameter((self.K, self.input_size), self.K**-0.5, smooth=True)} if self.decay == filters.FREE else {}
 
     def released(self, draws: Draws) -> dict[str, torch.Tensor]:
         H, I = self.hidden_size, self.input_size

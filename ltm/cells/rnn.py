@@ -48,7 +48,7 @@ class RNN2(Cell):
     outputs = ("h", "m")
 
     def parameters(self) -> dict[str, Parameter]:
-        return {"a": Parameter((self.K, self.input_size), self.K**-0.5), **two_track_parameters(self)}
+        return {"a": Parameter((self.K, self.input_size), self.K**-0.5, smooth=True), **two_track_parameters(self)}
 
     def state(self) -> dict[str, State]:
         return {"h": State(self.hidden_size), "m": State(self.hidden_size)}

@@ -23,6 +23,7 @@ from ltm.engine.base import TEST, TRAIN, VALIDATION, Engine, PackState, Predicti
 from ltm.engine.unroll import Given, at_end, everywhere, features_of, kind_of_mask, taken, tops, unroll
 from ltm.errors import UserError
 from ltm.training import masks
+from ltm.training.losses import roughness_gradient, smooth_filters
 from ltm.training.optimizers import OPTIMIZERS
 from ltm.training.schedules import factor
 from ltm.training.state import SETTINGS, Protocol
@@ -252,6 +253,8 @@ class Torch(Engine):
             found = np.array([optimizer.numbers(float(lr), n, constants) for lr in k["lr"]])
             k |= dict(zip(optimizer.named, found.T, strict=True))
         own = dict(zip(k, self._tensor(np.stack(list(k.values()))).unsqueeze(2), strict=True))
+        if filters := smooth_filters(self.network.parameters()):
+            gradient = gradient + own["smoothness"] * roughness_gradient(params, filters)
         norm, clip, most = gradient.double().square().sum(1, keepdim=True).sqrt().to(self.dtype), own["clip"], own["clip_value"]
         gradient = gradient * torch.where((clip > 0) & (norm > clip), clip / norm, 1.0)
         gradient = torch.where(most > 0, torch.clamp(gradient, -most, most), gradient)

@@ -1,18 +1,23 @@
 """Losses: each is one step, like a cell's: an output and its target in, a number out, in torch operations and without axes.
 
 A step's loss is multiplied by its weight, and the sum over a batch divided by the sum of the weights. Engines trace and differentiate it: a new
-loss is a function here, or an own one named ``package.module:function``.
+loss is a function here, or an own one named ``package.module:function``. Beside them, the penalty for rough weights of free filters, which is of an
+update: it is trained, and no part of the losses that are reported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from ltm.data.base import Task
 from ltm.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from ltm.cells.base import Parameter
 
 Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(outputs ``(O,)``, targets) -> loss ``()``. Targets are ``(O,)``; those of a class are 1 at its place and 0 elsewhere."""
@@ -104,3 +109,33 @@ def fitting(name: str, task: Task) -> Loss:
                     f"loss '{name or task.loss}' is for targets of 0 or 1, and task '{task.name}' has {value:g}; expected another loss."
                 )
     return loss
+
+
+Filters = tuple[tuple[int, int, int], ...]
+"""Where smooth weights lie among flat parameters: the first, how many lags, and how many numbers a lag."""
+
+
+def smooth_filters(parameters: Mapping[str, Parameter]) -> Filters:
+    """The smooth parameters of a network, of three lags or more: fewer have no second difference."""
+    found, first = [], 0
+    for parameter in parameters.values():
+        lags = parameter.shape[0] if parameter.smooth else 0
+        if lags > 2:
+            found.append((first, lags, parameter.size // lags))
+        first += parameter.size
+    return tuple(found)
+
+
+def roughness_gradient(params: torch.Tensor, filters: Filters) -> torch.Tensor:
+    """The gradient of sum_k (a_{k-1} - 2 a_k + a_{k+1})^2, summed over all smooth weights a_k, by parameters ``(S, N)``.
+
+    Beside the squared error it is the smoothness prior of distributed lags (Shiller 1973, Econometrica 41, of degree 1): free weights on a line cost nothing.
+    """
+    found, pad = torch.zeros_like(params), torch.nn.functional.pad
+    for first, K, I in filters:
+        a = params[:, first : first + K * I].unflatten(1, (K, I))
+        bends = a[:, :-2] - 2.0 * a[:, 1:-1] + a[:, 2:]
+        found[:, first : first + K * I] = 2.0 * (
+            pad(bends, (0, 0, 0, 2)) - 2.0 * pad(bends, (0, 0, 1, 1)) + pad(bends, (0, 0, 2, 0))
+        ).flatten(1)
+    return found

@@ -145,4 +145,5 @@ class Training:
                 raise UserError(f"checkpoint has lanes and parameters {saved['params'].shape}, the pack {self.state.params.shape}.")
             self._curves = [saved["curves"]]
             self.seconds = float(saved["seconds"])
-            self.state = PackState(**{f.name: saved[f.name] if saved[f.name].ndim else saved[f.name].item() for f in fields(self.state)})
+            held = {f.name: saved[f.name] if saved[f.name].ndim else saved[f.name].item() for f in fields(self.state)}
+            self.state = PackState(**held | {"settings": self.state.settings})  # the pack's: an older version wrote fewer

@@ -29,6 +29,7 @@ class Lane:
         clip_value: largest absolute value of an element of the gradient; 0 is off.
         momentum: of ``sgd`` and ``rmsprop``.
         dropout: share of units that a Dropout layer sets to 0.
+        smoothness: times the sum of squared second differences of smooth parameters, added to the loss (:func:`ltm.training.losses.roughness_gradient`).
     """
 
     seed: int
@@ -38,6 +39,7 @@ class Lane:
     clip_value: float = 0.0
     momentum: float = 0.0
     dropout: float = 0.0
+    smoothness: float = 0.0
 
 
 SETTINGS = tuple(field.name for field in fields(Lane) if field.name != "seed")

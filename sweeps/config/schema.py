@@ -44,6 +44,7 @@ class TrainingConfig:
     clip_value: float = 0.0
     momentum: float = 0.0
     dropout: float = 0.0
+    smoothness: float = 0.0
     watch: str = "train"
     until: dict[str, Any] | None = None
     budget: int | None = None
@@ -61,7 +62,7 @@ class TrainingConfig:
         checks.whole("training.patience", self.patience)
         for key in ("lr", "eps"):
             checks.number(f"training.{key}", getattr(self, key), above=0)
-        for key in ("min_delta", "weight_decay", "clip", "clip_value"):
+        for key in ("min_delta", "weight_decay", "clip", "clip_value", "smoothness"):
             checks.number(f"training.{key}", getattr(self, key), low=0)
         for key in ("momentum", "dropout", "beta1", "beta2", "alpha"):
             checks.number(f"training.{key}", value := getattr(self, key), low=0)

@@ -13,8 +13,9 @@ from ltm.engine.compiler.lookups import MIXED, STARTED, dropped
 from ltm.engine.compiler.render import BUFFERS, Printer
 from ltm.engine.compiler.skeleton import batches, common, series
 from ltm.engine.compiler.target import vector
-from ltm.engine.compiler.update import numbers_of, optimised
+from ltm.engine.compiler.update import numbers_of, optimised, smoothed
 from ltm.training import stopping
+from ltm.training.losses import smooth_filters
 
 if TYPE_CHECKING:
     from ltm.engine.compiler import Program
@@ -94,7 +95,11 @@ def module_text(
     head = HEADER.format(target=head, dtype=program.dtype, names=", ".join(sizes), numbers=tuple(sizes.values()))
     values = "\n".join(f'{name}_ = real("{value}")' for name, value in functions.constants.items())
     skeleton = (stopping, common, series) if program.series else (common, batches)
-    body = numbers_of(program.optimizer) + "".join(map(text_of, skeleton)).replace("\ndef judge(", "\n@inner\ndef judge(")
+    body = (
+        numbers_of(program.optimizer)
+        + smoothed(smooth_filters(program.network.parameters()))
+        + "".join(map(text_of, skeleton)).replace("\ndef judge(", "\n@inner\ndef judge(")
+    )
     return head + "\n".join([values, own, *text]) + body
 
 

@@ -13,6 +13,7 @@ from ltm.engine.compiler.layout import Layout, Memory
 from ltm.engine.compiler.target.vector import Processor
 from ltm.engine.compiler.tracing import Symbol, Tracer
 from ltm.engine.compiler.tracing.calls import call
+from ltm.training.losses import Filters
 from ltm.training.optimizers import Constants, Optimizer
 from ltm.training.state import SETTINGS
 
@@ -94,6 +95,18 @@ def numbers_of(optimizer: Optimizer) -> str:
     parameters = ", ".join(inspect.signature(optimizer.numbers).parameters)
     own = f"\n\n@inner\ndef {optimizer.numbers.__name__}({parameters}):\n{source[1]}"
     return own + "\n".join(["\n@inner", "def further(s, l, n, constants):", *indented(lines), ""])
+
+
+def smoothed(filters: Filters) -> str:
+    """The text of ``smoothed``, which adds ``weight`` times :func:`ltm.training.losses.roughness_gradient` to the gradient of lane ``l``, in float64."""
+    lines = []
+    for first, K, I in filters:
+        places = [f"(i + {lag * I}) * LANES + l" for lag in range(3)]
+        bend = " + ".join(f"{factor} * np.float64(p[{place}])" for factor, place in zip((1.0, -2.0, 1.0), places, strict=True))
+        lines += [f"for i in range({first}, {first + (K - 2) * I}):", f"    bend = 2.0 * weight * ({bend})"]
+        lines += [f"    g[{place}] += real({factor} * bend)" for factor, place in zip((1.0, -2.0, 1.0), places, strict=True)]
+    body = ["if weight > 0.0:", *indented(lines)] if lines else ["pass"]
+    return "\n".join(["\n\n@inner", "def smoothed(p, g, l, weight):", *indented(body), ""])
 
 
 def rows_of(optimizer: Optimizer) -> int:

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ltm.engine.compiler.skeleton.common import clear, norm_of, prepared
+from ltm.engine.compiler.skeleton.common import SMOOTHNESS, clear, norm_of, prepared
 
 given: Any = None
 inner = entry = lambda function: function
 transpose = prefetch = real = given
 lanes = groups = mine = each_lane = given
-prologue = below = forward = backward = clean = epilogue = optimise = train_masks = no_masks = given
+prologue = below = forward = backward = clean = epilogue = optimise = smoothed = train_masks = no_masks = given
 W = LANES = ENTRIES = SIZE = WORK = CARRY = LOSS = RW = WIDTH = TARGETS = WEIGHTS = OUTPUTS = GATHERED = APART = 1
 
 # ---- of every kernel ---------------------------------------------------------------------------------------------------
@@ -136,6 +136,8 @@ def train(params, slots, settings, seen, grads, order, keys, memory, pool, strid
                 seen[group, l, 0] += now[l, 0]
                 seen[group, l, 1] += now[l, 1]
                 scale = 1.0 / now[l, 1] if now[l, 1] > 0 else 0.0
+                if rate >= 0 and scale > 0:
+                    smoothed(p, g, l, np.float64(settings[group, l, SMOOTHNESS]) / scale)
                 norm = norm_of(g, l, scale) if settings[group, l, 2] > 0 else 0.0
                 prepared(s, l, settings[group, l], abs(rate), scale, norm, before + u + 1, constants)
             if rate >= 0:

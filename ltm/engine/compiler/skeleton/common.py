@@ -19,6 +19,7 @@ W = VECTOR = LANES = ENTRIES = N = SIZE = 1
 
 TRAIN, VALIDATION, BETTER, ON, SCALE, BOUND, FIRST = range(7)  # rows of s; from FIRST on those of the settings
 LR, CLIP, CLIP_VALUE = FIRST + 0, FIRST + 2, FIRST + 3
+SMOOTHNESS = 6  # of the settings of a lane
 
 
 @inner

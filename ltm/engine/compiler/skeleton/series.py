@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ltm.engine.compiler.skeleton.common import BETTER, ON, TRAIN, VALIDATION, clear, norm_of, prepared, size_of
+import numpy as np
+
+from ltm.engine.compiler.skeleton.common import BETTER, ON, SMOOTHNESS, TRAIN, VALIDATION, clear, norm_of, prepared, size_of
 from ltm.training.stopping import EPOCH, RUNNING, STATE, judge
 
 given: Any = None
 inner = entry = lambda function: function
 load = store = full = add = div = where = real = given
 lanes = groups = mine = each_lane = given  # what a CPU loops over, and a GPU's threads and blocks are
-prologue = below = forward = backward = epilogue = optimise = given
+prologue = below = forward = backward = epilogue = optimise = smoothed = given
 W = VECTOR = LANES = SIZE = WORK = CARRY = LOSS = RW = 1
 
 # ---- of every kernel ---------------------------------------------------------------------------------------------------
@@ -53,6 +55,7 @@ def judged(l, p, g, s, reals, counts, settings, rate, rules, constants, curves, 
         return
     train, validation = s[TRAIN * W + l], s[VALIDATION * W + l]
     curves[0, e], curves[1, e] = train, validation
+    smoothed(p, g, l, np.float64(settings[SMOOTHNESS]))
     norm = norm_of(g, l, 1.0)
     finite = math.isfinite(size_of(p, l)) and math.isfinite(train) and math.isfinite(validation) and math.isfinite(norm)
     if judge(reals, counts, train, validation, finite, False, rules[0], rules[1], rules[2], rules[3]):
