@@ -17,7 +17,9 @@ from ltm.cells import ADDED, Cell, Network
 from ltm.cells.record import Record, record
 from ltm.data.base import Task
 from ltm.engine.check import check
+from ltm.engine.compiler.decays import RECURRENCES
 from ltm.errors import UserError, shown
+from ltm.filters import PATTERNS
 from ltm.training import metrics
 from ltm.training.losses import fitting, smooth_filters
 from ltm.training.state import SETTINGS, Lane, Protocol
@@ -162,11 +164,26 @@ class Pack:
 def operations_a_step(network: Network) -> float:
     """Floating-point operations of one step of one sequence, forward and back, about.
 
-    A parameter takes six, a past value five (a long filter runs as a sum of exponentials), a unit of a state 55. Symbols are looked up, which is nothing.
+    A parameter takes six, a unit of a state 55, the past what :func:`of_past` says. Symbols are looked up, which is nothing.
     """
-    states = [state for part in network.parts for state in part.cell.state().values()]
-    past = sum(state.size * min(state.lags, LONGEST_PAST) for state in states if state.lags > 1)
-    return float(6 * (network.size - network.symbols * network.embedding) + 5 * past + 55 * sum(state.size for state in states))
+    units = sum(state.size for part in network.parts for state in part.cell.state().values())
+    past = sum(of_past(part.cell) for part in network.parts)
+    return float(6 * (network.size - network.symbols * network.embedding) + past + 55 * units)
+
+
+def of_past(cell: Cell) -> float:
+    """Operations of a step on past values: five each (a long filter runs as a sum of exponentials), and of a filter of another decay, O(K), those of its weights.
+
+    Such a filter on the input has no more of the step than its parameters where it is smooth enough for :attr:`ltm.filters.Pattern.terms`.
+    """
+    decay, lagged = getattr(cell, "decay", "fractional"), [state for state in cell.state().values() if state.lags > 1]
+    if decay not in RECURRENCES:
+        return float(5 * sum(state.size * min(state.lags, LONGEST_PAST) for state in lagged))
+    pattern, weight = PATTERNS[decay], RECURRENCES[decay].cost
+    forward = weight + 2 + 2 * len(pattern.parameters)
+    if lagged:
+        return float(sum(state.size * state.lags * (forward + weight // 2 + 2) for state in lagged))
+    return 0.0 if pattern.terms else float(cell.input_size * getattr(cell, "K", 0) * forward)
 
 
 def steps_an_epoch(task: Task) -> float:

@@ -15,7 +15,13 @@ from sweeps.store.tables import COLUMNS
 from tests.ltm.engine.series import DERIVED
 
 
-@pytest.mark.parametrize("model", [*sorted(DERIVED), "mlstm model.K=25", "mlstm model.K=1000", "lstm model.hidden_size=4"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        *sorted(DERIVED), "mlstm model.K=25", "mlstm model.K=1000", "lstm model.hidden_size=4",
+        *(f"{model} model.decay={decay}" for model in ("mrnn", "mlstm") for decay in ("exponential", "power", "tempered", "gegenbauer")),
+    ],
+)  # fmt: skip
 def test_effort_is_about_what_the_kernel_counts(model: str) -> None:
     whole = plan.make(config.compose([f"model={model.split()[0]}", *model.split()[1:], "seeds=3", "training.max_epochs=7"]))
     (condition,) = whole.conditions
