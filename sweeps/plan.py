@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, cast
@@ -42,6 +42,9 @@ RECORDED = ("default", "released")
 
 LONGEST_PAST = 100
 """Past values from which on a longer window costs no more, about."""
+
+FLOATS = {one.name for one in fields(TrainingConfig) if one.type in (float, "float")}
+"""Training keys whose values are floats."""
 
 CHECKED_STEPS = 8
 RECORDS: dict[tuple[tuple[type[Cell], ...], str], Record] = {}
@@ -297,6 +300,7 @@ def resolve(model: Mapping[str, Any], dataset: Mapping[str, Any], training: Mapp
         sections[section][name] = value
     if any(grid.place(key, sections) == ("model", "cells") for key in at):
         sections["model"] = of_cells(sections["model"])
+    sections["model"], sections["training"] = with_floats(sections["model"]), as_floats(sections["training"], FLOATS)
     for section in ("model", "dataset"):
         checks.text(f"{section}.name", sections[section].get("name"))
     TrainingConfig(**sections["training"]).check()
@@ -322,6 +326,25 @@ def of_cells(model: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in model.items() if key not in vain}
 
 
+def with_floats(model: Mapping[str, Any]) -> dict[str, Any]:
+    """A model with floats where these are expected, so that 1 and 1.0 are one condition: fields of its cells, and biases of gates."""
+    named = model.get("cells") if isinstance(model.get("cells"), list) else None
+    kinds = [cells.find(str(one)) for one in named or [model["cell"]]]
+    floats = {one.name for kind in kinds for one in fields(kind) if one.type in (float, "float")}
+    found = as_floats(model, {*floats, "forget_bias"})
+    gates = found.get("gate_biases")
+    return found | {"gate_biases": as_floats(gates, gates)} if isinstance(gates, Mapping) else found
+
+
+def as_floats(settings: Mapping[str, Any], keys: Container[str]) -> dict[str, Any]:
+    """Settings with whole numbers of these keys, and of lists of theirs, as floats."""
+
+    def one(value: Any) -> Any:
+        return [one(x) for x in value] if isinstance(value, list) else float(value) if type(value) is int else value
+
+    return {key: one(value) if key in keys else value for key, value in settings.items()}
+
+
 def recorded(network: Network, task: Task) -> Record:
     """The record of a network, which is checked on a few steps when it is met first."""
     key = tuple(type(part.cell) for part in network.parts), repr(network)
@@ -337,8 +360,11 @@ def settings_of(condition_id: str) -> str | None:
 
 
 def label(condition: Condition, shown: Iterable[str]) -> str:
-    """How a condition is called in tables: ``mrnn K=100 / arfima``, with the further keys that its grid varies: ``mrnn K=100 lr=0.1 / arfima d=0.3``."""
+    """How a condition is called in tables: ``mrnn K=100 / arfima``, with the further keys that its grid varies: ``mrnn K=100 lr=0.1 / arfima d=0.3``; and
+    with its decay, where that is not the fractional one."""
     sections = {"model": condition.model, "dataset": condition.dataset, "training": condition.training}
+    if condition.model.get("decay", ADDED["decay"]) != ADDED["decay"] and not {"decay", "model.decay"} & set(shown := list(shown)):
+        shown = ["model.decay", *shown]
     placed = [place for key in shown if (place := grid.place(key, sections)) and place != ("model", "K")]
     twice = Counter(name for section, name in placed if section != "dataset")
 

@@ -14,6 +14,7 @@ import torch
 from ltm import checks
 from ltm.cells import initial
 from ltm.cells.base import Cell, Draws, Parameter, State, Tensors, bias, linear
+from ltm.cells.feedforward import Linear
 from ltm.errors import UserError
 
 EMBEDDING = "E"
@@ -150,7 +151,8 @@ class Network:
                         f"{kind} reads more of its input than the present step, so it can only be the first layer, above numbers; expected another cell above"
                         f" {name}."
                     )
-            below, name = self.width(i), f"layer {i}"
+            mapped = i == 0 and isinstance(self.layers[0][0], Linear)
+            below, name = self.width(i), "the input map (model key 'input_map', which is 0 for none)" if mapped else f"layer {i}"
 
     @classmethod
     def of(cls, cell: Cell, output_size: int = 1) -> Network:

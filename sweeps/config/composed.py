@@ -5,7 +5,7 @@ Nothing is written here, and no config is trusted that did not pass :func:`compo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -46,7 +46,8 @@ def compose(arguments: Sequence[str]) -> Composed:
     for override in lists:
         overrides.check(override, folders)
     commas = [key_of(new).removeprefix("grid.") for old, new in zip(given, lists, strict=True) if key_of(old) != key_of(new)]
-    named = [of_network(overrides.opened(override)) for override in lists]
+    of_cells = overrides.keys_of_cells(lists)
+    named = [of_network(overrides.opened(override), of_cells) for override in lists]
     per_group = {group: [o for o in named if key_of(o).startswith(f"{group}.")] for group in ("model", "dataset")}
     common = [o for o in named if not any(o in mine for mine in per_group.values())] + places.searchpath(folders)
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
@@ -57,6 +58,9 @@ def compose(arguments: Sequence[str]) -> Composed:
             if f"grid.{(bare := key.rpartition('.')[2])}" not in map(key_of, lists) and bare != key:
                 varied.pop(bare, None)
         config = validated(plain | {"grid": varied}, folders)
+
+        of_each = blocks_of(config) if config.blocks else [config]
+        check_sections(plain, [group for group in per_group if all(group in one.grid for one in of_each)], common, folders)
 
         def of_grid(config: StudyConfig) -> Composed:
             chosen = {group: names_of(config.grid, group, common, folders) for group in per_group}
@@ -72,7 +76,7 @@ def compose(arguments: Sequence[str]) -> Composed:
 
         if not config.blocks:
             return of_grid(config)
-        blocks = tuple(of_grid(one) for one in blocks_of(config))
+        blocks = tuple(map(of_grid, of_each))
     models, datasets = ({one["name"]: one for block in blocks for one in getattr(block, group)} for group in ("models", "datasets"))
     return Composed(config, tuple(models.values()), tuple(datasets.values()), blocks)
 
@@ -89,12 +93,12 @@ def blocks_of(config: StudyConfig) -> list[StudyConfig]:
     return [replace(config, grid=config.grid | grid.flat(block), blocks={}) for block in config.blocks.values()]
 
 
-def of_network(override: str) -> str:
-    """An override of a key that every model has, as one that a model's YAML need not list."""
+def of_network(override: str, of_cells: Set[str] = frozenset()) -> str:
+    """An override of a key that every model, or a cell of the network, has, as one that a model's YAML need not list."""
     from ltm.cells import STACK
 
     group, _, name = key_of(override).partition(".")
-    return f"++{override.lstrip('+')}" if group == "model" and name in STACK and not override.startswith("~") else override
+    return f"++{override.lstrip('+')}" if group == "model" and name in {*STACK, *of_cells} and not override.startswith("~") else override
 
 
 def with_network(group: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -198,6 +202,23 @@ def names_of(grid: dict[str, Any], group: str, given: Sequence[str], folders: Fo
     for name in names:
         check_option(group, str(name), folders)
     return list(dict.fromkeys(map(str, names)))
+
+
+def check_sections(plain: dict[str, Any], groups: Sequence[str], common: Sequence[str], folders: Folders) -> None:
+    """That an experiment gives no key of a model or dataset which the grid names: each is read from its own file.
+
+    Raises:
+        UserError: the first such key.
+    """
+    names = {group: [str(plain[group].get("name"))] for group in groups}
+    files = composed({group: [name] for group, (name,) in names.items() if name in options(group, folders)}, common)
+    for group, by_name in files.items():
+        (alone,) = by_name.values()
+        for key, value in plain[group].items():
+            if key not in alone or alone[key] != value:
+                raise UserError(
+                    f"{group}.{key}={shown(value)} has no effect, the grid names the {group}s; write grid: {{{group}.{key}: {shown(value)}}}."
+                )
 
 
 def composed(chosen: dict[str, list[str] | None], common: Sequence[str]) -> dict[str, dict[str | None, dict[str, Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -104,6 +105,19 @@ def opened(override: str) -> str:
         return override
     place = f"{APART}.{'.'.join(names[1:])}" if len(names) > 2 and names[1] in grid.SECTIONS else key
     return f"++{place}{override.lstrip('+').removeprefix(key)}"
+
+
+def keys_of_cells(overrides: Sequence[str]) -> set[str]:
+    """The keys of the cells that an override of ``model.cells`` names; none where it names no cells, which is refused later."""
+    from ltm import cells
+
+    found: set[str] = set()
+    for override in overrides:
+        if key_of(override) == "model.cells":
+            with suppress(HydraException, UserError):
+                named = OverridesParser.create().parse_override(override).value()
+                found |= cells.options(*(cells.find(str(one)) for one in named)) if isinstance(named, list) else set()
+    return found
 
 
 def space_of(overrides: Sequence[str]) -> list[str]:

@@ -94,7 +94,7 @@ def test_modules_of_the_users_folder_hide_nothing_from_the_command(tmp_path: Pat
     (user / "mycell.py").write_text(CELL)
     for program in ([str(tmp_path / "bin" / "ltm")], ["-m", "ltm"]):
         done = python(*program, "sweep", "--cfg", "model=mycell:MyCell", "model.gain=1,2", cwd=user)
-        assert done.stdout.endswith("#   mycell gain=1 / arfima\n#   mycell gain=2 / arfima\n"), done.stderr
+        assert done.stdout.endswith("#   mycell gain=1.0 / arfima\n#   mycell gain=2.0 / arfima\n"), done.stderr
     assert "UserError" in python("-c", "import ltm; ltm.run('model=rnn')", cwd=user).stderr
     done = python("-m", "ltm.sweep", "--cfg", cwd=user)
     assert done.returncode == 2

@@ -168,6 +168,37 @@ def test_a_list_of_cells_is_one_value_of_a_grid_and_reads_well_in_labels() -> No
     ]  # fmt: skip
 
 
+def test_a_decay_other_than_the_fractional_one_is_in_the_label() -> None:
+    assert list(small("model=mrnn,rnn", "model.decay=power", "seeds=1").labels.values()) == [
+        "mrnn K=100 decay=power / arfima",
+        "rnn / arfima",
+    ]
+    assert list(small("model=mrnn", "model.decay=power,fractional", "seeds=1").labels.values()) == [
+        "mrnn K=100 decay=power / arfima", "mrnn K=100 decay=fractional / arfima",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("whole", "float_"),
+    [
+        ("model.forget_bias=1", "model.forget_bias=1.0"), ("grid.forget_bias=[1]", "grid.forget_bias=[1.0]"),
+        ("+model.gate_biases={i:-1,f:[2]}", "+model.gate_biases={i:-1.0,f:[2.0]}"), ("grid.lr=[1]", "grid.lr=[1.0]"),
+    ],
+)  # fmt: skip
+def test_a_whole_number_is_the_float_that_is_expected(whole: str, float_: str) -> None:
+    one, other = (ids(small("model=lstm", "seeds=1", change)) for change in (whole, float_))
+    assert one == other != ids(small("model=lstm", "seeds=1"))
+
+
+def test_keys_of_cells_need_not_be_those_of_the_model() -> None:
+    (one,) = small("model=lstm", "model.cells=[mrnnf,lstm]", "model.K=3", "seeds=1").conditions
+    assert (one.model["K"], one.built()[0].parts[0].cell.K) == (3, 3)  # type: ignore[attr-defined]
+    with pytest.raises(UserError, match="unknown key of model: 'K'"):
+        small("model=lstm", "model.cells=[rnn,lstm]", "model.K=3")
+    with pytest.raises(UserError, match=r"above the input map \(model key 'input_map', which is 0 for none\)"):
+        small("model=mrnn", "model.input_map=4")
+
+
 def test_a_batch_larger_than_the_data_is_said_once() -> None:
     (note,) = small("model=rnn", "seeds=1", "training.batch=8,16").notes
     assert note == "training.batch is 8, and arfima has 1 training sequence: each update reads all of it"

@@ -168,8 +168,8 @@ def test_a_bare_key_that_two_sections_have_is_refused_with_both_names(tmp_path: 
         labels(*own, "grid.sigma=[1,2]")
     with pytest.raises(UserError, match=r"write search\.space\.model\.sigma or search\.space\.dataset\.sigma"):
         Halving(config.compose([*own, "search=random", "search.space.sigma={low:1,high:2}"]))
-    assert labels(*own, "grid.model.sigma=[1,2]") == ["rnn sigma=1 / arfima", "rnn sigma=2 / arfima"]
-    assert labels(*own, "grid.model.sigma=[1]", "grid.dataset.sigma=[2]") == ["rnn sigma=1 / arfima sigma=2"]
+    assert labels(*own, "grid.model.sigma=[1,2]") == ["rnn sigma=1.0 / arfima", "rnn sigma=2.0 / arfima"]
+    assert labels(*own, "grid.model.sigma=[1]", "grid.dataset.sigma=[2]") == ["rnn sigma=1.0 / arfima sigma=2"]
 
 
 def test_keys_of_a_searchs_space_may_be_named_with_their_section() -> None:
@@ -267,7 +267,7 @@ def test_a_class_by_its_path_is_a_model_with_its_fields_as_keys(tmp_path: Path, 
     monkeypatch.syspath_prepend(str(tmp_path))
     study = config.compose(["model=path_cells:Own", "model.hidden_size=4"])
     assert study.models == ({"name": "own", "cell": "path_cells:Own", "hidden_size": 4, "init": "default", "gain": 2.0, **cells.STACK},)
-    assert labels("model=lstm,path_cells:Own", "model.gain=1,2") == ["lstm / arfima", "own gain=1 / arfima", "own gain=2 / arfima"]
+    assert labels("model=lstm,path_cells:Own", "model.gain=1,2") == ["lstm / arfima", "own gain=1.0 / arfima", "own gain=2.0 / arfima"]
     assert labels("grid.model=[rnn,path_cells:RNN]") == ["rnn / arfima"], "the same work under another name"
     assert config.compose(["model=path_cells:RNN"]).models[0]["name"] == "path_cells:RNN"
     with pytest.raises(UserError, match="model key 'gain' is null; expected a finite number"):
@@ -285,16 +285,22 @@ def test_a_folder_of_configs_adds_models_series_and_experiments(tmp_path: Path) 
         "dataset/mine.yaml": "defaults: [arfima]\nname: mine\nseed: 5\n",
         "experiment/both.yaml": "# @package _global_\nstudy: both\nseeds: 3\ngrid:\n  model: [lstm, small]\n  dataset: [mine]\n",
         "experiment/typo.yaml": "# @package _global_\nsedes: 3\n",
+        "experiment/vain.yaml": "# @package _global_\nmodel: {hidden_size: 8}\ngrid:\n  model: [lstm, rnn]\n",
+        "experiment/vain_blocks.yaml": "# @package _global_\ndataset: {length: 400}\nblocks: {a: {dataset: [arfima]}, b: {dataset: [mine]}}\n",
+        "experiment/one.yaml": "# @package _global_\ndataset: {length: 4500}\nmodel: {hidden_size: 3}\nblocks: {a: {model: [rnn]}, b: {lr: 0.1}}\n",
     }.items():  # fmt: skip
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     for folder in (["--config-dir", str(tmp_path)], [f"--config-dir={tmp_path}"], [f"hydra.searchpath=[file://{tmp_path}]"]):
         assert labels(*folder, "+experiment=both") == ["lstm / mine", "small / mine"]
     own = ["--config-dir", str(tmp_path)]
+    assert len(labels("+experiment=one", *own)) == 2  # one block names no model
     assert labels("model=small,rnn", *own) == ["small / arfima", "rnn / arfima"]
     for override, message in (
         ("model=wrong", "unknown key of model 'wrong': 'hiden_size'. Did you mean 'hidden_size'"),
         ("+experiment=typo", "unknown key 'sedes'. Did you mean 'seeds'"),
+        ("+experiment=vain", "model.hidden_size=8 has no effect, the grid names the models; write grid: {model.hidden_size: 8}."),
+        ("+experiment=vain_blocks", "dataset.length=400 has no effect, the grid names the datasets; write grid: {dataset.length: 400}."),
         ("model=broken", "not understood"),
         ("model=smal", "unknown model 'smal'. Did you mean 'small'"),
     ):
