@@ -162,6 +162,19 @@ def test_the_sum_of_children_has_no_order_and_the_n_ary_form_has_one() -> None:
         assert np.allclose(one, other, rtol=0, atol=1e-6) == same
 
 
+@pytest.mark.parametrize("children", [None, 3])
+def test_maps_of_every_child_start_orthogonal_and_the_forget_gate_at_its_bias(children: int | None) -> None:
+    network = cells.build(
+        {"cell": "treelstm", "hidden_size": 4, "children": children, "init": "orthogonal", "forget_bias": 1.0}, task_of([Node(np.ones(2))])
+    )
+    p = network.unflatten(torch.tensor(network.initial(0)))
+    blocks = [*p["W_i"][:, 2:].split(4, 1), *(block for rows in p["U_f"].split(4) for block in rows.split(4, 1))]
+    assert len(blocks) == (2 if children is None else 12)
+    for block in blocks:
+        torch.testing.assert_close(block @ block.T, torch.eye(4), rtol=0, atol=1e-5)
+    assert (p["b_f"] == 1).all()
+
+
 def test_auto_takes_the_torch_engine_and_an_lstm_over_the_same_nodes_the_fused_one(caplog: pytest.LogCaptureFixture) -> None:
     network = cells.build({"cell": "treelstm", "hidden_size": 2}, EXPRESSIONS)
     with caplog.at_level(logging.INFO):
