@@ -34,6 +34,9 @@ from ltm.engine.fused import Fused
 from ltm.engine.torch import Torch
 from ltm.training.state import Lane
 
+OF_SERIES = [name for name in CELLS if name not in ("convlstm", "treelstm")]
+"""Cells that read a series of numbers: neither images nor trees."""
+
 TASKS = ("latching", "sizes", "wide")
 """What ``--tasks`` compares: see :mod:`benchmarks.tasks`."""
 
@@ -226,7 +229,7 @@ def written(path: Path | None, record: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description=__doc__)
-    parser.add_argument("--cells", nargs="+", default=list(CELLS), choices=list(CELLS))
+    parser.add_argument("--cells", nargs="+", default=OF_SERIES, choices=OF_SERIES)
     parser.add_argument("--K", nargs="+", type=int, default=[100])
     parser.add_argument(
         "--hidden", nargs="+", type=int, default=[1], help="with --peers and not 1 alone: torch.nn's LSTM and GRU at these sizes"

@@ -24,6 +24,7 @@ from analysis.reporting.parts.papers import hochreiter1997, reproduction, zhao20
 from analysis.reporting.section import Plot, Section
 from analysis.reporting.sentences import listed, over
 from analysis.studies import baselines
+from analysis.studies.compare import pairs_against
 from analysis.studies.memory.forgetting import measure
 from analysis.studies.search import fresh
 from analysis.studies.verdicts import Verdicts, judge
@@ -106,7 +107,7 @@ def made(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], rule: Rule)
         first.section(verdicts),
         *(paper.sections(ledger, runs, verdicts, memory) if paper else []),
         lengths.section(verdicts),
-        success.section(runs, study),
+        success.section(runs, study, paper.pairs if paper else pairs_against),
         *series.sections(verdicts),
         series.across(verdicts),
         searched,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -24,11 +24,11 @@ MANY = 40
 """Comparisons beyond which only those that are decided are said."""
 
 
-def section(runs: pd.DataFrame, study: Study, pairs: Sequence[Pair] | None = None) -> Section:
+def section(runs: pd.DataFrame, study: Study, pairs: Callable[[Study], Sequence[Pair]] = pairs_against) -> Section:
     """Empty where the seed runs know nothing of success.
 
     Args:
-        pairs: of the study's conditions, to be compared here too; by default every one with RNN and LSTM.
+        pairs: which conditions of a study are compared; by default every one with RNN and LSTM.
     """
     part, (solved, times) = Section(TITLE), success.studies(runs, study)
     if solved is None and times is None:
@@ -67,7 +67,7 @@ def section(runs: pd.DataFrame, study: Study, pairs: Sequence[Pair] | None = Non
     part.kept["success"] = table
     told = [one for one in (solved, times) if one is not None and one.metric != study.metric]
     for one in told:
-        judged = judge(one, among(one, pairs), whole=False)
+        judged = judge(one, pairs(one), whole=False)
         if judged.comparisons:
             decided = [test for test in judged.comparisons if test.verdict in ("better", "worse")]
             said = judged.comparisons if len(judged.comparisons) <= MANY else decided[:MANY]
@@ -76,14 +76,6 @@ def section(runs: pd.DataFrame, study: Study, pairs: Sequence[Pair] | None = Non
     if part.sentences:
         part.text = f'<p class="quiet">Tests of this part are families of their own, {study.rule.correction.capitalize()} each.</p>'
     return part
-
-
-def among(study: Study, pairs: Sequence[Pair] | None) -> list[Pair]:
-    """The same pairs, of this study's conditions."""
-    if pairs is None:
-        return pairs_against(study)
-    known = study.by_label
-    return [(known[a.label], known[b.label]) for a, b in pairs if a.label in known and b.label in known]
 
 
 def about(solved: Study | None, times: Study | None) -> str:
