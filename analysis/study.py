@@ -43,7 +43,8 @@ class Rule:
     higher_is_better: bool | None = None
 
     def of(self, runs: pd.DataFrame) -> Rule:
-        """This rule by a metric of a ledger's seed runs: its own, or the first of :data:`analysis.columns.METRICS` that one of them has.
+        """This rule by a metric of a ledger's seed runs: its own, or that of the test part which most of their conditions have, the first of
+        :data:`analysis.columns.METRICS` among equals.
 
         Raises:
             UserError: an unknown metric, or one that these seed runs do not have.
@@ -53,7 +54,11 @@ class Rule:
         has = [name for name in METRICS if name in runs and runs[name].notna().any()]
         if self.metric and self.metric not in runs:
             raise UserError(f"these seed runs have no {self.metric}; choose another metric of {', '.join(has) or 'none'}.")
-        return self if self.metric else replace(self, metric=has[0] if has else next(iter(METRICS)))
+        if self.metric or not has:
+            return self if self.metric else replace(self, metric=next(iter(METRICS)))
+        tested = [name for name in has if name.startswith("test_")] or has
+        judged = [runs.loc[runs[name].notna(), "condition"].nunique() for name in tested]
+        return replace(self, metric=tested[judged.index(max(judged))])
 
     @property
     def what(self) -> Metric:

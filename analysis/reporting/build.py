@@ -17,11 +17,12 @@ import pandas as pd
 from rich.console import Console
 
 import ltm
+from analysis.columns import METRICS
 from analysis.reporting import answer, folder, plots, tables
 from analysis.reporting.page import DEFAULT, Head, page, rendered
 from analysis.reporting.parts import first, forgetting, lengths, provenance, search, series, success, training
 from analysis.reporting.parts.papers import hochreiter1997, reproduction, zhao2020
-from analysis.reporting.section import Plot, Section
+from analysis.reporting.section import Plot, Section, Table
 from analysis.reporting.sentences import listed, over
 from analysis.studies import baselines
 from analysis.studies.compare import pairs_against
@@ -46,6 +47,8 @@ class Report:
     record: dict[str, Any]
     verdicts: Verdicts | None
     parts: Sequence[Section]
+    others: Sequence[Verdicts] = ()
+    """Of the conditions that the study's metric cannot judge, such as tasks of numbers beside tasks of classes."""
 
 
 def load(study: str | Path) -> tuple[Ledger, pd.DataFrame, dict[str, Any]]:
@@ -97,12 +100,13 @@ def made(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], rule: Rule)
         searched, runs = search.section(runs, record), fresh(runs, record)
         if runs.empty:
             return Report(ledger, runs, record, None, [Section(""), searched])
-    rule = rule.of(runs)
+    given, rule = rule, rule.of(runs)
     study = Study.of(runs, rule, baselines.known(ledger, record, rule.metric))
     source = (record.get("config") or {}).get("published")
     paper = PAPERS.get(str(source))
     verdicts = judge(study, paper and paper.pairs(study))
     memory = measure(ledger, runs, study)
+    others = [] if given.metric else by_other_metrics(ledger, runs, record, study)
     parts = [
         first.section(verdicts),
         *(paper.sections(ledger, runs, verdicts, memory) if paper else []),
@@ -110,6 +114,7 @@ def made(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], rule: Rule)
         success.section(runs, study, paper.pairs if paper else pairs_against),
         *series.sections(verdicts),
         series.across(verdicts),
+        *(part for one in others for part in apart(one)),
         searched,
         *([] if paper else [reproduction.section(runs, study, source, rule)]),
         forgetting.section(ledger, runs, study, memory),
@@ -119,7 +124,40 @@ def made(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], rule: Rule)
     parts = [part for i, part in enumerate(parts) if i == 0 or part.holds_something]
     for part in parts:
         part.plots = [sampled(one, study) for one in part.plots]
-    return Report(ledger, runs, record, verdicts, parts)
+    return Report(ledger, runs, record, verdicts, parts, others)
+
+
+def by_other_metrics(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], study: Study) -> list[Verdicts]:
+    """The conditions that a study's metric leaves out, judged by that which most of them have, until none is left that has one."""
+    found: list[Verdicts] = []
+    left = runs[runs["condition"].isin(study.without)]
+    while len(left) and left[[name for name in METRICS if name in left]].notna().any(axis=None):
+        rule = replace(study.rule, metric="").of(left)
+        one = Study.of(left, rule, baselines.known(ledger, record, rule.metric))
+        found.append(judge(one))
+        left = left[left["condition"].isin(one.without)]
+    return found
+
+
+def apart(verdicts: Verdicts) -> list[Section]:
+    """The parts of what another metric judges, under names of their own."""
+    metric, what = verdicts.study.metric, verdicts.study.rule.what.name
+    parts = [part for part in (first.section(verdicts), *series.sections(verdicts), series.across(verdicts)) if part.holds_something]
+    for part in parts:
+        part.title = part.title or f"By {what}"
+        part.plots = [replace(one, name=f"{one.name}_{metric}") for one in part.plots]
+        part.tables = [under(one, metric) for one in part.tables]
+        part.more = {
+            words: [under(one, metric) if isinstance(one, Table) else replace(one, name=f"{one.name}_{metric}") for one in some]
+            for words, some in part.more.items()
+        }
+        part.kept = {f"{name}_{metric}": table for name, table in part.kept.items()}
+    parts[0].text = f"<p>{html.escape(answer.paragraph(verdicts))}</p>{parts[0].text}"
+    return parts
+
+
+def under(table: Table, metric: str) -> Table:
+    return replace(table, name=f"{table.name}_{metric}", source=table.source and f"{table.source}_{metric}")
 
 
 def sampled(one: Plot, study: Study) -> Plot:
@@ -207,7 +245,7 @@ def run_in_words(verdicts: Verdicts) -> str:
     )
     if any(one.below_0 for one in study):
         words += " Of conditions with a score below 0, of which per cent have no meaning, it is not asked whether they are no worse than another."
-    return words + (f" Left out, as they have no finite {study.metric}: {listed(study.without, 5)}." if study.without else "")
+    return words + (f" Not judged by it, as they have no finite {study.metric}: {listed(study.without, 5)}." if study.without else "")
 
 
 def missing_runs(runs: pd.DataFrame, record: dict[str, Any]) -> str:
@@ -228,6 +266,9 @@ def to_terminal(report: Report, console: Console) -> None:
         return
     claims = next((part for part in report.parts if part.title == zhao2020.CLAIMS), None)
     findings(report.verdicts, console, missing_runs(report.runs, {}), claims)
+    for one in report.others:
+        console.print(f"By {one.study.rule.what.name}:", highlight=False)
+        findings(one, console)
 
 
 def findings(verdicts: Verdicts, console: Console, missing: str = "", claims: Section | None = None) -> None:

@@ -104,12 +104,15 @@ def pairs_of(study: Study, a: str, b: str) -> list[Pair]:
 
 
 def pairs_against(study: Study, models: Sequence[str] = AGAINST) -> list[Pair]:
-    """Every condition against those of these models on the same series, each pair once."""
+    """Every condition against those of these models on the same series, each pair once; where there is none of them, against the first of the series.
+
+    Of a model whose K alone is varied, the trend is asked for, not every pair.
+    """
     found: dict[frozenset[str], Pair] = {}
     for conditions in study.series.values():
         others = [one for one in conditions if one.model in models]
-        for x, y in itertools.product(conditions, others):
-            if x is not y:
+        for x, y in itertools.product(conditions, others or conditions[:1]):
+            if x is not y and (others or x.family != y.family):
                 found.setdefault(frozenset((x.label, y.label)), (x, y))
     return list(found.values())
 

@@ -77,7 +77,7 @@ def judge(study: Study, pairs: Iterable[Pair] | None = None, whole: bool = True)
     """Judge the claims of a study by its rule.
 
     Args:
-        pairs: which conditions to compare; every one against RNN and LSTM where None.
+        pairs: which conditions to compare; those of :func:`analysis.studies.compare.pairs_against` where None.
         whole: whether to ask about baselines, filter lengths and the best, too.
     """
     rule, asked = study.rule, study if whole else study.only([])
