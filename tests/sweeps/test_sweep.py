@@ -156,9 +156,15 @@ def test_a_folder_of_another_study_is_refused(run, tmp_path: Path) -> None:  # t
 
 
 SIZES = {
-    "bit_relay": 75, "decays": 6, "hpo": 10, "k_full": 20, "latching": 75, "latching_why": 16, "lstm1997": 33, "odyssey": 8, "paper": 120, "paper_table2": 36, "smoke": 3,
+    "bit_relay": 75, "decays": 6, "hpo": 10, "k_full": 20, "latching": 75, "latching_why": 16, "lstm1997": 12, "odyssey": 8, "paper": 120, "paper_table2": 36, "smoke": 3,
 }  # fmt: skip
 """Seed runs of every experiment at its smallest."""
+
+
+def both(*blocks: str) -> list[str]:
+    """The blocks of LSTM and RNN of some experiments of 1997."""
+    return [f"{block}{of}" for block in blocks for of in ("", "_rnn")]
+
 
 APART = {"k_sweep": "runs above", "family": "is composed below: a kernel for each of 17 cells and six shapes of task takes minutes"}
 
@@ -171,6 +177,11 @@ def test_every_experiment_runs_at_its_smallest(run, tmp_path: Path, experiment: 
         small = (*QUICK, "search.trials=2", "search.seeds=1")
     elif experiment == "odyssey":
         small = (*QUICK, "grid.model.variant=[vanilla,FGR]")  # of nine, each with kernels of its own
+    elif experiment == "lstm1997":
+        small = (
+            *QUICK,
+            *(f"~blocks.{name}" for name in ("lag_a_20", *both("lag_c", "two_a", "two_b", "adding", "multiplication"), "order_b")),
+        )
     elif experiment == "latching_why":
         small = ("seeds=1", "grid.max_epochs=[2]", "tracking=off", "compute.cpus=1")
     if experiment in ("paper", "paper_table2"):

@@ -109,9 +109,14 @@ for K in (25, 100) if hasattr(cells.CELLS[name](), "K") else (25,):
 """
 
 
+WITH_ONE_UNIT = ("rnn", "rwa", "mist", "mrnnf", "mrnn", "gru", "lstm", "mlstm")
+"""Cells that are run with one unit, too, and trained."""
+
+SIZES = [(name, 3) for name in DERIVED] + [(name, 1) for name in WITH_ONE_UNIT]
+
+
 @pytest.mark.parametrize(
-    ("name", "hidden"),
-    [pytest.param(name, H, marks=[] if (name, H) in (("mrnn", 3), ("rwa", 3)) else pytest.mark.long) for name in DERIVED for H in (1, 3)],
+    ("name", "hidden"), [pytest.param(*size, marks=[] if size in (("mrnn", 3), ("rwa", 3)) else pytest.mark.long) for size in SIZES]
 )
 def test_gpu_kernel_equals_torch_engine_under_the_simulator(name: str, hidden: int) -> None:
     done = python(COMPARE, name, str(hidden), NUMBA_ENABLE_CUDASIM="1")
