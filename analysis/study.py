@@ -261,14 +261,11 @@ class Study:
         kind, error = rule.what.kind, rule.sign * runs[rule.metric].to_numpy(float)
         ended = (runs["status"] != "diverged").to_numpy()
         error = np.where(ended & np.isfinite(error), error, np.inf)
+        measured = np.isfinite(error)
         if kind == "success":
             error = checked(runs, rule.metric, ended, error)
         has = (
-            np.isfinite(error)
-            if kind != "time"
-            else runs["test_success"].notna().to_numpy()
-            if "test_success" in runs
-            else np.ones(len(runs), bool)
+            measured if kind != "time" else runs["test_success"].notna().to_numpy() if "test_success" in runs else np.ones(len(runs), bool)
         )
         points = (1.0 if (np.abs(error[np.isfinite(error)]) > 1).any() else 100.0) if rule.what.in_points else 0.0
         known = {name: runs[name].tolist() if name in runs else [None] * len(runs) for name in ("K", "draws", "fingerprint", "config")}

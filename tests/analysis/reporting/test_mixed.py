@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis.reporting import build
+from analysis.studies import success
 from analysis.studies.compare import pairs_against
 from analysis.study import Rule, Study
 from sweeps.store.ledger import Ledger
@@ -65,3 +66,12 @@ def test_without_rnn_and_lstm_every_condition_is_compared_with_the_first_but_for
     assert pairs == [(f"peephole {WITHOUT} / {task}", f"peephole {VANILLA} / {task}") for task in ("latching", "relay")]
     lengths = pd.concat([rows("arfima", "mrnn", test_rmse=1.0).assign(K=float(K), condition=f"mrnn K={K}") for K in (5, 10)])
     assert pairs_against(Study.of(lengths)) == []
+
+
+def test_a_diverged_seed_of_a_task_of_numbers_is_no_failure_of_a_task_of_classes() -> None:
+    runs = RUNS.assign(test_accuracy=RUNS["test_accuracy"] + 0.1)
+    runs.loc[0, ["status", "test_rmse"]] = "diverged", np.nan
+    solved, _ = success.studies(runs, Study.of(runs))
+    assert solved is not None
+    assert {one.dataset for one in solved} == {"latching", "relay"}
+    assert success.summarise(solved, None)["succeeded"].tolist() == [0, 6, 0, 6]
