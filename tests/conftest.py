@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -88,6 +89,23 @@ def real_data() -> Path:
     if not folder or not (Path(folder) / "tree7.csv").is_file():
         pytest.skip("LTM_DATA_DIR does not name a folder with the published data files (python -m ltm.data fetch)")
     return Path(folder).absolute()
+
+
+@pytest.fixture
+def made_up_reviews(tmp_path: Path) -> Path:
+    """A file like ``reviews.json``: 20 reviews with text, four of every evaluation, one without text and one in English. 6 to 14 words, some of which tell the evaluation."""
+    reviews = [
+        {
+            "lan": "es",
+            "evaluation": str(i % 5 - 2),
+            "text": f"El tema {i % 5}, " + "es muy " * (i // 4) + f"(claro-{i})? Palabra{i % 5}. Fin.",
+        }
+        for i in range(20)
+    ]
+    reviews[3:3] = [{"lan": "es", "evaluation": "0", "text": " "}, {"lan": "en", "evaluation": "7", "text": "Not read"}]
+    path = tmp_path / "made_up.json"
+    path.write_text(json.dumps({"paper": [{"review": reviews[:9]}, {"review": reviews[9:]}]}), "utf-8")
+    return path
 
 
 @pytest.fixture(scope="module")

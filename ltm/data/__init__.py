@@ -22,6 +22,7 @@ from ltm.data.moving_shapes import MovingShapes
 from ltm.data.parity import Parity
 from ltm.data.random_rnn import RandomRNN
 from ltm.data.reber import Reber
+from ltm.data.reviews import Reviews
 from ltm.data.sequences import LongForm
 from ltm.data.series import Series
 from ltm.data.temporal_order import TemporalOrder
@@ -36,7 +37,7 @@ KINDS: dict[str, type[Dataset]] = {
     for one in (
         Arfima, RandomRNN, CSV,
         Latching, BitRelay, TwoSequence, Adding, Multiplication, TemporalOrder, LongLag, Copying, Reber, Parity, MovingShapes, Expressions,
-        Digits, LongForm, Arrays,
+        Digits, Reviews, LongForm, Arrays,
     )
 }  # fmt: skip
 
