@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ltm import checks, registry
-from ltm.cells import initial
+from ltm.cells import initial, released
 from ltm.cells.attention import Attention
 from ltm.cells.base import Cell, Parameter, State
 from ltm.cells.convlstm import ConvLSTM
@@ -88,11 +88,11 @@ def options(*kinds: type[Cell]) -> set[str]:
 
 STACK = {
     "layers": 1, "cells": None, "bidirectional": False, "embedding": 16, "readout": None, "dropout": "none", "layer_norm": False, "input_map": 0,
-    "forget_bias": None, "gate_biases": None,
+    "forget_bias": None, "gate_biases": None, "released": False,
 }  # fmt: skip
 """Keys of the network around the cells, and their defaults: see ``conf/model``."""
 
-ADDED = {**STACK, "decay": "fractional"}
+ADDED = {**STACK, "decay": "fractional", "squashed": False, "maps": 1, "mapped": True}
 """Keys that models got when there were results already, and the values at which they are the same work as those."""
 
 
@@ -142,7 +142,7 @@ def checked(stack: Mapping[str, Any], task: Task) -> None:
     for key, choices in (("readout", (None, *READOUTS)), ("dropout", ("none", *DROPOUTS))):
         if stack[key] not in choices:
             raise unknown(f"value of model key '{key}':", stack[key], [str(choice) for choice in choices])
-    for key in ("bidirectional", "layer_norm"):
+    for key in ("bidirectional", "layer_norm", "released"):
         if not isinstance(stack[key], bool):
             raise UserError(f"model key '{key}' is {shown(stack[key])}; expected true or false.")
     checks.whole("model key 'embedding'", stack["embedding"])
@@ -261,13 +261,14 @@ def assembled(kinds: Sequence[type[Cell]], given: Mapping[str, Any], stack: Mapp
         rule = given.get("init", "default")
         add(Linear(hidden_size=stack["input_map"], input_size=below, init="default" if rule in initial.OF_CELLS else rule))
     recurrent = []
-    for i, kind in enumerate(kinds):
+    wanted = released.layers(kinds) if stack["released"] else [(kind, {}) for kind in kinds]
+    for i, (kind, fixed) in enumerate(wanted):
         own = {key: value for key, value in given.items() if key in {field.name for field in dataclasses.fields(kind)}}
-        cell = kind(input_size=below, **own)
+        cell = kind(input_size=below, **own | fixed)
         check_orthogonal(cell)
         recurrent.append(cell)
         add(*((cell, cell) if stack["bidirectional"] else (cell,)))
-        if i == len(kinds) - 1 and stack["bidirectional"] and task.labelled and stack["readout"] != "mean":
+        if i == len(wanted) - 1 and stack["bidirectional"] and task.labelled and stack["readout"] != "mean":
             break
         if stack["layer_norm"]:
             add(LayerNorm(hidden_size=below, input_size=below))

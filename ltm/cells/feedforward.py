@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ltm.cells.base import Cell, Parameter, State, Tensors, bias, linear
-from ltm.errors import unknown
+from ltm.errors import UserError, unknown
 
 DROPOUTS = ("nonrecurrent", "variational")
 
@@ -35,19 +35,33 @@ class Linear(Cell):
 class Feedforward(Linear):
     """A layer of a feed-forward network: h_t = f(W x_t + b), drawn as ``torch.nn.Linear`` draws it; f is the ``activation``.
 
+    ``maps``: of so many states of one size below, side by side, each has a map that is drawn by itself, and b is drawn with the first: 2 above an MRNNF is the
+    output of its cell in the code released with Zhao et al. (2020). ``mapped`` false: h_t = f(x_t), without parameters and as wide as the input.
+
     Raises:
-        UserError: no such activation.
+        UserError: no such activation; inputs that are no multiple of ``maps``.
     """
 
     activation: str = "tanh"
+    maps: int = 1
+    mapped: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.activation not in ACTIVATIONS:
             raise unknown("value of model key 'activation':", self.activation, ACTIVATIONS)
+        if self.input_size % self.maps:
+            raise UserError(f"model key 'maps' is {self.maps}, and the layer reads {self.input_size} values; expected a divisor of these.")
+
+    def parameters(self) -> dict[str, Parameter]:
+        each = self.input_size // self.maps
+        return {"W": linear(self.hidden_size, *[each] * self.maps), "b": bias(self.hidden_size, each)} if self.mapped else {}
+
+    def state(self) -> dict[str, State]:
+        return {"h": State(self.hidden_size if self.mapped else self.input_size)}
 
     def step(self, p: Tensors, s: Tensors, x: Tensors) -> dict[str, torch.Tensor]:
-        return {"h": ACTIVATIONS[self.activation](p.W @ x.now + p.b)}
+        return {"h": ACTIVATIONS[self.activation](p.W @ x.now + p.b if self.mapped else x.now)}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,11 @@ class LSTM(Cell):
     """i, f, g, o = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh, c_t = sigma(f) c_{t-1} + sigma(i) tanh(g), h_t = sigma(o) tanh(c_t)
 
     (Hochreiter & Schmidhuber 1997; Gers et al. 2000). Parameters, gate order and initialisation are those of ``torch.nn.LSTM``.
+
+    ``squashed``: h_t = tanh(sigma(o) tanh(c_t)), as the code released with Zhao et al. (2020) has it where reviews are classified. The paper does not.
     """
+
+    squashed: bool = False
 
     gates = ("i", "f", "g", "o")
 
@@ -38,7 +42,8 @@ class LSTM(Cell):
     def step(self, p: Tensors, s: Tensors, x: Tensors) -> dict[str, torch.Tensor]:
         i, f, g, o = (p.W_ih @ x.now + p.b_ih + p.W_hh @ s.h + p.b_hh).chunk(4)
         c = torch.sigmoid(f) * s.c + torch.sigmoid(i) * torch.tanh(g)
-        return {"h": torch.sigmoid(o) * torch.tanh(c), "c": c}
+        h = torch.sigmoid(o) * torch.tanh(c)
+        return {"h": torch.tanh(h) if self.squashed else h, "c": c}
 
 
 @dataclass(frozen=True)

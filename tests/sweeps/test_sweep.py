@@ -156,7 +156,7 @@ def test_a_folder_of_another_study_is_refused(run, tmp_path: Path) -> None:  # t
 
 
 SIZES = {
-    "bit_relay": 75, "decays": 6, "hpo": 10, "k_full": 20, "latching": 75, "latching_why": 16, "lstm1997": 12, "odyssey": 8, "paper": 120, "paper_table2": 36, "smoke": 3,
+    "bit_relay": 75, "decays": 6, "hpo": 10, "k_full": 20, "latching": 75, "latching_why": 16, "lstm1997": 12, "odyssey": 8, "paper": 120, "paper_reviews": 8, "paper_table2": 36, "smoke": 3,
 }  # fmt: skip
 """Seed runs of every experiment at its smallest."""
 
@@ -184,6 +184,19 @@ def test_every_experiment_runs_at_its_smallest(run, tmp_path: Path, experiment: 
         )
     elif experiment == "latching_why":
         small = ("seeds=1", "grid.max_epochs=[2]", "tracking=off", "compute.cpus=1")
+    elif experiment == "paper_reviews":
+        pytest.importorskip("gensim")
+        file = request.getfixturevalue("made_up_reviews")
+        small = (
+            *QUICK,
+            f"dataset.file={file}",
+            "dataset.train=12",
+            "dataset.validation=4",
+            "dataset.length=9",
+            "grid.hidden_size=2",
+            "blocks.mrnnf.K=3",
+            "blocks.mlstmf.K=3",
+        )
     if experiment in ("paper", "paper_table2"):
         folder = request.getfixturevalue("real_data")
         run("ltm.sweep", f"+experiment={experiment}", *small, LTM_DATA_DIR=str(folder))
