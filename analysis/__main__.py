@@ -186,7 +186,7 @@ def on_compare(given: argparse.Namespace, console: Console) -> None:
     runs = fresh(runs, record)
     if given.published:
         found = published(runs, given.published, given.correction)
-        columns = ["condition", "n", "mean", "sd", "published_mean", "published_sd", "percent", "p_adjusted"]
+        columns = ["condition", "metric", "n", "mean", "sd", "published_mean", "published_sd", "percent", "p_adjusted"]
         console.print(
             tables.for_terminal(
                 found[columns],

@@ -20,7 +20,7 @@ def published(runs: pd.DataFrame, source: str | Path, correction: str = "holm") 
         source: a published table by name (``zhao2020_table2``) or the path of a CSV (:func:`analysis.literature.read`).
 
     Returns:
-        ``dataset, condition, n, mean, sd`` (population sd, ddof = 0, as papers print it; the test takes ddof = 1), the published
+        ``dataset, condition, metric, n, mean, sd`` (population sd, ddof = 0, as papers print it; the test takes ddof = 1), the published
         ``published_n, published_mean, published_sd``, ``difference, low, high, percent, p, p_adjusted``.
 
     Raises:
@@ -40,7 +40,7 @@ def published(runs: pd.DataFrame, source: str | Path, correction: str = "holm") 
             found = two_samples.welch_from_summary(a.mean(), a.std(ddof=1), len(a), *theirs)
             rows.append(
                 {
-                    "dataset": row["dataset"], "condition": one.label, "n": len(a), "mean": a.mean(), "sd": a.std(), "published_n": theirs[2],
+                    "dataset": row["dataset"], "condition": one.label, "metric": row["metric"], "n": len(a), "mean": a.mean(), "sd": a.std(), "published_n": theirs[2],
                     "published_mean": theirs[0], "published_sd": theirs[1], "difference": found.estimate, "low": found.low,
                     "high": found.high, "percent": 100 * found.estimate / abs(theirs[0]) if theirs[0] else np.nan, "p": found.p,
                 }

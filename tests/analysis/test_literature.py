@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 
 from analysis import literature
+from analysis.reporting.parts.papers import reproduction
+from analysis.study import Rule, Study
 from ltm.errors import UserError
 from sweeps import config, plan
 
@@ -85,6 +87,22 @@ def test_a_row_that_no_test_can_use_is_one_line(tmp_path: Path, row: str, messag
     with pytest.raises(UserError, match=message) as raised:
         literature.read(path)
     assert "\n" not in str(raised.value)
+
+
+def test_a_table_of_several_measures_says_which_measure_and_which_data_a_row_is_of() -> None:
+    rows = [
+        {"dataset": "reviews", "model": "rnn", "K": None, "condition": f"rnn / reviews layout={layout}", "seed": seed, "status": "completed",
+         "fingerprint": layout, "layout": layout, **{f"test_{name}": 0.28 + seed / 100 for name in ("accuracy", "precision", "recall", "loss")}}
+        for layout in ("transpose", "released") for seed in range(3)
+    ]  # fmt: skip
+    runs, rule = pd.DataFrame(rows), Rule("test_accuracy")
+    part = reproduction.section(runs, Study.of(runs, rule), "zhao2020_table5", rule)
+    shown = part.tables[0].shown
+    found = set(zip(shown["measure"], shown["series"], shown["published mean"], strict=True))
+    assert len(found) == len(shown) == 8
+    assert {("test accuracy", f"reviews layout={layout}", "0.2836") for layout in ("transpose", "released")} < found
+    assert {("test loss", f"reviews layout={layout}", "1.579") for layout in ("transpose", "released")} < found
+    assert "measure" not in reproduction.shown(part.kept["published"].query("metric == 'test_loss'"), Study.of(runs, rule))
 
 
 def test_an_unknown_name_lists_papers_and_tables() -> None:

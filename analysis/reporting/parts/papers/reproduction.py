@@ -6,6 +6,7 @@ import html
 
 import pandas as pd
 
+from analysis.columns import METRICS
 from analysis.reporting import tables
 from analysis.reporting.page import as_paragraph
 from analysis.reporting.section import Section, Table
@@ -37,15 +38,16 @@ def section(runs: pd.DataFrame, study: Study, source: object, rule: Rule) -> Sec
 
 
 def shown(found: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """A row a condition, figures of one series with one power of ten."""
-    parts = []
-    for dataset, rows in found.groupby("dataset", sort=False):
+    """A row a condition and measure, figures of one series and measure with one power of ten."""
+    parts, several = [], found["metric"].nunique() > 1
+    for (dataset, metric), rows in found.groupby(["dataset", "metric"], sort=False):
         power = tables.power_of_ten(rows["published_mean"])
+        series = [study.by_label[label].dataset if label in study.by_label else str(dataset) for label in rows["condition"]]
         names = [called(study.by_label[label].name) if label in study.by_label else label for label in rows["condition"]]
         parts.append(
             pd.DataFrame(
                 {
-                    "condition": names, "series": f"{dataset}{tables.times(power)}", "seeds": [str(n) for n in rows["n"]],
+                    "condition": names, **({"measure": METRICS[str(metric)].name} if several else {}), "series": [f"{one}{tables.times(power)}" for one in series], "seeds": [str(n) for n in rows["n"]],
                     **{head: tables.column(rows[name], power, digits)
                        for head, name, digits in (("mean", "mean", 4), ("published mean", "published_mean", 4), ("sd", "sd", 3), ("published sd", "published_sd", 3))},
                     "difference, %": [f"{x:+.2f}" for x in rows["percent"]], "p of equal means": [tables.p_cell(p) for p in rows["p_adjusted"]],
