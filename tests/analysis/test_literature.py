@@ -1,5 +1,6 @@
 """Published figures: papers and their tables by name, own CSVs, and what is wrong with a row."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -92,7 +93,7 @@ def test_a_row_that_no_test_can_use_is_one_line(tmp_path: Path, row: str, messag
 def test_a_table_of_several_measures_says_which_measure_and_which_data_a_row_is_of() -> None:
     rows = [
         {"dataset": "reviews", "model": "rnn", "K": None, "condition": f"rnn / reviews layout={layout}", "seed": seed, "status": "completed",
-         "fingerprint": layout, "layout": layout, **{f"test_{name}": 0.28 + seed / 100 for name in ("accuracy", "precision", "recall", "loss")}}
+         "fingerprint": layout, "config": json.dumps({"dataset": {"name": "reviews", "layout": layout}}), **{f"test_{name}": 0.28 + seed / 100 for name in ("accuracy", "precision", "recall", "loss")}}
         for layout in ("transpose", "released") for seed in range(3)
     ]  # fmt: skip
     runs, rule = pd.DataFrame(rows), Rule("test_accuracy")
