@@ -123,7 +123,9 @@ def test_gpu_kernel_equals_torch_engine_under_the_simulator(name: str, hidden: i
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-PTX = [(name, "float32") for name in ("rwa", "mist", "mrnn", "lstm", "mlstm", "lnlstm", "slstm", "lru", "attention")] + [("mrnn", "float64")]
+PTX = [(name, "float32") for name in ("rwa", "mist", "mrnn", "lstm", "mlstm", "lnlstm", "slstm", "lru", "attention")] + [
+    ("mrnn", "float64")
+]
 """Cells that have every operation of all the others between them."""
 
 
