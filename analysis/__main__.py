@@ -1,4 +1,4 @@
-"""``python -m analysis report|compare|power|memory|export STUDY``; the first three take a CSV or Parquet file as well."""
+"""``python -m analysis report|compare|power|memory|export STUDY``; the first four take a CSV or Parquet file as well."""
 
 from __future__ import annotations
 
@@ -10,20 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.progress import track
 
+from analysis import memory
 from analysis.columns import METRICS
 from analysis.reporting import build, folder, sentences, tables
-from analysis.reporting.page import DEFAULT, FORMATS, rendered
-from analysis.reporting.parts import forgetting
-from analysis.reporting.section import Plot, Section
+from analysis.reporting.page import DEFAULT, FORMATS
 from analysis.seeds import How, report, study_of
 from analysis.statistics import power, sequential
 from analysis.statistics.families import CORRECTIONS
 from analysis.statistics.two_samples import diebold_mariano
 from analysis.studies.compare import Pair, every_test, pairs_of
 from analysis.studies.memory import networks
-from analysis.studies.memory.forgetting import law_rows, law_table, memory_table
 from analysis.studies.published import published
 from analysis.studies.search import fresh
 from analysis.studies.verdicts import judge
@@ -37,15 +34,16 @@ def parser(prog: str = "python -m analysis") -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog=prog, description="Verdicts from a study's ledger, or from anybody's table of seeds.")
     commands = top.add_subparsers(dest="command", required=True, metavar="report|compare|power|memory|export")
 
-    def command(name: str, words: str, table: bool = True) -> argparse.ArgumentParser:
+    seed_runs = "; or a CSV or Parquet file with a row a seed run"
+
+    def command(name: str, words: str, files: str = seed_runs) -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=words, description=words)
-        files = "; or a CSV or Parquet file with a row a seed run" if table else ""
         one.add_argument("study", help=f"the study's folder, such as results/k_sweep{files}")
         one.add_argument(
             "--metric", default="", choices=[*METRICS], metavar="METRIC",
             help=f"of a study's folder: {', '.join(METRICS)} (default: the first of these that it has)",
         )  # fmt: skip
-        if table:
+        if files == seed_runs:
             group = one.add_argument_group("columns of a CSV or Parquet file", "found by their names where they are not given")
             group.add_argument("--model", metavar="COL", help="what is compared")
             group.add_argument("--dataset", metavar="COL", help="what it was trained on, if there are several")
@@ -97,11 +95,16 @@ def parser(prog: str = "python -m analysis") -> argparse.ArgumentParser:
     seeds.add_argument("--power", type=float, default=0.8, help="probability of finding the observed difference (default 0.8)")
     seeds.add_argument("--alpha", type=float, default=0.05)
     past = command(
-        "memory", "how the networks of every seed respond to the past (Definition 3), and what memory their residuals keep", table=False
+        "memory",
+        "long memory of a series, of forecasts and of what networks leave in their residuals; how the networks of every seed respond to the past (Definition 3)",
+        "; or a CSV or Parquet file with a series, a row a time step",
     )
-    past.add_argument("--lags", type=int, default=100, help="steps of the response (default 100)")
+    past.add_argument("--lags", type=int, default=100, help="steps of the response, and of autocorrelations (default 100)")
+    past.add_argument("--column", metavar="COL", help="of a file: the series (may be left out where one column has numbers)")
+    past.add_argument("--trend", action="store_true", help="of a file: take a linear trend off first")
+    past.add_argument("--out", metavar="DIR", help="folder for the tables (CSV) and the figure (SVG)")
     files = command(
-        "export", "the report with its tables (CSV, Markdown, LaTeX) and figures (SVG, PDF), and the seed runs as one CSV", table=False
+        "export", "the report with its tables (CSV, Markdown, LaTeX) and figures (SVG, PDF), and the seed runs as one CSV", files=""
     )
     files.add_argument("--to", help="folder (default STUDY/report)")
     corrected(files)
@@ -298,35 +301,7 @@ def read_at_any_time(a: Condition, b: Condition) -> str:
 def on_memory(given: argparse.Namespace, console: Console) -> None:
     if given.lags < 8:
         raise UserError(f"--lags {given.lags}: a decay needs at least 8.")
-    ledger, runs, record = load(given, console)
-    runs = fresh(runs, record)
-    rule = Rule(given.metric).of(runs)
-    finished = networks.seeds(runs, rule.metric)
-    if left := len(runs) - len(finished):
-        console.print(f"{left} of {len(runs)} seed runs diverged and are left out", highlight=False)
-    groups = networks.load(ledger, finished)
-    if not groups:
-        raise UserError(f"no condition of {given.study} forecasts a series; memory is asked of series.")
-    study = Study.of(runs, rule)
-    table = memory_table(groups, study).table
-    rows: list[pd.DataFrame] = []
-    found: dict[str, dict[str, np.ndarray]] = {}
-    for group in track(groups, description="responses of all seeds, condition by condition", console=console, transient=True):
-        one, response = study.by_label[group.condition], group.response(given.lags)
-        found.setdefault(one.dataset, {})[one.name] = response
-        rows.append(law_rows(group, response))
-    laws = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
-    by_condition = law_table(laws)
-    shown = forgetting.laws_for_page(by_condition, study)
-    drawn = Plot("responses", "", forgetting.responses(found), {})
-    folder.add(ledger, rendered([Section("Responses", plots=[drawn], kept={"responses": laws})], ("csv", "svg")))
-    residuals = forgetting.for_page(table)[["condition", "series", "seeds", "d of the series", "residual d (95 %)", "d not 0", "learned d"]]
-    console.print(
-        tables.for_terminal(residuals, "memory parameter d by local Whittle, of the series and of the test residuals of every seed")
-    )
-    title = f"the law by which |A_k|, k = 1 to {given.lags}, decays (smaller AIC; up to K and beyond it apart), in how many seeds; means over seeds"
-    console.print(tables.for_terminal(shown, title))
-    console.print(f"figure: {ledger.uri}/report/figures/responses.svg; the next report includes the laws", highlight=False, soft_wrap=True)
+    (memory.of_file if is_table(given) else memory.of_study)(given, console)
 
 
 if __name__ == "__main__":

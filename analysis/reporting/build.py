@@ -20,7 +20,8 @@ import ltm
 from analysis.columns import METRICS
 from analysis.reporting import answer, folder, plots, tables
 from analysis.reporting.page import DEFAULT, Head, page, rendered
-from analysis.reporting.parts import first, forgetting, lengths, provenance, search, series, success, training
+from analysis.reporting.parts import first, lengths, provenance, search, series, success, training
+from analysis.reporting.parts.memory import forgetting
 from analysis.reporting.parts.papers import hochreiter1997, reproduction, zhao2020
 from analysis.reporting.section import Plot, Section, Table
 from analysis.reporting.sentences import listed, over

@@ -13,7 +13,7 @@ import pandas as pd
 from analysis import literature
 from analysis.reporting import plots, sentences, tables
 from analysis.reporting.page import as_paragraph
-from analysis.reporting.parts import forgetting
+from analysis.reporting.parts.memory import forgetting
 from analysis.reporting.section import Plot, Section, Table
 from analysis.reporting.tables import called
 from analysis.statistics import memory, two_samples

@@ -10,7 +10,7 @@ import pytest
 from statsmodels.stats.diagnostic import acorr_ljungbox
 
 from analysis.reporting import folder
-from analysis.reporting.parts import forgetting as part
+from analysis.reporting.parts.memory import forgetting as part
 from analysis.reporting.section import Section
 from analysis.statistics import memory
 from analysis.statistics.intervals import mean_interval

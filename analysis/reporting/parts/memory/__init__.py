@@ -1,0 +1,1 @@
+"""Long memory in words, tables and figures: of a series, and of what networks make of it."""
