@@ -16,7 +16,10 @@ COMMANDS = {
     "report": ("analysis.__main__", "the report of a study again: ltm report results/k_sweep"),
     "compare": ("analysis.__main__", "every test and effect size of two models: ltm compare results/k_sweep --a mrnn --b mlstm"),
     "power": ("analysis.__main__", "how many seeds two models need, and what the present ones could have seen"),
-    "memory": ("analysis.__main__", "whether trained networks forget like k^-a or like e^-ak"),
+    "memory": (
+        "analysis.__main__",
+        "long memory of a series (ltm memory FILE.csv --column x), and what trained networks leave of it and remember",
+    ),
     "error-flow": ("analysis.inside", "how errors scale on their way back through time, before and after training"),
     "landscape": ("analysis.inside", "the loss over two weights by sequence length: ltm landscape STUDY --x 'W_hh[0,0]' --y 'b_hh[0]'"),
     "states": ("analysis.inside", "the states of the median and the worst seed over time"),

@@ -152,8 +152,13 @@ def test_compare_and_power_print_their_tables(study: Path, run) -> None:  # type
 
 @pytest.mark.long
 def test_memory_and_export_print_and_write_their_tables(study: Path, run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    shown = run("analysis", "memory", str(study), "--lags", "20", COLUMNS="160").stdout
+    shown = run("analysis", "memory", str(study), "--lags", "20", "--out", str(tmp_path / "memory"), COLUMNS="160").stdout
     assert "power (95 %)" in shown
+    assert "arfima: the test part, " in shown
+    assert "long memory is left in the residuals of these seeds" in shown
+    left = pd.read_csv(tmp_path / "memory" / "residuals.csv")
+    assert list(left["condition"]) == list(pd.read_csv(study / "report" / "tables" / "responses.csv")["condition"].unique())
+    assert (tmp_path / "memory" / "memory.svg").is_file()
     assert (study / "report" / "tables" / "responses.csv").is_file()
     run("analysis", "report", str(study))
     assert "Laws of decay." in (study / "report" / "index.html").read_text()
@@ -219,6 +224,7 @@ def test_a_report_goes_on_without_damaged_files_and_says_so(study: Path, tmp_pat
         (["power", "--a", "mrnn", "--b", "rnn", "--power", "2"], "between 0 and 1"),
         (["memory", "--lags", "3"], "at least 8"),
         (["memory", "--lags", "300"], "choose fewer"),
+        (["memory", "--trend"], "a study knows its series"),
         (["report", "--margin", "-1"], "margin is -1"),
         (["report", "--formats", "csv,docx"], "'docx'"),
     ],

@@ -46,7 +46,7 @@ def estimates(found: SeriesMemory) -> pd.DataFrame:
 def curve(found: SeriesMemory) -> pd.DataFrame:
     """As people read it."""
     power, m = found.curve.power, found.curve.m
-    d = {name: [tables.with_interval(*row, 2) for row in values.tolist()] for name, values in found.curve.d.items()}
+    d = {name: [tables.with_interval(d, low, high, 2) for d, low, high in values.tolist()] for name, values in found.curve.d.items()}
     return pd.DataFrame({"frequencies": [f"n^{p:g} = {count}" for p, count in zip(power, m, strict=True)]} | d)
 
 
@@ -54,7 +54,8 @@ def left(table: pd.DataFrame) -> pd.DataFrame:
     """The table of :func:`analysis.studies.memory.series.taken_out` as people read it."""
 
     def ends(name: str) -> list[str]:
-        return [tables.with_interval(*row, 3) for row in table[[f"{name}_d", f"{name}_low", f"{name}_high"]].to_numpy(float).tolist()]
+        figures = table[[f"{name}_d", f"{name}_low", f"{name}_high"]].to_numpy(float)
+        return [tables.with_interval(d, low, high, 3) for d, low, high in figures.tolist()]
 
     of = [f"{count} of {seeds}" for count, seeds in zip(table["left"], table["seeds"], strict=True)]
     shifts = [f"{count} of {seeds}" for count, seeds in zip(table["shifts"], table["seeds"], strict=True)]

@@ -1,6 +1,5 @@
 """Memory over all seeds of a condition: what is averaged, what is left out, and what was kept of other seeds."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,30 +15,11 @@ from analysis.statistics import memory
 from analysis.statistics.intervals import mean_interval
 from analysis.studies.memory import forgetting, networks
 from analysis.study import Study
-from ltm import cells, data
-from ltm.cells.record import record
-from sweeps.store import tables
 from sweeps.store.ledger import Ledger
 from tests.analysis.rows import rows as made_up
+from tests.analysis.studies.memory.untrained import study
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
-
-DATASET = {"name": "arfima", "kind": "arfima", "length": 301, "train": 150, "validation": 75}
-MODEL = {"name": "rnn", "cell": "rnn", "hidden_size": 1}
-
-
-def study(folder: Path, seeds: int, diverged: tuple[int, ...] = ()) -> Ledger:
-    """One condition with initial parameters as its best, a seed a pack; some diverged."""
-    book, network = Ledger(folder), cells.build(MODEL, data.build(DATASET))
-    for seed in range(seeds):
-        frame = pd.DataFrame({name: pd.Series([None], dtype=object) for name in tables.COLUMNS if name != "pack"})
-        frame = frame.assign(
-            run_id=f"r{seed}", condition_id="c", condition="rnn / arfima", model="rnn", dataset="arfima", seed=seed, test_rmse=1.0 + seed,
-            status="diverged" if seed in diverged else "completed", K=pd.array([None], dtype="Int64"),
-            fingerprint=data.build(DATASET).fingerprint, step=record(network).digest, config=json.dumps({"dataset": DATASET, "model": MODEL}),
-        )  # fmt: skip
-        book.write(frame, [(np.ones(2, np.float32),) * 2], network.initial(seed)[None])
-    return book
 
 
 def by_seed(book: Ledger) -> pd.DataFrame:
