@@ -25,9 +25,7 @@ def series_of(x: np.ndarray, least: int = 16) -> np.ndarray:
     if array.ndim != 1:
         raise UserError(f"the series has shape {array.shape}; expected one axis, a value a time step.")
     if len(gaps := np.flatnonzero(~np.isfinite(array))):
-        raise UserError(
-            f"value {gaps[0]} of the series, and {len(gaps) - 1} more, are missing or infinite; fill the gaps or take a stretch without."
-        )
+        raise UserError(f"the series has {len(gaps)} missing or infinite values, the first at step {gaps[0]}; fill them or cut the series.")
     if len(array) < least:
         raise UserError(f"the series has {len(array)} values; at least {least} are needed.")
     if np.ptp(array) == 0:

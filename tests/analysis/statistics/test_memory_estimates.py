@@ -190,7 +190,7 @@ def test_bad_series_are_refused_in_a_line(estimate: Callable[[np.ndarray], objec
     x[7] = np.nan
     for series, words in (
         (np.ones(100), "constant"),
-        (x, "value 7 of the series"),
+        (x, "first at step 7"),
         (np.ones((4, 30)), "shape"),
         (np.arange(2.0), "at least"),
     ):
