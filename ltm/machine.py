@@ -5,11 +5,17 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import math
+import os
 from functools import lru_cache
 from pathlib import Path
 
 MALLOPT = {-8: 1, -4: 0, -1: 2**31 - 1, -2: 2**26}
 """One arena for all threads, no mapped blocks, nothing given back until 2 GiB lie free at the end, 64 MiB more than asked for: by glibc's numbers."""
+
+
+def user_cache() -> Path:
+    """Where ltm keeps what can be made or fetched again, in the user's cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ltm"
 
 
 def memory_available() -> float:

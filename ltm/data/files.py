@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ltm.errors import UserError, reason, shown, unknown
+from ltm.machine import user_cache
 
 BASE = "https://raw.githubusercontent.com/huawei-noah/noah-research/master/mRNN-mLSTM/data"
 
@@ -65,8 +66,7 @@ def folders() -> list[Path]:
     named = os.environ.get("LTM_DATA_DIR")
     if named:
         return [Path(named)]
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ltm"
-    return [Path("data"), cache]
+    return [Path("data"), user_cache()]
 
 
 def sha256(path: Path) -> str:

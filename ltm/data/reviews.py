@@ -21,6 +21,7 @@ import numpy as np
 from ltm.data import files
 from ltm.data.base import Dataset, Sequences, Task, fingerprint, of_sequences
 from ltm.errors import UserError, reason, shown, unknown
+from ltm.machine import user_cache
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ def hash_of(text: str) -> int:
 def cache_folder() -> Path:
     """Where vectors are kept."""
     named = os.environ.get("LTM_CACHE_DIR")
-    return (Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ltm") / "vectors"
+    return (Path(named) if named else user_cache()) / "vectors"
 
 
 def kept(path: Path, shape: tuple[int, int]) -> np.ndarray | None:

@@ -19,6 +19,7 @@ import numpy as np
 from ltm.engine.compiler import Kernel
 from ltm.engine.compiler.target import assembler, vector
 from ltm.engine.inputs import aligned
+from ltm.machine import user_cache
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ class Compiled:
 def cache_folder() -> Path:
     """Where compiled kernels are kept: ``LTM_CACHE_DIR``, or the user's cache."""
     named = os.environ.get("LTM_CACHE_DIR")
-    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ltm" / "kernels"
+    return Path(named) if named else user_cache() / "kernels"
 
 
 @lru_cache(maxsize=256)
