@@ -27,6 +27,9 @@ RATES, TERMS = 16, 8
 EXPONENTIAL_FROM = 32
 """Filters over states of at least this length run as a sum of exponentials in float32; shorter ones, and float64, directly."""
 
+TABLE = "table = anew(kt)"
+"""Of a sum of exponentials: 160 numbers, one in all lanes each. Read once ahead of the steps, they would be as many vectors on the stack."""
+
 
 def indented(lines: Sequence[str], depth: int = 1) -> list[str]:
     return ["    " * depth + line for line in lines]
@@ -232,13 +235,14 @@ class Filter:
         J, P = RATES, TERMS
         sums = program.carry(self.n * J)
         body = [
+            TABLE,
             f"c, e = {layout.load(Slot('tr', row, program.past('1')), u=1)}, {layout.load(Slot('tr', row, program.past('(K + 1)')), u=1)}"
         ]
         for j in range(J):
             s = sums + j * self.n
-            body.append(f"s{j} = fma(spread(kt, {1 + j}), {layout.load(s, u=1)}, fnma(spread(kt, {1 + J + j}), e, c))")
+            body.append(f"s{j} = fma(spread(table, {1 + j}), {layout.load(s, u=1)}, fnma(spread(table, {1 + J + j}), e, c))")
             body.append(store(s, f"s{j}"))
-        body += [f"g{p} = {weighted([(f'spread(kt, {1 + 2 * J + p * J + j})', f's{j}') for j in range(J)])}" for p in range(P)]
+        body += [f"g{p} = {weighted([(f'spread(table, {1 + 2 * J + p * J + j})', f's{j}') for j in range(J)])}" for p in range(P)]
         body += [f"y = sub(mul(FOUR, {layout.load(d, u=1)}), ONE)", "y2 = mul(TWO, y)", f"b1, b2, h1, h2 = g{P - 1}, ZERO, ZERO, ZERO"]
         for p in range(P - 2, 0, -1):
             body += ["h1, h2 = fma(y2, h1, sub(mul(TWO, b1), h2)), h1", f"b1, b2 = fma(y2, b1, sub(g{p}, b2)), b1"]
@@ -281,18 +285,18 @@ class Scatter:
             return [*first, *second, *layout.over_lanes([program.over(self.n), *indented(body)])]
         J, P = RATES, TERMS
         sums = program.carry(self.n * J)
-        body = [f"y, p0 = sub(mul(FOUR, {layout.load(d, u=1)}), ONE), {layout.load(g, u=1)}", "p1, y2 = mul(y, p0), mul(TWO, y)"]
+        body = [TABLE, f"y, p0 = sub(mul(FOUR, {layout.load(d, u=1)}), ONE), {layout.load(g, u=1)}", "p1, y2 = mul(y, p0), mul(TWO, y)"]
         body += [f"p{p} = sub(mul(y2, p{p - 1}), p{p - 2})" for p in range(2, P)]
         for j in range(J):
             s = sums + j * self.n
-            amplitude = weighted([(f"spread(kt, {1 + 2 * J + p * J + j})", f"p{p}") for p in range(P)])
-            body.append(f"s{j} = fma(spread(kt, {1 + j}), {layout.load(s, u=1)}, {amplitude})")
+            amplitude = weighted([(f"spread(table, {1 + 2 * J + p * J + j})", f"p{p}") for p in range(P)])
+            body.append(f"s{j} = fma(spread(table, {1 + j}), {layout.load(s, u=1)}, {amplitude})")
             body.append(layout.store(s, f"s{j}", self.n, left=f"{self.n} - u", u=1))
         total = [f"s{j}" for j in range(J)]
         while len(total) > 1:
             total = [f"add({x}, {y})" for x, y in zip(total[::2], total[1::2], strict=True)]
         body += [add(program.past("1"), total[0])]
-        body += [add(program.past("(K + 1)"), f"neg({weighted([(f'spread(kt, {1 + J + j})', f's{j}') for j in range(J)])})")]
+        body += [add(program.past("(K + 1)"), f"neg({weighted([(f'spread(table, {1 + J + j})', f's{j}') for j in range(J)])})")]
         return [*first, *second, *layout.over_lanes([program.over(self.n), *indented(body)])]
 
 

@@ -209,6 +209,8 @@ class Body:
             return self.operations[name].code(self.emit, *args)
         if name == "int":
             return self.b.fptosi(args[0], WHOLE)
+        if name == "anew":  # where an array begins, as LLVM cannot know it: what is read from here on is not read ahead of a loop
+            return self.b.asm(ir.FunctionType(args[0].type, [args[0].type]), "", "=r,0", args, side_effect=True)
         if name in ("min", "max"):
             return self.b.select(self.b.icmp_signed("<" if name == "min" else ">", *args), *args)
         return self.assembler.call(self.b, name, args)

@@ -72,6 +72,11 @@ def store(a, i, v):  # type: ignore[no-untyped-def]
 
 
 @inner
+def anew(a):  # type: ignore[no-untyped-def]
+    return a
+
+
+@inner
 def spread(a, i):  # type: ignore[no-untyped-def]
     return a[i]
 
