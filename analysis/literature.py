@@ -18,8 +18,8 @@ COLUMNS = ("dataset", "model", "K", "metric", "mean", "sd", "n")
 SUCCESS = "success.csv"
 """The file of a paper that tells after how many sequences networks succeeded, and how many of them (:func:`successes`)."""
 
-STATISTICS = ("mean", "min")
-"""What a figure is of the errors of ``n`` seeds. A file says so in a column ``statistic``; without one, its figures are means."""
+STATISTICS = ("mean", "best")
+"""What a figure is of ``n`` seeds: their mean, or that of the best of them, the smallest error or the highest score. A file says so in a column ``statistic``; without one, its figures are means."""
 
 
 def tables() -> dict[str, list[Path]]:
@@ -101,9 +101,9 @@ def read_file(path: Path) -> pd.DataFrame:
 
 def fault(row: Mapping[Hashable, Any]) -> str:
     """Why no test can use a row; empty where one can."""
-    smallest = row["statistic"] == "min"
+    of_best = row["statistic"] == "best"
     for name in ("dataset", "model", "metric", "statistic", "mean", "sd", "n"):
-        if pd.isna(row[name]) and not (smallest and name == "sd"):
+        if pd.isna(row[name]) and not (of_best and name == "sd"):
             return f"{name} is empty; only K may be"
     if row["metric"] not in METRICS:
         return f"metric is '{shown(row['metric'])}'; expected one of {', '.join(METRICS)}"
@@ -114,7 +114,7 @@ def fault(row: Mapping[Hashable, Any]) -> str:
         return f"K is '{shown(row['K'])}'; expected a whole number, or nothing"
     if not abs(mean) < float("inf"):
         return f"mean is {shown(row['mean'])}; expected a finite number"
-    if smallest and pd.isna(row["sd"]):
+    if of_best and pd.isna(row["sd"]):
         sd = 1.0
     if not 0 < sd < float("inf"):
         return f"sd is {shown(row['sd'])}; Welch's test needs one above 0"

@@ -26,6 +26,11 @@ class Spot:
     key: str
     at: float
 
+    @property
+    def drawn(self) -> bool:
+        """Whether the number is the name of a draw (``seed``, ``split_seed``, ``path``): data of one law, in no order."""
+        return self.key.split()[-1] in ("seed", "path")
+
 
 def settings_of(config: object) -> dict[str, dict[str, Any]]:
     """The sections of a condition's config (JSON, or as they are), such as ``model``, ``dataset`` and ``training``; empty where it is not known."""
@@ -62,14 +67,14 @@ def spots(name: str, settings: Sequence[Mapping[str, Any]]) -> list[Spot]:
     """Where each of these data lies on the axis of the number that they vary, that of most values; empty where none does.
 
     Where they differ in other settings, too, each combination of these is a task of its own, which has to have :data:`LEAST` values of the number.
-    A ``seed`` is no number but a name.
+    The names of draws are an axis only where no number is.
     """
     values: dict[str, list[Any]] = {
         key: [one.get(key) for one in settings] for key in dict.fromkeys(key for one in settings for key in one)
     }
     varied = {key: some for key, some in values.items() if len({str(value) for value in some}) > 1}
-    numbers = [key for key, some in varied.items() if key != "seed" and all(type(value) in (int, float) for value in some)]
-    for key in sorted(numbers, key=lambda key: -len(set(varied[key]))):
+    numbers = [key for key, some in varied.items() if all(type(value) in (int, float) for value in some)]
+    for key in sorted(numbers, key=lambda key: (Spot(name, key.replace("_", " "), 0.0).drawn, -len(set(varied[key])))):
         rest = [" ".join(f"{other}={in_words(varied[other][i])}" for other in varied if other != key) for i in range(len(settings))]
         found = [Spot(f"{name} {words}".strip(), key.replace("_", " "), float(at)) for words, at in zip(rest, varied[key], strict=True)]
         if len(set(found)) == len(found) and min(Counter(rest).values()) >= LEAST:

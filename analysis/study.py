@@ -339,9 +339,18 @@ class Study:
     @cached_property
     def spots(self) -> dict[str, Spot]:
         """Where the data of a series lie among those that differ in one number, by series, ascending; without those that do not."""
-        found = {one.dataset: one.spot for one in self.conditions if one.spot}
+        found = {one.dataset: one.spot for one in self.conditions if one.spot and not one.spot.drawn}
         tasks = list(dict.fromkeys(spot.task for spot in found.values()))
         return dict(sorted(found.items(), key=lambda item: (tasks.index(item[1].task), item[1].at)))
+
+    @cached_property
+    def draws(self) -> dict[str, list[str]]:
+        """The series that are draws of one law, such as splits of one set of texts, by what they have in common."""
+        found: dict[str, dict[str, None]] = {}
+        for one in self.conditions:
+            if one.spot and one.spot.drawn:
+                found.setdefault(one.spot.task, {})[one.dataset] = None
+        return {task: list(datasets) for task, datasets in found.items()}
 
     @cached_property
     def axis(self) -> str:

@@ -20,7 +20,7 @@ import ltm
 from analysis.columns import METRICS
 from analysis.reporting import answer, folder, plots, tables
 from analysis.reporting.page import DEFAULT, Head, page, rendered
-from analysis.reporting.parts import first, lengths, provenance, search, series, success, training
+from analysis.reporting.parts import components, first, lengths, provenance, search, series, success, training
 from analysis.reporting.parts.memory import forgetting
 from analysis.reporting.parts.papers import hochreiter1997, reproduction, zhao2020
 from analysis.reporting.section import Plot, Section, Table
@@ -115,6 +115,7 @@ def made(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], rule: Rule)
         success.section(runs, study, paper.pairs if paper else pairs_against),
         *series.sections(verdicts),
         series.across(verdicts),
+        components.section(study),
         *(part for one in others for part in apart(one)),
         searched,
         *([] if paper else [reproduction.section(runs, study, source, rule)]),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis import literature
 from analysis.statistics import families, two_samples
-from analysis.study import Rule, Study
+from analysis.study import Condition, Rule, Study
 from ltm.errors import UserError
 
 
@@ -28,26 +30,52 @@ def published(runs: pd.DataFrame, source: str | Path, correction: str = "holm") 
     """
     table = literature.read(source)
     rows = []
-    for row in table.to_dict("records"):
-        of_model = runs[(runs["dataset"] == row["dataset"]) & (runs["model"] == row["model"])]
-        if not pd.isna(row["K"]):
-            of_model = of_model[of_model["K"].isna() | (of_model["K"] == row["K"])]
-        for one in Study.of(of_model, Rule(row["metric"])):
-            a = one.finished
-            if len(a) < 2:
-                continue
-            theirs = (float(row["mean"]), float(row["sd"]), int(row["n"]))
-            found = two_samples.welch_from_summary(a.mean(), a.std(ddof=1), len(a), *theirs)
-            rows.append(
-                {
-                    "dataset": row["dataset"], "condition": one.label, "metric": row["metric"], "n": len(a), "mean": a.mean(), "sd": a.std(), "published_n": theirs[2],
-                    "published_mean": theirs[0], "published_sd": theirs[1], "difference": found.estimate, "low": found.low,
-                    "high": found.high, "percent": 100 * found.estimate / abs(theirs[0]) if theirs[0] else np.nan, "p": found.p,
-                }
-            )  # fmt: skip
+    for row, one in matched(runs, table):
+        a = one.finished
+        if len(a) < 2:
+            continue
+        theirs = (float(row["mean"]), float(row["sd"]), int(row["n"]))
+        found = two_samples.welch_from_summary(a.mean(), a.std(ddof=1), len(a), *theirs)
+        rows.append(
+            {
+                "dataset": row["dataset"], "condition": one.label, "metric": row["metric"], "n": len(a), "mean": a.mean(), "sd": a.std(), "published_n": theirs[2],
+                "published_mean": theirs[0], "published_sd": theirs[1], "difference": found.estimate, "low": found.low,
+                "high": found.high, "percent": 100 * found.estimate / abs(theirs[0]) if theirs[0] else np.nan, "p": found.p,
+            }
+        )  # fmt: skip
     if not rows:
         raise UserError(
             f"{Path(source).name} has no model and series of this study; it has {', '.join(map(str, table['model'].unique()))}."
         )
     out = pd.DataFrame(rows)
     return out.assign(p_adjusted=families.adjust(out["p"].to_numpy(float), correction))
+
+
+def of_best(runs: pd.DataFrame, source: str | Path) -> pd.DataFrame:
+    """The best finished seed of every condition beside the published best. No test: the best of n says as much of n as of the model.
+
+    Returns:
+        ``dataset, condition, metric, n, best, published_n, published_best``; empty where the source has no such figure of this study.
+    """
+    try:
+        table = literature.read(source, "best")
+    except UserError:
+        return pd.DataFrame()
+    rows = [
+        {
+            "dataset": row["dataset"], "condition": one.label, "metric": row["metric"], "n": len(one.finished), "best": one.sign * float(one.errors.min()),
+            "published_n": int(row["n"]), "published_best": float(row["mean"]),
+        }
+        for row, one in matched(runs, table) if len(one.finished)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def matched(runs: pd.DataFrame, table: pd.DataFrame) -> Iterator[tuple[Mapping[Hashable, Any], Condition]]:
+    """Every published figure with each condition that it is of, judged by its metric."""
+    for row in table.to_dict("records"):
+        of_model = runs[(runs["dataset"] == row["dataset"]) & (runs["model"] == row["model"])]
+        if not pd.isna(row["K"]):
+            of_model = of_model[of_model["K"].isna() | (of_model["K"] == row["K"])]
+        for one in Study.of(of_model, Rule(row["metric"])):
+            yield row, one

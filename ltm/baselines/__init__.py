@@ -7,7 +7,7 @@ import json
 from ltm.baselines import forecasts, linear
 from ltm.data.base import Task
 
-BASELINES_VERSION = 1
+BASELINES_VERSION = 2
 """Raised whenever the same task would give other numbers by intention: no old result is then reused."""
 
 

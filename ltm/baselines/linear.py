@@ -1,4 +1,4 @@
-"""What sequences give away without a network: the majority class or the mean, and a linear model of the last step or of the mean over steps.
+"""What sequences give away without a network: the majority class or the mean, and a linear model of the last step, of the mean over steps, or of a text's words.
 
 All are fitted on the training part; a linear model's L2 penalty is chosen by the validation part. They have no seeds: where every seed run draws
 sequences of its own, these are fitted to and tested on those of seed 0.
@@ -6,7 +6,7 @@ sequences of its own, these are fitted to and tested on those of seed 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -125,13 +125,12 @@ def mean_so_far(part: Sequences, symbols: int) -> Features | None:
     return sparse.csr_matrix((1 / (step[row] + 1.0), (row, part.inputs[sequence[row], place])), (len(step), symbols))
 
 
-def linear(task: Task, kind: str, read: Callable[[Sequences, int], Features | None]) -> Baseline | None:
-    """Outputs W x + b of what is read of the inputs: logistic regression, multinomial or of every yes or no, or least squares where targets are numbers.
+def linear(task: Task, kind: str, read_of: Sequence[Features | None]) -> Baseline | None:
+    """Outputs W x + b of what is read of each part: logistic regression, multinomial or of every yes or no, or least squares where targets are numbers.
 
     Minimises the training loss plus l2 / 2 times the squares of W (inputs standardised by the training part), by L-BFGS; l2 by validation loss
     among :data:`PENALTIES`. None where the inputs are too many.
     """
-    read_of = [read(part, task.symbols) for part in (task.train, task.validation, task.test)]
     if any(x is None or x.size > LARGEST for x in read_of):
         return None
     x = scaled([one for one in read_of if one is not None])
@@ -173,15 +172,20 @@ def fitted(x: Features, train: Counted, l2: float, start: np.ndarray) -> np.ndar
 
 def of_last_step(task: Task) -> Baseline | None:
     """A linear model of the last step; where every step has a target, of that step."""
-    return linear(task, "linear, last step", last_step)
+    return linear(task, "linear, last step", [last_step(part, task.symbols) for part in (task.train, task.validation, task.test)])
 
 
 def of_mean(task: Task) -> Baseline | None:
     """A linear model of the mean over steps; where every step has a target, over those so far."""
-    return linear(task, "linear, mean", mean_so_far)
+    return linear(task, "linear, mean", [mean_so_far(part, task.symbols) for part in (task.train, task.validation, task.test)])
 
 
-BASELINES: tuple[Callable[[Task], Baseline | None], ...] = (constant, of_last_step, of_mean)
+def of_words(task: Task) -> Baseline | None:
+    """Of texts, a linear model of how often each word came, whatever their order: a bag of words."""
+    return task.words and linear(task, "linear, bag of words", task.words)
+
+
+BASELINES: tuple[Callable[[Task], Baseline | None], ...] = (constant, of_last_step, of_mean, of_words)
 
 
 def rows(task: Task) -> list[dict[str, Any]]:

@@ -14,6 +14,8 @@ from ltm import checks
 from ltm.errors import UserError
 
 if TYPE_CHECKING:
+    from scipy import sparse  # imported where it is used, as a plan does without
+
     from ltm.data.series import Series
 
 
@@ -100,6 +102,7 @@ class Task:
         split: steps of training and of validation of a series' one sequence; the rest is the test part.
         series: the series that this forecasts, whose scale errors are measured on.
         labels: what the classes are called, in their order; empty where they have no other name than their number.
+        words: of texts, for training, validation and test ``(B, V)``: how often each word of the training part came, as a share of the text's words. No network reads it.
         draws: ``dataset`` (one for all seeds), ``seed`` (each seed run its own, by ``source``), ``stream`` (its training sequences new in every epoch).
     """
 
@@ -116,6 +119,7 @@ class Task:
     split: tuple[int, int] | None = None
     series: Series | None = None
     labels: tuple[str, ...] = ()
+    words: tuple[sparse.csr_matrix, sparse.csr_matrix, sparse.csr_matrix] | None = field(default=None, repr=False)
     draws: str = "dataset"
     source: Source | None = field(default=None, repr=False)
 

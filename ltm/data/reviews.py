@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from ltm.data import files
 from ltm.data.base import Dataset, Sequences, Task, fingerprint, of_sequences
 from ltm.errors import UserError, reason, shown, unknown
 from ltm.machine import user_cache
+
+if TYPE_CHECKING:
+    from scipy import sparse  # imported where it is used, as a plan does without
 
 log = logging.getLogger(__name__)
 
@@ -95,8 +98,9 @@ class Reviews(Dataset):
         train, validation, test = (self.part([texts[i] for i in index], classes[index], vectors) for index in (first, second, third))
         parts = train, validation, test
         return of_sequences(
-            self.name, parts, fingerprint(parts, len(EVALUATIONS)), classes=len(EVALUATIONS), labels=EVALUATIONS, labelled=True
-        )
+            self.name, parts, fingerprint(parts, len(EVALUATIONS)), classes=len(EVALUATIONS), labels=EVALUATIONS, labelled=True,
+            words=shares_of_words([[texts[i] for i in index] for index in (first, second, third)]),
+        )  # fmt: skip
 
     def part(self, texts: Sequence[Sequence[str]], classes: np.ndarray, vectors: dict[str, np.ndarray]) -> Sequences:
         """One part's reviews."""
@@ -117,6 +121,19 @@ def words_of(text: str) -> list[str]:
     for pattern in (", ", r"\. ", r'[()\[\]"]', r"\? ", "[¿-]", r"\. ", r"[\t\\]"):
         text = re.sub(pattern, " " if pattern.endswith(" ") else "", text)
     return text.split()
+
+
+def shares_of_words(parts: Sequence[Sequence[Sequence[str]]]) -> tuple[sparse.csr_matrix, sparse.csr_matrix, sparse.csr_matrix]:
+    """How often each word of the first part came in every text of the three, ``(B, V)``, as a share of the text's words."""
+    from scipy import sparse
+
+    place = {word: i for i, word in enumerate(sorted({word for text in parts[0] for word in text}))}
+    found = []
+    for texts in parts:
+        known = [(row, place[word], 1 / len(text)) for row, text in enumerate(texts) for word in text if word in place]
+        rows, columns, shares = zip(*known, strict=True) if known else ((), (), ())
+        found.append(sparse.csr_matrix((shares, (rows, columns)), (len(texts), len(place))))
+    return found[0], found[1], found[2]
 
 
 def read(path: Path) -> tuple[list[list[str]], np.ndarray]:

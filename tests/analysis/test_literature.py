@@ -55,14 +55,14 @@ def test_table_5_has_four_measures_of_four_models_of_reviews() -> None:
 def test_a_file_without_a_statistic_holds_means(tmp_path: Path) -> None:
     path = own(tmp_path, "tree,rnn,,test_rmse,1,0.1,10", header=HEADER.replace("statistic,", ""))
     assert literature.read(path)["statistic"].tolist() == ["mean"]
-    with pytest.raises(UserError, match=r"own\.csv has no figure whose statistic is min"):
-        literature.read(path, "min")
+    with pytest.raises(UserError, match=r"own\.csv has no figure whose statistic is best"):
+        literature.read(path, "best")
 
 
-def test_a_minimum_needs_no_sd_and_is_never_taken_for_a_mean(tmp_path: Path) -> None:
-    path = own(tmp_path, "tree,rnn,,test_rmse,mean,1,0.1,10", "tree,rnn,,test_rmse,min,0.8,,10")
+def test_the_best_seed_needs_no_sd_and_is_never_taken_for_a_mean(tmp_path: Path) -> None:
+    path = own(tmp_path, "tree,rnn,,test_rmse,mean,1,0.1,10", "tree,rnn,,test_rmse,best,0.8,,10")
     assert literature.read(path)["mean"].tolist() == [1.0]
-    smallest = literature.read(str(path), "min")
+    smallest = literature.read(str(path), "best")
     assert smallest["mean"].tolist() == [0.8]
     assert smallest["sd"].isna().all()
 
@@ -74,10 +74,10 @@ def test_a_minimum_needs_no_sd_and_is_never_taken_for_a_mean(tmp_path: Path) -> 
         ("tree,rnn,,test_rmse,mean,1,,10", "sd is empty; only K may be"),
         ("tree,rnn,,test_rmse,mean,1,0.1,1", "n is 1; Welch's test needs at least 2"),
         ("tree,rnn,,test_rmse,mean,1,0.1,2.5", "n is 2.5"),
-        ("tree,rnn,,test_rmse,min,,,10", "mean is empty"),
-        ("tree,rnn,,test_rmse,min,1,0,10", "sd is 0"),
+        ("tree,rnn,,test_rmse,best,,,10", "mean is empty"),
+        ("tree,rnn,,test_rmse,best,1,0,10", "sd is 0"),
         ("tree,rnn,,test_rmse,,1,0.1,10", "statistic is empty"),
-        ("tree,rnn,,test_rmse,median,1,0.1,10", "statistic is 'median'; expected one of mean, min"),
+        ("tree,rnn,,test_rmse,median,1,0.1,10", "statistic is 'median'; expected one of mean, best"),
         ("tree,rnn,2.5,test_rmse,mean,1,0.1,10", "K is '2.5'; expected a whole number, or nothing"),
         ("tree,rnn,0,test_rmse,mean,1,0.1,10", "K is '0"),
         ("tree,rnn,inf,test_rmse,mean,1,0.1,10", "K is 'inf'"),

@@ -33,11 +33,16 @@ def runs() -> pd.DataFrame:
 
 def test_a_number_is_an_axis_from_three_values_on_and_other_settings_make_tasks() -> None:
     over = [{"length": n, "noise": noise, "kind": "latching"} for noise in (0.1, 0.2) for n in (5, 10, 20)]
+    over_splits = spots("reviews", [{"layout": layout, "split_seed": seed} for layout in ("transpose", "released") for seed in range(3)])
     assert spots("latching", over[:3]) == [Spot("latching", "length", x) for x in (5.0, 10.0, 20.0)]
     assert spots("latching", over)[4] == Spot("latching noise=0.2", "length", 10.0)
     assert spots("latching", over[:2]) == []
     assert spots("latching", over[:-1]) == []  # of one task two values are left
-    assert spots("arfima", [{"seed": seed} for seed in range(5)]) == []
+    assert [spot.drawn for spot in spots("arfima", [{"seed": seed} for seed in range(5)])] == [True] * 5
+    assert [spot.drawn for spot in over_splits] == [True] * 6
+    assert {spot.task for spot in over_splits} == {"reviews layout=transpose", "reviews layout=released"}
+    lengths = spots("latching", [{"length": length, "seed": seed} for length in (5, 10, 20) for seed in range(4)])
+    assert {(spot.key, spot.task) for spot in lengths} == {("length", f"latching seed={seed}") for seed in range(4)}
     assert spots("own", [{"column": name} for name in "abc"]) == []
     assert spots("flag", [{"on": value} for value in (True, False, True)]) == []
 

@@ -12,7 +12,7 @@ from analysis.reporting.page import as_paragraph
 from analysis.reporting.section import Section, Table
 from analysis.reporting.tables import called
 from analysis.statistics.families import CORRECTIONS
-from analysis.studies.published import published
+from analysis.studies.published import of_best, published
 from analysis.study import Rule, Study
 from ltm.errors import UserError
 
@@ -34,7 +34,25 @@ def section(runs: pd.DataFrame, study: Study, source: object, rule: Rule) -> Sec
     )
     part.tables.append(Table("published", caption, shown(found, study)))
     part.kept["published"] = found
+    best = of_best(runs, str(source))
+    if len(best):
+        caption = "The best seed of each condition beside the published best. No test is made: it is chosen by its test figure, and rises with the number of seeds."
+        part.tables.append(Table("published_best", caption, best_shown(best, study)))
+        part.kept["published_best"] = best
     return part
+
+
+def best_shown(best: pd.DataFrame, study: Study) -> pd.DataFrame:
+    labels = [study.by_label.get(label) for label in best["condition"]]
+    return pd.DataFrame(
+        {
+            "condition": [called(one.name) if one else label for one, label in zip(labels, best["condition"], strict=True)],
+            "measure": [METRICS[metric].name for metric in best["metric"]],
+            "series": [one.dataset if one else dataset for one, dataset in zip(labels, best["dataset"], strict=True)],
+            **{head: best[name].map(str if name.endswith("n") else tables.shown)
+               for head, name in (("seeds", "n"), ("best", "best"), ("published seeds", "published_n"), ("published best", "published_best"))},
+        }
+    )  # fmt: skip
 
 
 def shown(found: pd.DataFrame, study: Study) -> pd.DataFrame:
