@@ -37,7 +37,7 @@ from ltm.training.state import Lane
 OF_SERIES = [name for name in CELLS if name not in ("convlstm", "treelstm")]
 """Cells that read a series of numbers: neither images nor trees."""
 
-TASKS = ("latching", "sizes", "wide")
+TASKS = ("latching", "sizes", "wide", "reviews")
 """What ``--tasks`` compares: see :mod:`benchmarks.tasks`."""
 
 

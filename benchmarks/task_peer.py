@@ -25,13 +25,15 @@ CHECKED = 8
 
 @dataclass(frozen=True)
 class Job:
-    """What a peer trains: cell, sizes, inputs ``(n, T, I)``, labels ``(n,)``, the orders of an epoch ``(S, n)`` and flat initial parameters ``(S, N)``."""
+    """What a peer trains: cell, sizes, inputs ``(n, T, I)``, labels ``(n,)``, the orders of an epoch ``(S, n)`` and flat initial parameters ``(S, N)``; K is 0
+    of a cell without a filter."""
 
     cell: str
     hidden: int
     layers: int
     classes: int
     batch: int
+    K: int
     shapes: dict[str, list[int]]
     inputs: np.ndarray
     labels: np.ndarray
@@ -44,7 +46,7 @@ class Job:
         return cls(**json.loads(str(arrays.pop("about"))), **arrays)
 
     def write(self, path: Path) -> None:
-        about = {key: getattr(self, key) for key in ("cell", "hidden", "layers", "classes", "batch", "shapes")}
+        about = {key: getattr(self, key) for key in ("cell", "hidden", "layers", "classes", "batch", "K", "shapes")}
         arrays: dict[str, Any] = {key: getattr(self, key) for key in ("inputs", "labels", "order", "params")}
         np.savez(path, about=json.dumps(about), **arrays)
 
@@ -86,6 +88,49 @@ def torch_one_seed(job: Job) -> Peer:
         optimiser.zero_grad()
         outputs, _ = network(x[:, index])
         loss = torch.nn.functional.cross_entropy(head(outputs[-1]), y[index])
+        loss.backward()
+        optimiser.step()
+        return float(loss.detach())
+
+    def train(updates: int) -> int:
+        for _ in range(updates):
+            update()
+        return updates
+
+    return np.array([[update() for _ in range(CHECKED)]]), train, 0.0
+
+
+def torch_reviews(job: Job) -> Peer:
+    """The MLSTMF in the words of a user of torch, all past states of a step as one array, under ``torch.nn``'s LSTM and a linear map of its last output; Adam, one seed."""
+    import torch
+
+    torch.set_num_threads(1)
+    own = {name: torch.nn.Parameter(torch.tensor(part).reshape(job.shapes[name])) for name, part in job.split(job.params[0]).items()}
+    gates, biases = ([own[f"0.{kind}_{gate}"] for gate in "ioc"] for kind in "Wb")
+    top = torch.nn.LSTM(job.hidden, job.hidden)
+    for mine, theirs in (("weight_ih_l0", "W_ih"), ("weight_hh_l0", "W_hh"), ("bias_ih_l0", "b_ih"), ("bias_hh_l0", "b_hh")):
+        setattr(top, mine, own[f"1.{theirs}"])
+    optimiser = torch.optim.Adam(own.values(), lr=LEARNING_RATE, fused=True)
+    x, y = torch.tensor(job.inputs, dtype=torch.float32).transpose(0, 1).contiguous(), torch.tensor(job.labels)
+    batches = itertools.cycle(torch.tensor(job.order[0][: job.updates * job.batch]).reshape(-1, job.batch))
+    lags = torch.arange(job.K, dtype=torch.float32)[:, None]
+
+    def update() -> float:
+        index = next(batches)
+        optimiser.zero_grad()
+        W, b = torch.cat(gates), torch.cat(biases)
+        weights = torch.cumprod((lags - 0.5 * torch.sigmoid(own["0.b_d"])) / (lags + 1), 0)[:, None]  # of (1 - B)^d, (K, 1, H)
+        h, past, found = torch.zeros(job.batch, job.hidden), [], []
+        for now in x[:, index]:
+            i, o, c = torch.nn.functional.linear(torch.cat([now, h], 1), W, b).chunk(3, 1)
+            new = torch.sigmoid(i) * torch.tanh(c)
+            if past:
+                new = new - (weights[: len(past)] * torch.stack(past)).sum(0)
+            past = [new, *past][: job.K]
+            h = torch.sigmoid(o) * torch.tanh(new)
+            found.append(h)
+        outputs, _ = top(torch.stack(found))
+        loss = torch.nn.functional.cross_entropy(torch.nn.functional.linear(outputs[-1], own["V"], own["c"]), y[index])
         loss.backward()
         optimiser.step()
         return float(loss.detach())
@@ -210,7 +255,11 @@ def cpu_seconds(function: Callable[[], object]) -> float:
     return time.process_time() - before
 
 
-PEERS: dict[str, Callable[[Job], Peer]] = {"torch.nn, one seed": torch_one_seed, "JAX, tuned": jax_tuned}
+PEERS: dict[str, Callable[[Job], Peer]] = {
+    "torch.nn, one seed": torch_one_seed,
+    "torch modules, one seed": torch_reviews,
+    "JAX, tuned": jax_tuned,
+}
 
 
 def answer(name: str, path: str) -> None:

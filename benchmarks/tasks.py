@@ -1,7 +1,7 @@
 """ltm on tasks of sequences against torch.nn and JAX (:mod:`benchmarks.task_peer`), in turns: ``python -m benchmarks.engine --tasks --peers``.
 
 ``latching``: 8,000 sequences of 100 steps, one unit, batch 16, 100 seeds, each in its own order. ``sizes``: the same with 2 to 32 units.
-``wide``: two layers of 128 units, batch 64, 150 steps of 16 inputs. Kernels are compiled anew, in a folder of their own.
+``wide``: two layers of 128 units, batch 64, 150 steps of 16 inputs; ``reviews``: such a network with a filter over 50 past states. Kernels are compiled anew, in a folder of their own.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Ours:
         """The same for a peer that trains the first seeds."""
         sequences, order = self.engine.feed.train(0, self.lanes[:seeds])
         shapes = {name: list(parameter.shape) for name, parameter in self.network.parameters().items()}
-        sizes = model["cell"], model["hidden_size"], model.get("layers", 1), self.network.output_size, self.engine.feed.batch
+        sizes = model["cell"], model["hidden_size"], model.get("layers", 1), self.network.output_size, self.engine.feed.batch, model.get("K", 0)
         return Job(*sizes, shapes, np.float32(sequences.inputs), sequences.targets[:, -1], order, self.params[:seeds])
 
 
@@ -182,7 +182,7 @@ def wide_task() -> Task:
 Row = tuple[str, str, Compared]
 """Condition, peer, figures."""
 
-TORCH, JAX = "torch.nn, one seed", "JAX, tuned"
+TORCH, MODULES, JAX = "torch.nn, one seed", "torch modules, one seed", "JAX, tuned"
 
 
 def latched(python: str, rounds: int) -> Iterator[Row]:
@@ -221,6 +221,17 @@ def wide(rounds: int) -> Iterator[Row]:
     )
 
 
+def reviews(rounds: int) -> Iterator[Row]:
+    """The widest network of ``+experiment=paper_reviews``: a filter over 50 past states of 128 units, under an LSTM of 128."""
+    model = {"name": "mlstmf", "cell": "mlstmf", "cells": ["mlstmf", "lstm"], "hidden_size": 128, "K": 50}
+    ours = Ours(wide_task(), model, 64, 1)
+    yield (
+        "MLSTMF(128) K=50 under LSTM(128), batch 64, 1 seed",
+        MODULES,
+        against(ours, model, MODULES, sys.executable, 1, rounds, 1.0, whole=False),
+    )
+
+
 def measured(only: Sequence[str], pythons: Sequence[str], rounds: int, tell: Callable[[str], None]) -> list[Row]:
     """Figures of all tasks that are asked for; ``tell`` hears of each when it is done, and of the load."""
     python = next((path for path in pythons if has_jax(path)), None)
@@ -232,6 +243,7 @@ def measured(only: Sequence[str], pythons: Sequence[str], rounds: int, tell: Cal
         latched(str(python), rounds) if "latching" in only else (),
         by_size(rounds) if "sizes" in only else (),
         wide(rounds) if "wide" in only else (),
+        reviews(rounds) if "reviews" in only else (),
     )
     found, before = [], os.environ.get("LTM_CACHE_DIR")
     with tempfile.TemporaryDirectory() as folder:
