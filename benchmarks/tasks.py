@@ -120,7 +120,14 @@ class Ours:
         """The same for a peer that trains the first seeds."""
         sequences, order = self.engine.feed.train(0, self.lanes[:seeds])
         shapes = {name: list(parameter.shape) for name, parameter in self.network.parameters().items()}
-        sizes = model["cell"], model["hidden_size"], model.get("layers", 1), self.network.output_size, self.engine.feed.batch, model.get("K", 0)
+        sizes = (
+            model["cell"],
+            model["hidden_size"],
+            model.get("layers", 1),
+            self.network.output_size,
+            self.engine.feed.batch,
+            model.get("K", 0),
+        )
         return Job(*sizes, shapes, np.float32(sequences.inputs), sequences.targets[:, -1], order, self.params[:seeds])
 
 

@@ -82,7 +82,7 @@ def one_way(scores: Sequence[np.ndarray]) -> dict[str, float]:
     if n == k:
         return out
     within = sum(float(((one - one.mean()) ** 2).sum()) for one in scores) / (n - k)
-    between = float(sizes @ (means - sizes @ means / n) ** 2) / (k - 1)
+    between = float((sizes * (means - float(sizes @ means) / n) ** 2).sum()) / (k - 1)
     each = (n - (sizes**2).sum() / n) / (k - 1)
     draws = max(0.0, (between - within) / each)
     out |= {"sd_draws": float(np.sqrt(draws)), "sd_seeds": float(np.sqrt(within))}

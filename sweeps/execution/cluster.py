@@ -150,7 +150,7 @@ def slots(compute: ComputeConfig, nodes: list[dict[str, float]]) -> Slots:
         UserError: a pack asks for more than any node has.
     """
     held = [int(node.get("CPU", 0) // compute.cpus_per_pack) for node in nodes]
-    on_gpus = [min(count, math.floor(node.get("GPU", 0) / compute.gpus_per_pack + 1e-9)) for count, node in zip(held, nodes, strict=True)]
+    on_gpus = [math.floor(node.get("GPU", 0) / compute.gpus_per_pack + 1e-9) for node in nodes]
     cpu, cuda = compute.slots or sum(held), sum(on_gpus)
     if compute.slots and compute.device == "cuda":
         cuda = compute.slots

@@ -43,8 +43,8 @@ def decided(plan: Plan, config: StudyConfig, slots: Slots, ledger: Ledger) -> di
     if lost := next((key for key, place in found.items() if place.device == "cuda" and not slots.cuda), None):
         if lost in held:
             raise UserError(
-                f"'{plan.labels[lost]}' was begun on a GPU, and there is none here (or none that compute.cpus_per_pack and compute.gpus_per_pack"
-                " leave to a pack); go on where there is one, or name another place: compute.device=cpu."
+                f"'{plan.labels[lost]}' was begun on a GPU, and there is none here (or none that compute.gpus_per_pack leaves to a pack); go on"
+                " where there is one, or name another place: compute.device=cpu."
             )
         raise no_gpu("engine=cuda" if config.engine == "cuda" else "compute.device=cuda", config.compute)
     return found
@@ -98,9 +98,9 @@ def keep(ledger: Ledger, places: Mapping[str, Place]) -> None:
 
 
 def packs_of(missing: Sequence[SeedRun], places: Mapping[str, Place], slots: Slots, compute: ComputeConfig) -> list[Pack]:
-    """Seed runs cut into packs for the slots of each place, and no larger than the memory there."""
+    """Seed runs cut into packs for the slots of each place, and no larger than the memory there; those of GPUs first, so that Ray places them first."""
     packs = []
-    for place in sorted({places[run.condition.id] for run in missing}, key=str):
+    for place in sorted({places[run.condition.id] for run in missing}, key=lambda place: (place.device != "cuda", str(place))):
         mine = [run for run in missing if places[run.condition.id] == place]
         workers, free = slots.on(place.device)
         most = partial(lanes_within, compute.memory * GIB if compute.memory else free)

@@ -35,8 +35,8 @@ class Ray:
         trials = orders(self.config, self.ledger, plan, packs)
         datasets = {run.condition.fingerprint: run.condition.dataset for pack in packs for run in pack.runs[:1]}
         known = tune.with_parameters(PackTrainable, tasks={key: data.build(dataset) for key, dataset in datasets.items()})
-        needs = {"cpu": {"CPU": float(compute.cpus_per_pack)}}
-        needs["cuda"] = needs["cpu"] | {"GPU": compute.gpus_per_pack}
+        # a pack on a GPU mostly waits for it: were it to have a core, too, a pack on CPUs that has the last core of a node would keep its GPU idle
+        needs = {"cpu": {"CPU": float(compute.cpus_per_pack)}, "cuda": {"GPU": compute.gpus_per_pack}}
 
         def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
             return tune.PlacementGroupFactory([needs[config["work"]["device"]]])

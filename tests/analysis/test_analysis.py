@@ -16,6 +16,7 @@ from analysis.reporting import tables
 from analysis.reporting.build import missing_runs
 from analysis.statistics.intervals import mean_interval
 from analysis.studies.memory import networks
+from analysis.studies.published import of_best
 from ltm.errors import UserError
 from sweeps.store.ledger import Ledger
 from sweeps.store.storage import pack_of
@@ -41,6 +42,19 @@ def test_a_reproduction_is_tested_against_published_figures(tmp_path: Path) -> N
     (tmp_path / "mine.csv").write_text("dataset,model,K,metric,mean,sd,n\ntree,gru,,test_rmse,1,1,10\n")
     with pytest.raises(UserError, match="no model and series of this study; it has gru"):
         published(table, tmp_path / "mine.csv")
+
+
+def test_the_best_seed_stands_beside_the_published_best() -> None:
+    table = rows("reviews", rnn=[0.3, 0.42, np.nan]).rename(columns={"test_rmse": "test_accuracy"})
+    table["test_loss"] = 2 - table["test_accuracy"]
+    found = of_best(table, "zhao2020_table5").set_index("metric")
+    assert (found.loc["test_accuracy", "best"], found.loc["test_accuracy", "published_best"], found.loc["test_accuracy", "n"]) == (
+        0.42,
+        0.36,
+        2,
+    )
+    assert found.loc["test_loss", "best"] == pytest.approx(1.58)
+    assert of_best(rows(rnn=[1.0, 2.0]), "zhao2020_table2").empty
 
 
 def test_tables_read_well_in_markdown_and_latex() -> None:

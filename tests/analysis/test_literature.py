@@ -50,6 +50,8 @@ def test_table_5_has_four_measures_of_four_models_of_reviews() -> None:
     assert set(table.loc[table["K"] == 50, "model"]) == {"mrnnf", "mlstmf"}
     row = table.set_index(["model", "metric"]).loc[("mlstmf", "test_loss")]
     assert (row["mean"], row["sd"], row["n"]) == (1.4758, 0.0218, 100)
+    best = literature.read("zhao2020_table5", "best").set_index(["model", "metric"])["mean"]  # its Table 6
+    assert (best[("mrnnf", "test_accuracy")], best[("mlstmf", "test_loss")], len(best)) == (0.4, 1.4489, 8)
 
 
 def test_a_file_without_a_statistic_holds_means(tmp_path: Path) -> None:

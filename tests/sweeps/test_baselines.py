@@ -59,7 +59,7 @@ def test_a_newer_version_replaces_the_old(tmp_path: Path, monkeypatch: pytest.Mo
     (old,) = (row["test_rmse"] for row in book.baselines().to_dict("records") if row["baseline"] == "mean")
     monkeypatch.setattr(baselines, "BASELINES_VERSION", 3)
     monkeypatch.setattr(
-        baselines, "rows", lambda s: [{"fingerprint": s.fingerprint, "version": 2, "baseline": "mean", "test_rmse": old + 1}]
+        baselines, "rows", lambda s: [{"fingerprint": s.fingerprint, "version": 3, "baseline": "mean", "test_rmse": old + 1}]
     )
     baselines.complete(book, said.append)
     assert book.baselines()["test_rmse"].tolist() == [old + 1]

@@ -236,7 +236,7 @@ class Filter:
         sums = program.carry(self.n * J)
         body = [
             TABLE,
-            f"c, e = {layout.load(Slot('tr', row, program.past('1')), u=1)}, {layout.load(Slot('tr', row, program.past('(K + 1)')), u=1)}"
+            f"c, e = {layout.load(Slot('tr', row, program.past('1')), u=1)}, {layout.load(Slot('tr', row, program.past('(K + 1)')), u=1)}",
         ]
         for j in range(J):
             s = sums + j * self.n

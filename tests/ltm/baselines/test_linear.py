@@ -1,5 +1,6 @@
 """Baselines of sequences: known optima, what each can and cannot read, nothing of the test part used."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -165,3 +166,15 @@ def test_where_every_seed_has_its_own_sequences_those_of_seed_0_are_taken() -> N
     assert one.source is not None
     held = of_sequences("latching", one.parts(0), one.fingerprint, classes=2, labelled=True, labels=("-1", "+1"))
     assert baselines.rows(one) == baselines.rows(held)
+
+
+def test_a_bag_of_words_reads_what_no_network_does() -> None:
+    from scipy import sparse
+
+    parts = labelled(300, seed=1), labelled(100, seed=2), labelled(100, seed=3)
+    words = tuple(sparse.csr_matrix(np.eye(3)[linear.Counted.of(part).targets]) for part in parts)
+    one = of_sequences("x", parts, "f", classes=3, labelled=True)
+    assert "linear, bag of words" not in rows_of(one)
+    found = rows_of(dataclasses.replace(one, words=words))
+    assert found["linear, bag of words"]["test_accuracy"] == 1.0
+    assert found["linear, bag of words"]["label"].startswith("linear, bag of words (L2 ")

@@ -59,6 +59,19 @@ def test_a_review_is_its_words_followed_by_zeros_and_read_after_the_last_word(ma
     assert (built.classes, built.labels, built.labelled, built.input_size, built.loss) == (5, ("-2", "-1", "0", "1", "2"), True, 3, "cross_entropy")  # fmt: skip
 
 
+def test_a_bag_of_words_has_the_shares_of_the_training_parts_words(made_up_reviews: Path) -> None:
+    built = task(made_up_reviews)
+    assert built.words is not None
+    texts, _, _ = of_file(made_up_reviews)
+    order = np.random.RandomState(0).permutation(20)
+    known = sorted({word for i in order[:12] for word in texts[i]})
+    assert [part.shape for part in built.words] == [(12, len(known)), (4, len(known)), (4, len(known))]
+    np.testing.assert_allclose(built.words[0].sum(1), 1.0)
+    for part, index in zip(built.words, np.split(order, [12, 16]), strict=True):
+        for row, i in zip(part.toarray(), index, strict=True):
+            np.testing.assert_allclose(row, [texts[i].count(word) / len(texts[i]) for word in known])
+
+
 def test_the_released_layout_mixes_the_words_of_a_part_and_keeps_labels_and_lengths(made_up_reviews: Path) -> None:
     plain, mixed = task(made_up_reviews), task(made_up_reviews, layout="released")
     for name in ("train", "validation", "test"):

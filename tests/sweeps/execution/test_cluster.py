@@ -45,7 +45,7 @@ def test_slots_are_counted_node_by_node() -> None:
     assert counted() == (11, 1)
     assert counted(cpus_per_pack=2) == (5, 1)
     assert counted(gpus_per_pack=0.25) == (11, 4)
-    assert counted(gpus_per_pack=0.1, cpus_per_pack=3) == (3, 2)
+    assert counted(gpus_per_pack=0.1, cpus_per_pack=3) == (3, 10), "a pack on a GPU takes no core"
     assert counted(gpus_per_pack=2) == (11, 0)
     assert counted([{"CPU": 0}], slots=6) == (6, 0)
     assert counted([{"CPU": 0}], slots=6, device="cuda") == (6, 6)

@@ -1,7 +1,8 @@
 """Where conditions train: decided once, kept in the record; and packs that fit into the memory there."""
 
 import dataclasses
-import os
+import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -74,19 +75,25 @@ def test_packs_are_cut_for_the_slots_of_their_place_and_its_memory(tmp_path: Pat
 
 
 TOLD = """
-import os
+import json, os, time
 from pathlib import Path
 from ltm.cells.rnn import RNN
 class Told(RNN):
     def initial(self, draws):
-        Path(FOLDER, f"{self.hidden_size} {os.environ.get('CUDA_VISIBLE_DEVICES', '')} {os.getpid()}").touch()
+        import ray
+        if ray.is_initialized() and ray.get_runtime_context().get_actor_id():
+            began = time.time()
+            time.sleep(0.5)
+            here = ray.get_runtime_context().get_node_id(), os.environ.get("CUDA_VISIBLE_DEVICES", "")
+            with Path(FOLDER, str(os.getpid())).open("a") as file:
+                print(json.dumps([self.hidden_size, *here, began, time.time()]), file=file)
         return super().initial(draws)
 """
 
 
 @pytest.mark.long
-def test_wide_packs_hold_gpus_while_narrow_ones_train_on_cpus_in_one_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ray = pytest.importorskip("ray")
+def test_wide_packs_hold_the_gpus_of_three_nodes_while_narrow_ones_train_on_cpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster_utils = pytest.importorskip("ray.cluster_utils")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "told").mkdir()
@@ -96,20 +103,31 @@ def test_wide_packs_hold_gpus_while_narrow_ones_train_on_cpus_in_one_sweep(tmp_p
     instead = {NARROW: Place("torch", "cpu"), WIDE: Place("cpu", "cuda")}
     monkeypatch.setattr(placing, "place_of", lambda *given: instead[rule(*given)])
     cluster.quiet(verbose=False)
-    ray.init(address="local", num_cpus=3, num_gpus=2, include_dashboard=False, log_to_driver=False)
-    cell = (
-        "model=rnn",
-        "model.cell=told_cell:Told",
-        "model.hidden_size=2,48",
-        "dataset=latching",
-        "dataset.sequences=200",
-        "dataset.length=10",
-    )
-    training = ("training=batches", "training.batch=null", "training.max_epochs=2", "seeds=6", "compute.pack_size=2")
-    assert sweep.main([*cell, *training, "study=one", "tracking=off", "compute.ray=always"]) == 0
+    nodes = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 0, "include_dashboard": False})
+    try:
+        for _ in range(2):
+            nodes.add_node(num_cpus=1, num_gpus=1)
+        cell = (
+            "model=rnn",
+            "model.cell=told_cell:Told",
+            "model.hidden_size=2,48",
+            "dataset=latching",
+            "dataset.sequences=200",
+            "dataset.length=10",
+        )
+        training = ("training=batches", "training.batch=null", "training.max_epochs=2", "seeds=8", "compute.pack_size=2")
+        where = ("compute=cluster", f"compute.address={nodes.address}", "compute.carry_code=false", f"root={tmp_path}/results")
+        assert sweep.main([*cell, *training, *where, "study=one", "tracking=off"]) == 0
+    finally:
+        cluster.leave()
+        nodes.shutdown()
     rows = Ledger(tmp_path / "results" / "one").runs()
-    assert rows.groupby("hidden_size").size().to_dict() == {2: 6, 48: 6}
-    told = [path.name.split(" ") for path in (tmp_path / "told").iterdir() if not path.name.endswith(f" {os.getpid()}")]
-    assert {gpu for size, gpu, _ in told if size == "48"} <= {"0", "1"}
-    assert {gpu for size, gpu, _ in told if size == "2"} == {""}
-    assert {size for size, _, _ in told} == {"2", "48"}
+    assert rows.groupby("hidden_size").size().to_dict() == {2: 8, 48: 8}
+    told = [json.loads(line) for file in (tmp_path / "told").iterdir() for line in file.read_text().splitlines()]
+    narrow, wide = ([one for one in told if one[0] == size] for size in (2, 48))
+    first, second = Counter(node for _, node, *_ in wide).values()
+    assert first == second, "each GPU had two of the four packs: none stood idle"
+    assert {gpu for *_, gpu, _, _ in wide} == {"0"}
+    assert {gpu for *_, gpu, _, _ in narrow} == {""}
+    starts, ends = min(began for *_, began, _ in narrow), max(began for *_, began, _ in narrow)
+    assert any(starts < began < ends for *_, began, _ in wide), "both kinds train at the same time"
