@@ -132,5 +132,5 @@ def code_version() -> str:
     folder = Path(ltm.__file__).parents[1]
     if not (folder / ".git").exists():
         return ltm.__version__
-    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=folder, capture_output=True, text=True, check=False)
-    return f"{ltm.__version__}+{git.stdout.strip()}" if git.returncode == 0 else ltm.__version__
+    commit = git(folder, "describe", "--always", "--dirty")
+    return f"{ltm.__version__}+{commit}" if commit else ltm.__version__
