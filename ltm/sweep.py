@@ -65,6 +65,8 @@ def run(*overrides: str) -> Ledger:
 
     data.forget()
     composed = config.compose(overrides)
+    if composed.config.compute.where == "slurm":
+        raise UserError("compute=slurm submits a job and does not wait for it; use the command: ltm sweep ... compute=slurm.")
     _, ledger = record.folder_of(composed)
     outcome = study.run(composed, f"ltm.run({', '.join(map(repr, overrides))})", console.terminal())
     if outcome is study.Outcome.INTERRUPTED:
@@ -96,6 +98,10 @@ def main(arguments: list[str] | None = None, program: str = "python -m ltm.sweep
             from sweeps.execution import estimate
 
             return estimate.dry_run(composed, console.terminal())
+        if composed.config.compute.where == "slurm":
+            from sweeps.execution.slurm import jobs
+
+            return jobs.submit(composed, program, given, console.terminal())
         return study.run(composed, shlex.join([*program.split(), *given]), console.terminal()).value
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ltm.errors import UserError
 from sweeps.console import say, terminal
+from sweeps.execution.slurm import jobs
 from sweeps.store import maintenance
 from sweeps.store.ledger import DamagedError, Ledger
 
@@ -16,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m sweeps", description="Look after a study's ledger, local or on object storage.")
     commands = top.add_subparsers(dest="command", required=True, metavar="status|verify|compact|export")
     words = {
-        "status": "how far a study is: finished, diverged, failed, missing, being trained by whom; rate and time left",
+        "status": "how far a study is: finished, diverged, failed, missing, being trained by whom; rate and time left; its jobs in SLURM",
         "verify": "read every file: checksums, schema, ids, curves; exit status 1 where something is wrong; --repair moves damaged files away",
         "compact": "merge many small files into few; safe to interrupt, and while a sweep runs",
         "export": "all seed runs as one Parquet or CSV file",
@@ -45,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise UserError(f"{ledger.uri} holds no study (no config.yaml); expected a study's folder, such as results/k_sweep.")
         if given.command == "status":
             console.print(maintenance.status(ledger).table())
+            for line in jobs.states(ledger):
+                say(console, line)
         elif given.command == "verify":
             found = maintenance.verify(ledger)
             for line in found.wrong:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from omegaconf import MISSING
 
 from ltm import checks
-from ltm.errors import UserError, unknown
+from ltm.errors import UserError, shown, unknown
 from sweeps.search import METHODS
 
 MOST_EPOCHS = 10_000_000
@@ -19,6 +20,10 @@ MOST_SEEDS, LARGEST_SEED = 1_000_000, 2**63 - 1
 
 MOST_TRIALS = 100_000
 MOST_RUNGS = 20
+
+MOST_JOBS = 1000
+
+PLACES = ("local", "cluster", "auto", "slurm")
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -98,10 +103,16 @@ class ComputeConfig:
     checkpoint_epochs: int = 500
     checkpoint_seconds: float = 10.0
     carry_code: bool = True
+    nodes: int = 1
+    time: str = "1:00:00"
+    partition: str | None = None
+    chain: int = 1
+    template: str | None = None
+    submit: bool = True
 
     def check(self) -> None:
-        if self.where not in ("local", "cluster", "auto"):
-            raise unknown("place to compute", self.where, ("local", "cluster", "auto"))
+        if self.where not in PLACES:
+            raise unknown("place to compute", self.where, PLACES)
         if self.ray not in ("auto", "always", "never"):
             raise unknown("use of Ray: compute.ray", self.ray, ("auto", "always", "never"))
         if self.ray == "never" and self.where == "cluster":
@@ -112,6 +123,12 @@ class ComputeConfig:
             if (value := getattr(self, key)) is not None or key in ("cpus_per_pack", "checkpoint_epochs"):
                 checks.whole(f"compute.{key}", value, high=most)
         checks.whole("compute.max_failures", self.max_failures, low=0, high=1_000_000)
+        checks.whole("compute.nodes", self.nodes, high=100_000)
+        checks.whole("compute.chain", self.chain, high=MOST_JOBS)
+        for key in ("partition", "template"):
+            if getattr(self, key) is not None:
+                checks.text(f"compute.{key}", getattr(self, key))
+        seconds_of(self.time)
         if self.device not in DEVICES:
             raise unknown("device: compute.device", self.device, DEVICES)
         if self.memory is not None:
@@ -253,6 +270,23 @@ def parse_seeds(given: Any) -> list[int]:
     if max(seeds) > LARGEST_SEED:
         raise UserError(f"seeds={said} has a seed above {LARGEST_SEED} (2^63 - 1), which no generator takes; {expected}.")
     return seeds
+
+
+def seconds_of(time: str) -> int:
+    """Seconds of a time limit as SLURM writes it: minutes, M:SS, H:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS.
+
+    Raises:
+        UserError: none of these, or nothing.
+    """
+    found = re.fullmatch(r"(?:(\d{1,5})-)?(\d{1,7}(?::\d{1,2}){0,2})", time.strip(), re.ASCII)
+    seconds = 0
+    if found:
+        parts = [int(part) for part in found[2].split(":")]
+        h, m, s = [*parts, 0, 0][:3] if found[1] or len(parts) == 3 else [0, *parts, 0][:3]
+        seconds = ((int(found[1] or 0) * 24 + h) * 60 + m) * 60 + s
+    if not seconds:
+        raise UserError(f"compute.time is '{shown(time)}'; expected a time limit such as 30 (minutes), 2:00:00 or 1-12:00:00.")
+    return seconds
 
 
 def whole(given: Any) -> int:

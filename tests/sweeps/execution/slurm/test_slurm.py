@@ -1,0 +1,256 @@
+"""Studies as SLURM jobs: the script, refusals in one line, and on a real SLURM jobs that are requeued and hit their time limit."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import ltm
+from benchmarks.faults import content
+from ltm.errors import UserError
+from sweeps.config.schema import seconds_of
+from sweeps.execution.slurm import jobs, script
+from sweeps.store.ledger import Ledger
+
+SMALL = ("model=rnn", "dataset.length=301", "dataset.train=150", "dataset.validation=75", "tracking=off", "baselines=none")
+QUICK = (*SMALL, "seeds=4", "training.max_epochs=20", "study=one")
+
+TOOL = """#!/bin/sh
+cat >/dev/null
+echo "$0 $*" >>"${0%/*}/calls"
+"""
+SAYS = {
+    "sbatch": 'case "$*" in *--parsable*) echo $((40 + $(grep -c parsable "${0%/*}/calls")));; esac',
+    "sinfo": "printf 'main\\ndebug\\n'",
+    "squeue": "printf '41|COMPLETED|0:10|1:00|1|n1|0:0\\n42|RUNNING|0:12|2:00:00|4|n[1-4]|0:0\\n44|FAILED|0:45|1:00|2|n[1-2]|130:0\\n'",
+    "sacct": "printf '43|TIMEOUT|00:01:00|00:01:00|1|n1|0:0\\n'",
+}
+"""What stand-ins of SLURM's commands print, for what needs no SLURM."""
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """A folder of stand-ins for SLURM's commands; ``calls`` in it lists how they were called."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, says in SAYS.items():
+        tool(folder / name, says)
+    return folder
+
+
+def tool(path: Path, says: str) -> None:
+    path.write_text(TOOL + says + "\n")
+    path.chmod(0o755)
+
+
+def path_with(folder: Path) -> str:
+    return f"{folder}:{os.environ['PATH']}"
+
+
+def test_a_study_becomes_jobs_one_after_another_and_status_tells_their_state(run, tools: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    given = ("compute=slurm", "compute.nodes=4", "compute.time=2:00:00", "compute.partition=main", "compute.chain=4", "compute.memory=2")
+    done = run("ltm.sweep", *QUICK, *given, PATH=path_with(tools), WANDB_API_KEY="secret-half")
+    assert "4 to train, in 4 jobs of 4 nodes and at most 2:00:00, one after another: 41, 42, 43, 44" in done.stdout
+    assert "end:    scancel 41 42 43 44" in done.stdout
+    study = tmp_path / "results" / "one"
+    text = (study / "slurm" / "job.sh").read_text()
+    for line in ("--nodes=4", "--time=2:00:00", "--partition=main", "--signal=B:USR1@120", "--exclusive --mem=0", f"--chdir={tmp_path}"):
+        assert f"\n#SBATCH {line}\n" in text
+    assert f"python -m ltm sweep {' '.join(QUICK)} compute.memory=2 compute=cluster)\n" in text
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and "secret-half" in path.read_text(errors="ignore")] == []
+    said = run("sweeps", "status", "results/one", PATH=path_with(tools)).stdout
+    assert "missing           4" in said
+    assert "job 41: completed, 0:10 of 1:00, 1 node n1\n" in said
+    assert "job 42: running, 0:12 of 2:00:00, 4 nodes n[1-4]\n" in said
+    assert "job 43: timeout, 00:01:00 of 00:01:00, 1 node n1\n" in said
+    assert "job 44: failed, ended before its time limit, 0:45 of 1:00, 2 nodes n[1-2]\n" in said
+    assert "job 41: unknown to SLURM here; submitted 20" in run("sweeps", "status", "results/one", PATH="/nowhere").stdout
+
+
+def test_a_job_that_is_only_printed_is_the_script_that_would_be_submitted(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    done = run("ltm.sweep", *QUICK, "compute=slurm", "compute.cpus=8", "compute.submit=false", PATH="/nowhere")
+    assert done.stdout == (tmp_path / "results" / "one" / "slurm" / "job.sh").read_text()
+    assert "--partition" not in done.stdout
+    assert "#SBATCH --cpus-per-task=8\n" in done.stdout
+    assert f"python -m ltm sweep {' '.join(QUICK)} compute.cpus=8 compute=local)\n" in done.stdout
+    assert subprocess.run(["bash", "-n"], input=done.stdout, text=True, check=False).returncode == 0
+
+
+def test_names_with_spaces_and_quotes_reach_sbatch_and_bash_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = script.of("it's 100%", Ledger(tmp_path / "it's 100%"), ["study=it's 100%", "model=a b"], jobs.ComputeConfig())
+    assert "#SBATCH --job-name=ltm-it_s_100_\n" in text
+    assert "/it'\"'\"'s 100%%/slurm/%j.log'\n" in text
+    line = next(line for line in text.splitlines() if line.startswith("train="))
+    words = subprocess.run(["bash", "-c", f"driver=x\n{line}\nprintf '%s\\n' \"${{train[@]}}\""], capture_output=True, text=True, check=True)
+    assert words.stdout.splitlines()[4:] == ["python", "-m", "ltm", "sweep", "study=it's 100%", "model=a b", "compute=local"]
+
+
+def test_a_template_of_ones_own_is_filled(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.sh"
+    mine.write_text("#SBATCH --account=abc --nodes={{nodes}}\n#SBATCH -p {{partition}}\nmodule load python\n${PATH} {{command}}\n")
+    text = script.of("one", Ledger(tmp_path), ["seeds=2"], jobs.ComputeConfig(template=str(mine), nodes=2))
+    assert text == "#SBATCH --account=abc --nodes=2\nmodule load python\n${PATH} python -m ltm sweep seeds=2 compute=cluster\n"
+    mine.write_text("{{command}} {{modules}}\n")
+    with pytest.raises(UserError, match=r"^unknown placeholder of compute.template: 'modules'. .*There are: .*command"):
+        script.of("one", Ledger(tmp_path), [], jobs.ComputeConfig(template=str(mine)))
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [("30", 1800), ("30:15", 1815), ("2:00:00", 7200), ("1-12", 129600), ("1-12:30", 131400), ("1-00:00:01", 86401)],
+)
+def test_times_are_read_as_slurm_reads_them(time: str, seconds: int) -> None:
+    assert seconds_of(time) == seconds
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["compute.nodes=0"], "compute.nodes is 0; expected a whole number of at least 1."),
+        (["compute.chain=0"], "compute.chain is 0; expected a whole number of at least 1."),
+        (["compute.time=soon"], "compute.time is 'soon'; expected a time limit such as 30 (minutes), 2:00:00 or 1-12:00:00."),
+        (["compute.time=0:00:00"], "compute.time is '0:00:00'"),
+        (["compute.time=0:20"], "compute.time=0:20 fits no pack: of 1 job 0:00 are left to train, beside 0:25 each to start and to end, and one seed"),
+        (
+            ["model=lstm", "model.hidden_size=200", "training.max_epochs=10000000", "compute.chain=2"],
+            "compute.time=1:00:00 fits no pack: of 2 jobs 1:55:20 are left to train, beside 2:20 each to start and to end, and one seed run of 'lstm /",
+        ),
+        (["compute.partition=nope"], "unknown partition: compute.partition 'nope'. There are: debug, main."),
+        (["compute.partition=full"], "SLURM refuses the job (Requested node configuration is not available); change compute.time, nodes,"),
+        (["compute.template=nowhere.sh"], "compute.template=nowhere.sh cannot be read (FileNotFoundError"),
+        (["compute.template=/dev/null"], "compute.template=/dev/null has no {{command}}, so that its job would train nothing"),
+    ],
+)  # fmt: skip
+def test_a_job_that_cannot_be_is_one_line_and_nothing_written(run, tools: Path, tmp_path: Path, given: list[str], message: str) -> None:  # type: ignore[no-untyped-def]
+    refusal = "sbatch: error: more\nsbatch: error: Batch job submission failed: Requested node configuration is not available"
+    tool(tools / "sbatch", f"echo '{refusal}' >&2; exit 1")
+    if "compute.partition=full" in given:
+        tool(tools / "sinfo", "exit 1")
+    done = run("ltm.sweep", *QUICK, "compute=slurm", *given, status=2, PATH=path_with(tools))
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_machine_without_slurm_is_one_line_and_nothing_written(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    done = run("ltm.sweep", *QUICK, "compute=slurm", status=2, PATH="/nowhere")
+    assert done.stderr.startswith("error: there is no SLURM on this machine (no sbatch); run the command on a login node,")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_python_says_that_a_job_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="compute=slurm submits a job and does not wait for it"):
+        ltm.run(*QUICK, "compute=slurm")
+
+
+def test_a_finished_study_is_not_submitted(run, tools: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run("ltm.sweep", *QUICK)
+    done = run("ltm.sweep", *QUICK, "compute=slurm", PATH=path_with(tools))
+    assert "study one: all seed runs are finished, and no job is submitted" in done.stdout
+    assert not (tools / "calls").exists()
+
+
+UNSHARE = ("unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
+NEEDED = ("slurmctld", "slurmd", "sbatch", "munged", "unshare", "nsenter", "ip", "hostname")
+
+Command = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+    """Run a command in a folder beside a SLURM of two nodes; skips where there is none, or none may be started. It ends with the test, all of it."""
+    where = f"{os.environ['PATH']}:/usr/sbin"
+    if missing := [name for name in NEEDED if not shutil.which(name, path=where)]:
+        pytest.skip(f"no SLURM here: {', '.join(missing)} not found (apt-get install slurm-wlm munge)")
+    if subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("a SLURM of two nodes wants namespaces of its own, and this user may not make them (unshare)")
+    folder = tmp_path_factory.mktemp("slurm")
+    with (folder / "out").open("w") as out:
+        outer = subprocess.Popen([*UNSHARE, "bash", str(Path(__file__).with_name("cluster.sh")), str(folder)], stdout=out, stderr=out)
+    try:
+        until(lambda: (folder / "ready").exists() or outer.poll() is not None, 30, lambda: (folder / "out").read_text())
+        (inner,) = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
+        enter = ("nsenter", "--net", "--mount", "--uts", "--pid", "--target", inner, "env")
+        bin = Path(sys.executable).parent
+
+        def command(*words: str, cwd: Path, **environment: str) -> str:
+            known = os.environ | {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": f"{bin}:{where}"} | environment
+            done = subprocess.run([*enter, f"--chdir={cwd}", *words], env=known, capture_output=True, text=True, timeout=120, check=False)
+            assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+            return done.stdout
+
+        yield command
+    finally:
+        outer.kill()
+        outer.wait()
+
+
+def until(condition: Callable[[], bool], seconds: float, words: Callable[[], str]) -> None:
+    """Wait for a condition; fails with the words, where it does not come true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, words()
+        time.sleep(0.2)
+
+
+@pytest.mark.long
+def test_jobs_that_are_requeued_and_hit_their_time_limit_change_no_bit(slurm: Command, run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    # seed runs that wait until a file is there: jobs end in the middle on a machine of any speed
+    waits = f"if draws.seed >= 4 and not pathlib.Path({str(tmp_path / 'go')!r}).exists():\n            time.sleep(3)"
+    (tmp_path / "own.py").write_text(
+        f"import pathlib, time\nfrom ltm.cells.rnn import RNN\nclass Slow(RNN):\n    def initial(self, draws):\n        {waits}\n        return super().initial(draws)\n"
+    )
+    study = (*SMALL, "model.cell=own:Slow", "seeds=40", "training.max_epochs=100", "compute.pack_size=2")
+    (tmp_path / "go").touch()
+    run("ltm.sweep", *study, "study=alone", "compute.ray=never")
+    (tmp_path / "go").unlink()
+
+    job = ("compute=slurm", "compute.nodes=2", "compute.time=5", "compute.chain=2", "compute.partition=main")
+    said = slurm("python", "-m", "ltm", "sweep", *study, "study=one", *job, cwd=tmp_path, WANDB_API_KEY="secret-half")
+    book = Ledger(tmp_path / "results" / "one")
+    first, second = sorted((Path(path).stem for path in book.files("slurm", "json")), key=int)
+    assert f"in 2 jobs of 2 nodes and at most 5:00, one after another: {first}, {second}" in said
+    log = tmp_path / "results" / "one" / "slurm" / f"{first}.log"
+    logs = lambda: "\n".join(path.read_text() for path in sorted(log.parent.glob("*.log")))  # noqa: E731
+
+    def state(job: str) -> str:
+        return slurm("squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%T", cwd=tmp_path).strip()
+
+    until(lambda: bool(book.files("runs")), 60, logs)
+    slurm("scontrol", "requeue", first, cwd=tmp_path)
+    until(lambda: state(first) == "PENDING", 30, logs)
+    assert state(second) == "PENDING", "it waits for the one before"
+    slurm("scontrol", "update", f"JobId={first}", "StartTime=now", cwd=tmp_path)
+    until(lambda: state(first) == "RUNNING", 30, logs)
+    kept = book.done()
+    until(lambda: book.done() > kept, 60, logs)
+    slurm("scontrol", "update", f"JobId={first}", "TimeLimit=2", cwd=tmp_path)  # SLURM looks every 30 s, and warns 75 s before the limit
+    until(lambda: state(first) not in ("RUNNING", "COMPLETING"), 90, logs)
+    assert "the job must end: the sweep is told" in log.read_text()
+    assert "go on with the same command" in log.read_text()
+    assert f"job {first}: failed, ended before its time limit" in slurm("python", "-m", "sweeps", "status", "results/one", cwd=tmp_path)
+    assert len(kept) < len(book.done()) < 40
+    (tmp_path / "go").touch()
+    until(lambda: state(second) == "COMPLETED", 60, logs)
+
+    pd.testing.assert_frame_equal(content(book), content(Ledger(tmp_path / "results" / "alone")), check_exact=True)
+    assert f"job {second}: completed" in slurm("python", "-m", "sweeps", "status", "results/one", cwd=tmp_path)
+    assert [path for path in log.parent.iterdir() if "secret-half" in path.read_text()] == []
+
+
+@pytest.mark.long
+def test_a_job_of_one_node_trains_as_any_machine_does(slurm: Command, tmp_path: Path) -> None:
+    slurm("python", "-m", "ltm", "sweep", *QUICK, "compute=slurm", "compute.time=2", cwd=tmp_path)
+    log = next((tmp_path / "results" / "one" / "slurm").glob("*.json")).with_suffix(".log")
+    until(lambda: log.exists() and "report: " in log.read_text(), 60, lambda: log.read_text() if log.exists() else "no log")
+    assert "4 to train in this process" in log.read_text()
+    assert len(Ledger(tmp_path / "results" / "one").runs()) == 4
