@@ -48,7 +48,7 @@ def of(name: str, ledger: Ledger, given: Sequence[str], compute: ComputeConfig) 
     words = {
         "study": name, "job": job, "partition": compute.partition and shlex.quote(compute.partition), "nodes": compute.nodes, "time": compute.time,
         "warning": warning(compute), "cores": f"--cpus-per-task={compute.cpus}" if compute.cpus else "--exclusive --mem=0",
-        "here": shlex.quote(os.getcwd()), "log": shlex.quote(f"{folder.replace('%', '%%')}/%j.log"), "bin": shlex.quote(str(Path(sys.executable).parent)),
+        "here": shlex.quote(os.getcwd()), "folder": shlex.quote(folder), "output": shlex.quote(f"{folder.replace('%', '%%')}/%j.log"), "bin": shlex.quote(str(Path(sys.executable).parent)),
         "command": inner(given, compute.nodes),
     }  # fmt: skip
     return filled(template(compute.template), words)

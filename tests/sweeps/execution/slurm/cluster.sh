@@ -29,7 +29,7 @@ SlurmdPidFile=/run/slurmd.%n.pid
 SlurmctldLogFile=$folder/slurmctld.log
 SlurmdLogFile=$folder/slurmd.%n.log
 SlurmdParameters=config_overrides
-KillWait=15
+KillWait=5
 NodeName=n1 NodeAddr=10.99.0.1 CPUs=1 State=UNKNOWN
 NodeName=n2 NodeAddr=10.99.0.2 CPUs=1 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=1-00:00:00 State=UP

@@ -87,8 +87,8 @@ def test_names_with_spaces_and_quotes_reach_sbatch_and_bash_whole(tmp_path: Path
     text = script.of("it's 100%", Ledger(tmp_path / "it's 100%"), ["study=it's 100%", "model=a b"], jobs.ComputeConfig())
     assert "#SBATCH --job-name=ltm-it_s_100_\n" in text
     assert "/it'\"'\"'s 100%%/slurm/%j.log'\n" in text
-    line = next(line for line in text.splitlines() if line.startswith("train="))
-    words = subprocess.run(["bash", "-c", f"driver=x\n{line}\nprintf '%s\\n' \"${{train[@]}}\""], capture_output=True, text=True, check=True)
+    line = next(line for line in text.splitlines() if line.startswith("sweep="))
+    words = subprocess.run(["bash", "-c", f"{line}\nprintf '%s\\n' \"${{sweep[@]}}\""], capture_output=True, text=True, check=True)
     assert words.stdout.splitlines()[4:] == ["python", "-m", "ltm", "sweep", "study=it's 100%", "model=a b", "compute=local"]
 
 
@@ -225,14 +225,14 @@ def test_jobs_that_are_requeued_and_hit_their_time_limit_change_no_bit(slurm: Co
     def state(job: str) -> str:
         return slurm("squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%T", cwd=tmp_path).strip()
 
-    until(lambda: bool(book.files("runs")), 60, logs)
+    until(lambda: bool(book.files("runs")), 150, logs)
     slurm("scontrol", "requeue", first, cwd=tmp_path)
     until(lambda: state(first) == "PENDING", 30, logs)
     assert state(second) == "PENDING", "it waits for the one before"
     slurm("scontrol", "update", f"JobId={first}", "StartTime=now", cwd=tmp_path)
     until(lambda: state(first) == "RUNNING", 30, logs)
     kept = book.done()
-    until(lambda: book.done() > kept, 60, logs)
+    until(lambda: book.done() > kept, 150, logs)
     slurm("scontrol", "update", f"JobId={first}", "TimeLimit=2", cwd=tmp_path)  # SLURM looks every 30 s, and warns 75 s before the limit
     until(lambda: state(first) not in ("RUNNING", "COMPLETING"), 90, logs)
     assert "the job must end: the sweep is told" in log.read_text()
@@ -240,7 +240,7 @@ def test_jobs_that_are_requeued_and_hit_their_time_limit_change_no_bit(slurm: Co
     assert f"job {first}: failed, ended before its time limit" in slurm("python", "-m", "sweeps", "status", "results/one", cwd=tmp_path)
     assert len(kept) < len(book.done()) < 40
     (tmp_path / "go").touch()
-    until(lambda: state(second) == "COMPLETED", 60, logs)
+    until(lambda: state(second) == "COMPLETED", 150, logs)
 
     pd.testing.assert_frame_equal(content(book), content(Ledger(tmp_path / "results" / "alone")), check_exact=True)
     assert f"job {second}: completed" in slurm("python", "-m", "sweeps", "status", "results/one", cwd=tmp_path)
