@@ -30,6 +30,7 @@ if [ "$SLURM_JOB_NUM_NODES" -gt 1 ]; then # a Ray on every node; the sweep runs 
   sweep=(ray symmetric-run --address "$address" --min-nodes "$SLURM_JOB_NUM_NODES" --num-cpus "$SLURM_CPUS_ON_NODE" -- "${sweep[@]}")
 fi
 srun --cpu-bind=none --open-mode=append --output="$log.ray.log" "${sweep[@]}" 2>>"$log.ray.log" &
-while kill -0 $! 2>/dev/null && [ ! -s "$driver.ended" ]; do sleep 1; done # the Ray of all nodes ends with the job
+while kill -0 $! 2>/dev/null && [ ! -s "$driver.ended" ]; do sleep 1; done
 [ -s "$driver.ended" ] || echo "the sweep did not come to its end; $log.ray.log may say why"
+[ "$SLURM_JOB_NUM_NODES" = 1 ] || srun --overlap ray stop --force >>"$log.ray.log" 2>&1 # symmetric-run takes a minute to end it
 exit "$(cat "$driver.ended" 2>/dev/null || echo 1)"

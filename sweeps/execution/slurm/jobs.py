@@ -26,8 +26,8 @@ from sweeps.study import prepare
 FASTER = 4
 """So many times faster than estimated a seed run may be: the fastest cells, and those that stop early."""
 
-INTERRUPTED = "130:0"
-"""As SLURM writes the exit status of a sweep that was ended before its time limit."""
+INTERRUPTED = 130
+"""The exit status of a sweep that was ended before its time limit."""
 
 
 def submit(study: Composed, program: str, given: Sequence[str], console: Console) -> int:
@@ -145,10 +145,12 @@ def states(ledger: Ledger) -> list[str]:
 
 
 def in_words(job: str, fields: Sequence[str]) -> str:
-    """What SLURM says of a job."""
-    _, state, used, limit, nodes, where, status = (field.strip() for field in fields)
-    state = f"{state.lower()}, ended before its time limit" if status == INTERRUPTED else state.lower()
-    return f"job {job}: {state}, {used} of {limit}, {counted(int(nodes), 'node')} {where}".rstrip()
+    """What SLURM says of a job; its exit status is 33280 where squeue says it, and 130:0 where sacct does."""
+    _, state, used, limit, nodes, where, ended = (field.strip() for field in fields)
+    status = int(ended.partition(":")[0]) if ":" in ended else int(ended) >> 8
+    why = ", told to end before its time limit" if status == INTERRUPTED else f", exit status {status}" if status else ""
+    where = "" if where == "(NonZeroExitCode)" else where
+    return f"job {job}: {state.lower()}{why}, {used} of {limit}, {counted(int(nodes), 'node')} {where}".rstrip()
 
 
 def lost(ledger: Ledger, job: str) -> str:

@@ -1,11 +1,13 @@
 """Studies as SLURM jobs: the script, refusals in one line, and on a real SLURM jobs that are requeued and hit their time limit."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +19,7 @@ from ltm.errors import UserError
 from sweeps.config.schema import seconds_of
 from sweeps.execution.slurm import jobs, script
 from sweeps.store.ledger import Ledger
+from tests.conftest import Run
 
 SMALL = ("model=rnn", "dataset.length=301", "dataset.train=150", "dataset.validation=75", "tracking=off", "baselines=none")
 QUICK = (*SMALL, "seeds=4", "training.max_epochs=20", "study=one")
@@ -28,8 +31,8 @@ echo "$0 $*" >>"${0%/*}/calls"
 SAYS = {
     "sbatch": 'case "$*" in *--parsable*) echo $((40 + $(grep -c parsable "${0%/*}/calls")));; esac',
     "sinfo": "printf 'main\\ndebug\\n'",
-    "squeue": "printf '41|COMPLETED|0:10|1:00|1|n1|0:0\\n42|RUNNING|0:12|2:00:00|4|n[1-4]|0:0\\n44|FAILED|0:45|1:00|2|n[1-2]|130:0\\n'",
-    "sacct": "printf '43|TIMEOUT|00:01:00|00:01:00|1|n1|0:0\\n'",
+    "squeue": "printf '42|RUNNING|0:12|2:00:00|4|n[1-4]|0\\n43|FAILED|0:45|1:00|2|(NonZeroExitCode)|33280\\n'",
+    "sacct": "printf '41|COMPLETED|00:00:10|00:01:00|1|n1|0:0\\n44|FAILED|00:01:00|00:01:00|1|n1|2:0\\n'",
 }
 """What stand-ins of SLURM's commands print, for what needs no SLURM."""
 
@@ -53,7 +56,7 @@ def path_with(folder: Path) -> str:
     return f"{folder}:{os.environ['PATH']}"
 
 
-def test_a_study_becomes_jobs_one_after_another_and_status_tells_their_state(run, tools: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_study_becomes_jobs_one_after_another_and_status_tells_their_state(run: Run, tools: Path, tmp_path: Path) -> None:
     given = ("compute=slurm", "compute.nodes=4", "compute.time=2:00:00", "compute.partition=main", "compute.chain=4", "compute.memory=2")
     done = run("ltm.sweep", *QUICK, *given, PATH=path_with(tools), WANDB_API_KEY="secret-half")
     assert "4 to train, in 4 jobs of 4 nodes and at most 2:00:00, one after another: 41, 42, 43, 44" in done.stdout
@@ -66,14 +69,14 @@ def test_a_study_becomes_jobs_one_after_another_and_status_tells_their_state(run
     assert [path for path in tmp_path.rglob("*") if path.is_file() and "secret-half" in path.read_text(errors="ignore")] == []
     said = run("sweeps", "status", "results/one", PATH=path_with(tools)).stdout
     assert "missing           4" in said
-    assert "job 41: completed, 0:10 of 1:00, 1 node n1\n" in said
+    assert "job 41: completed, 00:00:10 of 00:01:00, 1 node n1\n" in said
     assert "job 42: running, 0:12 of 2:00:00, 4 nodes n[1-4]\n" in said
-    assert "job 43: timeout, 00:01:00 of 00:01:00, 1 node n1\n" in said
-    assert "job 44: failed, ended before its time limit, 0:45 of 1:00, 2 nodes n[1-2]\n" in said
+    assert "job 43: failed, told to end before its time limit, 0:45 of 1:00, 2 nodes\n" in said
+    assert "job 44: failed, exit status 2, 00:01:00 of 00:01:00, 1 node n1\n" in said
     assert "job 41: unknown to SLURM here; submitted 20" in run("sweeps", "status", "results/one", PATH="/nowhere").stdout
 
 
-def test_a_job_that_is_only_printed_is_the_script_that_would_be_submitted(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_job_that_is_only_printed_is_the_script_that_would_be_submitted(run: Run, tmp_path: Path) -> None:
     done = run("ltm.sweep", *QUICK, "compute=slurm", "compute.cpus=8", "compute.submit=false", PATH="/nowhere")
     assert done.stdout == (tmp_path / "results" / "one" / "slurm" / "job.sh").read_text()
     assert "--partition" not in done.stdout
@@ -128,7 +131,7 @@ def test_times_are_read_as_slurm_reads_them(time: str, seconds: int) -> None:
         (["compute.template=/dev/null"], "compute.template=/dev/null has no {{command}}, so that its job would train nothing"),
     ],
 )  # fmt: skip
-def test_a_job_that_cannot_be_is_one_line_and_nothing_written(run, tools: Path, tmp_path: Path, given: list[str], message: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_job_that_cannot_be_is_one_line_and_nothing_written(run: Run, tools: Path, tmp_path: Path, given: list[str], message: str) -> None:
     refusal = "sbatch: error: more\nsbatch: error: Batch job submission failed: Requested node configuration is not available"
     tool(tools / "sbatch", f"echo '{refusal}' >&2; exit 1")
     if "compute.partition=full" in given:
@@ -139,7 +142,7 @@ def test_a_job_that_cannot_be_is_one_line_and_nothing_written(run, tools: Path, 
     assert not (tmp_path / "results").exists()
 
 
-def test_a_machine_without_slurm_is_one_line_and_nothing_written(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_machine_without_slurm_is_one_line_and_nothing_written(run: Run, tmp_path: Path) -> None:
     done = run("ltm.sweep", *QUICK, "compute=slurm", status=2, PATH="/nowhere")
     assert done.stderr.startswith("error: there is no SLURM on this machine (no sbatch); run the command on a login node,")
     assert len(done.stderr.strip().splitlines()) == 1
@@ -152,7 +155,7 @@ def test_python_says_that_a_job_is_not_waited_for(tmp_path: Path, monkeypatch: p
         ltm.run(*QUICK, "compute=slurm")
 
 
-def test_a_finished_study_is_not_submitted(run, tools: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_finished_study_is_not_submitted(run: Run, tools: Path, tmp_path: Path) -> None:
     run("ltm.sweep", *QUICK)
     done = run("ltm.sweep", *QUICK, "compute=slurm", PATH=path_with(tools))
     assert "study one: all seed runs are finished, and no job is submitted" in done.stdout
@@ -202,55 +205,103 @@ def until(condition: Callable[[], bool], seconds: float, words: Callable[[], str
         time.sleep(0.2)
 
 
+@dataclass(frozen=True)
+class Job:
+    """A study in a folder, submitted with the cell that waits for a file (:func:`waiting`), and its jobs by their ids."""
+
+    slurm: Command
+    folder: Path
+    said: str
+
+    @property
+    def book(self) -> Ledger:
+        return Ledger(self.folder / "results" / "one")
+
+    @property
+    def ids(self) -> list[str]:
+        return sorted((Path(path).stem for path in self.book.files("slurm", "json")), key=int)
+
+    def state(self, job: str) -> str:
+        return self.slurm("squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%T", cwd=self.folder).strip()
+
+    def control(self, *words: str) -> None:
+        self.slurm("scontrol", *words, cwd=self.folder)
+
+    def status(self) -> str:
+        return self.slurm("python", "-m", "sweeps", "status", "results/one", cwd=self.folder)
+
+    def log(self, job: str = "*") -> str:
+        return "\n".join(path.read_text() for path in sorted((self.folder / "results" / "one" / "slurm").glob(f"{job}.log")))
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        until(condition, 150, self.log)
+
+    def go(self) -> None:
+        (self.folder / "go").touch()
+
+    def ends_like(self, alone: Path) -> None:
+        """That the last job completes, and the ledger is that of the study left alone, bit for bit."""
+        self.go()
+        self.until(lambda: self.state(self.ids[-1]) == "COMPLETED")
+        pd.testing.assert_frame_equal(content(self.book), content(Ledger(alone)), check_exact=True)
+        assert len(self.book.done()) == 40
+        assert f"job {self.ids[-1]}: completed" in self.status()
+
+
+WAITING = """import pathlib, time
+from ltm.cells.rnn import RNN
+class Slow(RNN):
+    def initial(self, draws):
+        if draws.seed >= 4 and not pathlib.Path({go!r}).exists():
+            time.sleep(3)
+        return super().initial(draws)
+"""
+"""A cell whose seed runs wait until a file is there: so a job ends in the middle on a machine of any speed."""
+
+
+@pytest.fixture
+def submitted(slurm: Command, run: Run, tmp_path: Path) -> Callable[..., Job]:
+    """Train a study alone, in ``results/alone``, and submit the same one as jobs."""
+
+    def call(*given: str) -> Job:
+        (tmp_path / "own.py").write_text(WAITING.format(go=str(tmp_path / "go")))
+        study = (*SMALL, "model.cell=own:Slow", "seeds=40", "training.max_epochs=100", "compute.pack_size=2")
+        (tmp_path / "go").touch()
+        run("ltm.sweep", *study, "study=alone", "compute.ray=never")
+        (tmp_path / "go").unlink()
+        words = ("python", "-m", "ltm", "sweep", *study, "study=one", "compute=slurm", "compute.partition=main", *given)
+        return Job(slurm, tmp_path, slurm(*words, cwd=tmp_path, WANDB_API_KEY="secret-half"))
+
+    return call
+
+
 @pytest.mark.long
-def test_jobs_that_are_requeued_and_hit_their_time_limit_change_no_bit(slurm: Command, run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    # seed runs that wait until a file is there: jobs end in the middle on a machine of any speed
-    waits = f"if draws.seed >= 4 and not pathlib.Path({str(tmp_path / 'go')!r}).exists():\n            time.sleep(3)"
-    (tmp_path / "own.py").write_text(
-        f"import pathlib, time\nfrom ltm.cells.rnn import RNN\nclass Slow(RNN):\n    def initial(self, draws):\n        {waits}\n        return super().initial(draws)\n"
-    )
-    study = (*SMALL, "model.cell=own:Slow", "seeds=40", "training.max_epochs=100", "compute.pack_size=2")
-    (tmp_path / "go").touch()
-    run("ltm.sweep", *study, "study=alone", "compute.ray=never")
-    (tmp_path / "go").unlink()
-
-    job = ("compute=slurm", "compute.nodes=2", "compute.time=5", "compute.chain=2", "compute.partition=main")
-    said = slurm("python", "-m", "ltm", "sweep", *study, "study=one", *job, cwd=tmp_path, WANDB_API_KEY="secret-half")
-    book = Ledger(tmp_path / "results" / "one")
-    first, second = sorted((Path(path).stem for path in book.files("slurm", "json")), key=int)
-    assert f"in 2 jobs of 2 nodes and at most 5:00, one after another: {first}, {second}" in said
-    log = tmp_path / "results" / "one" / "slurm" / f"{first}.log"
-    logs = lambda: "\n".join(path.read_text() for path in sorted(log.parent.glob("*.log")))  # noqa: E731
-
-    def state(job: str) -> str:
-        return slurm("squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%T", cwd=tmp_path).strip()
-
-    until(lambda: bool(book.files("runs")), 150, logs)
-    slurm("scontrol", "requeue", first, cwd=tmp_path)
-    until(lambda: state(first) == "PENDING", 30, logs)
-    assert state(second) == "PENDING", "it waits for the one before"
-    slurm("scontrol", "update", f"JobId={first}", "StartTime=now", cwd=tmp_path)
-    until(lambda: state(first) == "RUNNING", 30, logs)
-    kept = book.done()
-    until(lambda: book.done() > kept, 150, logs)
-    slurm("scontrol", "update", f"JobId={first}", "TimeLimit=2", cwd=tmp_path)  # SLURM looks every 30 s, and warns 75 s before the limit
-    until(lambda: state(first) not in ("RUNNING", "COMPLETING"), 90, logs)
-    assert "the job must end: the sweep is told" in log.read_text()
-    assert "go on with the same command" in log.read_text()
-    assert f"job {first}: failed, ended before its time limit" in slurm("python", "-m", "sweeps", "status", "results/one", cwd=tmp_path)
-    assert len(kept) < len(book.done()) < 40
-    (tmp_path / "go").touch()
-    until(lambda: state(second) == "COMPLETED", 150, logs)
-
-    pd.testing.assert_frame_equal(content(book), content(Ledger(tmp_path / "results" / "alone")), check_exact=True)
-    assert f"job {second}: completed" in slurm("python", "-m", "sweeps", "status", "results/one", cwd=tmp_path)
-    assert [path for path in log.parent.iterdir() if "secret-half" in path.read_text()] == []
+def test_the_next_job_goes_on_where_the_time_limit_ended_one_of_two_nodes(submitted: Callable[..., Job], tmp_path: Path) -> None:
+    job = submitted("compute.nodes=2", "compute.time=5", "compute.chain=2")
+    first, second = job.ids
+    assert f"in 2 jobs of 2 nodes and at most 5:00, one after another: {first}, {second}" in job.said
+    job.until(lambda: bool(job.book.files("runs")))
+    job.control("update", f"JobId={first}", "TimeLimit=2")  # SLURM looks every 30 s, and tells the job 75 s before its limit
+    assert job.state(second) == "PENDING", "it waits for the one before"
+    job.until(lambda: job.state(first) not in ("RUNNING", "COMPLETING"))
+    assert "the job must end: the sweep is told" in job.log(first)
+    assert "go on with the same command" in job.log(first)
+    assert f"job {first}: failed, told to end before its time limit" in job.status()
+    assert 0 < len(job.book.done()) < 40
+    job.ends_like(tmp_path / "results" / "alone")
+    assert " finished before, " in job.log(second)
+    assert [path for path in (tmp_path / "results" / "one").rglob("*") if path.is_file() and b"secret-half" in path.read_bytes()] == []
 
 
 @pytest.mark.long
-def test_a_job_of_one_node_trains_as_any_machine_does(slurm: Command, tmp_path: Path) -> None:
-    slurm("python", "-m", "ltm", "sweep", *QUICK, "compute=slurm", "compute.time=2", cwd=tmp_path)
-    log = next((tmp_path / "results" / "one" / "slurm").glob("*.json")).with_suffix(".log")
-    until(lambda: log.exists() and "report: " in log.read_text(), 60, lambda: log.read_text() if log.exists() else "no log")
-    assert "4 to train in this process" in log.read_text()
-    assert len(Ledger(tmp_path / "results" / "one").runs()) == 4
+def test_a_job_of_one_node_that_is_put_back_into_the_queue_goes_on(submitted: Callable[..., Job], tmp_path: Path) -> None:
+    job = submitted("compute.time=5", "compute.ray=never")
+    (only,) = job.ids
+    job.until(lambda: bool(job.book.files("runs")))
+    job.control("requeue", only)
+    job.until(lambda: job.state(only) == "PENDING")
+    assert 0 < len(job.book.done()) < 40
+    job.control("update", f"JobId={only}", "StartTime=now")
+    job.ends_like(tmp_path / "results" / "alone")
+    assert "; 0 finished before, 40 to train in this process" in job.log(only)
+    assert re.search(r"; [1-9]\d* finished before", job.log(only))
