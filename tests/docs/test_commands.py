@@ -16,6 +16,7 @@ from tests.docs.pages import PAGES, ROOT, Command, Saved, Script, mentioned, ste
 
 COMPOSED = {
     "compute=cluster": "a Ray cluster",
+    "compute=slurm": "a SLURM",
     "s3://": "an object storage",
     "tracking=online": "W&B's server",
     "experiment=paper": "the published series, which are downloaded",

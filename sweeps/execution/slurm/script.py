@@ -65,9 +65,13 @@ def template(path: str | None) -> str:
     try:
         text = Path(path or TEMPLATE).expanduser().read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"compute.template={path} cannot be read ({reason(error)}); expected a copy of {TEMPLATE}, with your changes.") from None
+        raise UserError(
+            f"compute.template={path} cannot be read ({reason(error)}); expected a copy of {TEMPLATE}, with your changes."
+        ) from None
     if "{{command}}" not in text:
-        raise UserError(f"compute.template={path} has no {{{{command}}}}, so that its job would train nothing; start from a copy of {TEMPLATE}.")
+        raise UserError(
+            f"compute.template={path} has no {{{{command}}}}, so that its job would train nothing; start from a copy of {TEMPLATE}."
+        )
     return text
 
 
