@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ltm.errors import UserError, unknown
-from sweeps.config import ComputeConfig, Composed, StudyConfig
+from sweeps.config import Composed, ComputeConfig, StudyConfig
 from sweeps.config.schema import seconds_of
 from sweeps.console import counted, duration, say
 from sweeps.execution import estimate, placing
