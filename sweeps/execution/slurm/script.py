@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ltm.errors import UserError, reason, unknown
@@ -75,7 +75,7 @@ def template(path: str | None) -> str:
     return text
 
 
-def filled(text: str, words: dict[str, object]) -> str:
+def filled(text: str, words: Mapping[str, object]) -> str:
     """A template with its placeholders replaced; a line is left out whose placeholder stands for None."""
     if strange := next((key for key in PLACEHOLDER.findall(text) if key not in words), None):
         raise unknown("placeholder of compute.template:", strange, words)

@@ -183,14 +183,14 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     with (folder / "out").open("w") as out:
         outer = subprocess.Popen([*UNSHARE, "bash", str(Path(__file__).with_name("cluster.sh")), str(folder)], stdout=out, stderr=out)
     try:
-        until(lambda: (folder / "ready").exists() or outer.poll() is not None, 30, lambda: (folder / "out").read_text())
+        until(lambda: (folder / "ready").exists() or outer.poll() is not None, 120, lambda: (folder / "out").read_text())
         (inner,) = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
         enter = ("nsenter", "--net", "--mount", "--uts", "--pid", "--target", inner, "env")
         bin = Path(sys.executable).parent
 
         def command(*words: str, cwd: Path, **environment: str) -> str:
             known = os.environ | {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": f"{bin}:{where}"} | environment
-            done = subprocess.run([*enter, f"--chdir={cwd}", *words], env=known, capture_output=True, text=True, timeout=120, check=False)
+            done = subprocess.run([*enter, f"--chdir={cwd}", *words], env=known, capture_output=True, text=True, timeout=300, check=False)
             assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
             return done.stdout
 
@@ -224,8 +224,8 @@ class Job:
     def ids(self) -> list[str]:
         return sorted((Path(path).stem for path in self.book.files("slurm", "json")), key=int)
 
-    def state(self, job: str) -> str:
-        return self.slurm("squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%T", cwd=self.folder).strip()
+    def state(self, job: str, field: str = "%T") -> str:
+        return self.slurm("squeue", "--noheader", "--states=all", f"--jobs={job}", f"--format={field}", cwd=self.folder).strip()
 
     def control(self, *words: str) -> None:
         self.slurm("scontrol", *words, cwd=self.folder)
@@ -234,7 +234,7 @@ class Job:
         return "\n".join(path.read_text() for path in sorted((self.folder / "results" / "one" / "slurm").glob(f"{job}.log")))
 
     def until(self, condition: Callable[[], bool]) -> None:
-        until(condition, 150, self.log)
+        until(condition, 300, self.log)
 
     def go(self) -> None:
         (self.folder / "go").touch()
@@ -287,11 +287,12 @@ def submitted(slurm: Command, tmp_path: Path) -> Callable[..., Job]:
 def test_the_next_job_goes_on_where_the_time_limit_ended_one_of_two_nodes(
     submitted: Callable[..., Job], slurm: Command, alone: Ledger, tmp_path: Path
 ) -> None:
-    job = submitted("compute.nodes=2", "compute.time=5", "compute.chain=2")
+    job = submitted("compute.nodes=2", "compute.time=1:00:00", "compute.chain=2")
     first, second = job.ids
-    assert f"in 2 jobs of 2 nodes and at most 5:00, one after another: {first}, {second}" in job.said
+    assert f"in 2 jobs of 2 nodes and at most 1:00:00, one after another: {first}, {second}" in job.said
     job.until(lambda: bool(job.book.files("runs")))
-    job.control("update", f"JobId={first}", "TimeLimit=2")  # SLURM looks every 30 s, and tells the job 75 s before its limit
+    minutes = int(job.state(first, "%M").partition(":")[0])
+    job.control("update", f"JobId={first}", f"TimeLimit={minutes + 3}")  # it is told two minutes before; SLURM looks every half
     assert job.state(second) == "PENDING", "it waits for the one before"
     job.until(lambda: job.state(first) not in ("RUNNING", "COMPLETING"))
     assert "the job must end: the sweep is told" in job.log(first)
@@ -307,7 +308,7 @@ def test_the_next_job_goes_on_where_the_time_limit_ended_one_of_two_nodes(
 
 @pytest.mark.long
 def test_a_job_of_one_node_that_is_put_back_into_the_queue_goes_on(submitted: Callable[..., Job], alone: Ledger) -> None:
-    job = submitted("compute.time=5", "compute.ray=never")
+    job = submitted("compute.time=1:00:00", "compute.ray=never")
     (only,) = job.ids
     job.until(lambda: bool(job.book.files("runs")))
     job.control("requeue", only)
