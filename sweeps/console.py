@@ -14,7 +14,7 @@ def terminal() -> Console:
 
 def say(console: Console, text: str) -> None:
     """One line, as it is: neither wrapped nor coloured."""
-    console.print(text, highlight=False, soft_wrap=True)
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def counted(n: int, what: str) -> str:
