@@ -71,7 +71,7 @@ def run(*overrides: str) -> Ledger:
     outcome = study.run(composed, f"ltm.run({', '.join(map(repr, overrides))})", console.terminal())
     if outcome is study.Outcome.INTERRUPTED:
         raise KeyboardInterrupt
-    if outcome is not study.Outcome.DONE:
+    if outcome not in (study.Outcome.DONE, study.Outcome.SPENT):
         failed = len(ledger.failures()) if outcome is study.Outcome.FAILED else 0
         raise UnfinishedError(
             f"{f'{failed} seed runs failed' if failed else 'stopped before its end'}; {ledger.uri} keeps what is finished.", ledger
@@ -95,14 +95,14 @@ def main(arguments: list[str] | None = None, program: str = "python -m ltm.sweep
         if "--cfg" in flags:
             return show(composed, flags["--cfg"])
         if "--dry-run" in flags:
-            from sweeps.execution import estimate
+            from sweeps.dry_run import dry_run
 
-            return estimate.dry_run(composed, console.terminal())
+            return dry_run(composed, console.terminal())
         if composed.config.compute.where == "slurm":
             from sweeps.execution.slurm import jobs
 
             return jobs.submit(composed, program, given, console.terminal())
-        return study.run(composed, shlex.join([*program.split(), *given]), console.terminal()).value
+        return study.run(composed, shlex.join([*program.split(), *given]), console.terminal()).status
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -11,11 +11,12 @@ from functools import partial
 import pandas as pd
 from rich.console import Console
 
-from sweeps import baselines
+from sweeps import baselines, budget
+from sweeps.budget import Budget
 from sweeps.config import Composed, StudyConfig
 from sweeps.console import say
 from sweeps.execution import cluster, estimate, failures, placing
-from sweeps.execution.executor import SCRATCH, Executor, Watch
+from sweeps.execution.executor import SCRATCH, SPENT, Executor, Watch
 from sweeps.execution.local import Local
 from sweeps.execution.progress import Progress
 from sweeps.execution.worker import Kind
@@ -29,7 +30,7 @@ from sweeps.tracking.tracker import Tracker
 
 
 class Outcome(Enum):
-    """How a command ended; the value is its exit status."""
+    """How a command ended."""
 
     DONE = 0
     FAILED = 1
@@ -38,6 +39,13 @@ class Outcome(Enum):
     """Nodes or storage refused."""
     INTERRUPTED = 130
     """Ctrl-C."""
+    SPENT = "spent"
+    """The budget is used, as was asked."""
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        return 0 if self is Outcome.SPENT else self.value
 
     @property
     def goes_on(self) -> bool:
@@ -54,6 +62,7 @@ class Job:
     command: str
     console: Console
     tracker: Tracker
+    budget: Budget | None = None
     executor: Executor | None = None
 
     def say(self, text: str) -> None:
@@ -69,7 +78,7 @@ def run(study: Composed, command: str, console: Console, reported: bool = True) 
     """
     config, proposer = study.config, prepare(study)
     name, ledger = folder_of(study)
-    job = Job(config, ledger, name, command, console, Tracker(config.tracking, name, ledger, partial(say, console)))
+    job = Job(config, ledger, name, command, console, Tracker(config.tracking, name, ledger, partial(say, console)), Budget.of(config))
     try:
         ledger.done()  # so that what cannot be read of it is known
         if healed := damage.heal(ledger):
@@ -79,7 +88,7 @@ def run(study: Composed, command: str, console: Console, reported: bool = True) 
             missing = lacking(plan.runs, ledger)
             executor = executor_for(plan, missing, job)
             if not claimed:
-                plan = proposer.claim(plan, ledger, name, command, partial(ready, plan, config, executor, ledger) if missing else None)
+                plan = proposer.claim(plan, ledger, name, command, partial(ready, plan, missing, executor, job) if missing else None)
                 claimed = True
             for line in plan.notes:
                 job.say(line)
@@ -128,16 +137,23 @@ def executor_for(plan: Plan, missing: list[SeedRun], job: Job) -> Executor:
     return job.executor
 
 
-def ready(plan: Plan, config: StudyConfig, executor: Executor, ledger: Ledger) -> None:
-    """Make sure that the engine which was named can train these conditions, and start what trains.
+def ready(plan: Plan, missing: list[SeedRun], executor: Executor, job: Job) -> None:
+    """Make sure that the engine which was named can train these conditions, start what trains, and say how far the budget goes.
 
     Raises:
-        UserError: no cluster, no GPU, no node that can hold a pack, or a cell that the engine does not cover.
+        UserError: no cluster, no GPU, no node that can hold a pack, a cell that the engine does not cover, or a budget that no pack fits into.
     """
+    config, ledger = job.config, job.ledger
     if config.engine == "cpu" or (config.engine == "cuda" and config.compute.where == "local"):
         for condition in {condition.shape: condition for condition in plan.conditions}.values():
             estimate.engine_of(condition, config.engine)
-    placing.decided(plan, config, executor.open(), ledger)
+    slots = executor.open()
+    places = placing.decided(plan, config, slots, ledger)
+    if job.budget:
+        job.budget.price(config.compute, slots, places.values())
+        packs = budget.packs_of(job.budget, plan, missing, places, slots, config)
+        found = estimate.estimated(packs, plan, places, slots, config, ledger)
+        job.say(budget.announced(job.budget, plan, missing, found, packs))
 
 
 def complete(plan: Plan, executor: Executor, job: Job) -> Outcome:
@@ -147,8 +163,11 @@ def complete(plan: Plan, executor: Executor, job: Job) -> Outcome:
     for line in set_aside(plan, missing, ledger):
         job.say(line)
     if missing:
-        plan = replace(plan, places=placing.decided(plan, job.config, executor.open(), ledger))
+        slots = executor.open()
+        plan = replace(plan, places=placing.decided(plan, job.config, slots, ledger))
         placing.keep(ledger, plan.places)
+        if job.budget:
+            job.budget.price(job.config.compute, slots, plan.places.values())
     outcome, seen = Outcome.DONE, set()
     while missing and outcome is Outcome.DONE:
         others = claims.living(ledger)
@@ -170,13 +189,17 @@ def complete(plan: Plan, executor: Executor, job: Job) -> Outcome:
             if outcome is Outcome.STOPPED:
                 job.say(f"what is finished is kept; go on with the same command:\n  {job.command}")
                 return outcome
+        elif job.budget and job.budget.over:
+            outcome = Outcome.SPENT
         else:
             time.sleep(claims.BEAT_SECONDS)
         missing = lacking(runs, ledger)
         if missing and outcome is Outcome.DONE and ledger.damaged:
             job.say(f"stopped: files that were just written cannot be read; {ledger.left_out()}")
             return Outcome.STOPPED
-    if missing:
+    if missing and job.budget and outcome is Outcome.SPENT:
+        job.say(budget.spent(job.budget, plan, missing, job.command))
+    elif missing:
         job.say(
             f"{len(runs) - len(missing)} of {len(runs)} seed runs are kept in {ledger.uri}; go on with the same command:\n  {job.command}"
         )
@@ -190,20 +213,29 @@ def train(plan: Plan, missing: list[SeedRun], executor: Executor, job: Job) -> O
     begun = checkpoints.kept(ledger, missing)
     there = {run.run_id for pack in begun for run in pack.runs}
     rest = [run for run in missing if run.run_id not in there]
-    packs = begun + placing.packs_of(rest, plan.places, executor.open(), config.compute)
-    packs.sort(key=lambda pack: pack.effort)  # of these, workers take the last: the longest first, or the end waits for one
+    if job.budget:
+        packs = (
+            budget.packs_of(job.budget, plan, rest, plan.places, executor.open(), config)[::-1] + begun
+        )  # of these, workers take the last
+    else:
+        packs = begun + placing.packs_of(rest, plan.places, executor.open(), config.compute)
+        packs.sort(key=lambda pack: pack.effort)  # the longest is taken first, or the end waits for it
     progress = Progress(job.console, {pack.id: pack for pack in packs})
     outcome, culprits = Outcome.DONE, 0
     with progress:
         for attempt in range(1_000):
             by_id = {pack.id: pack for pack in packs}
-            watch = Watch(progress, job.tracker, by_id, ledger, config.compute.checkpoint_epochs)
+            watch = Watch(progress, job.tracker, by_id, ledger, config.compute.checkpoint_epochs, job.budget)
             try:
                 executor.train(plan, packs, watch)
             except KeyboardInterrupt:
                 outcome = Outcome.INTERRUPTED
                 break
-            if refusal := watch.stopped or next((found.error for found in watch.failures.values() if found.kind is not Kind.PACK), ""):
+            refusal = next((found.error for found in watch.failures.values() if found.kind is not Kind.PACK), "")
+            if watch.stopped == SPENT and not refusal:
+                outcome = Outcome.SPENT
+                break
+            if refusal := watch.stopped or refusal:
                 job.say(f"stopped: {refusal}")
                 outcome = Outcome.STOPPED
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -26,6 +27,16 @@ MOST_JOBS = 1000
 PLACES = ("local", "cluster", "auto", "slurm")
 
 DEVICES = ("auto", "cpu", "cuda")
+
+SECONDS, SEED_EPOCHS, USD = "seconds", "seed-epochs", "USD"
+"""What a budget counts."""
+
+UNITS = {
+    **dict.fromkeys(("s", "second", "seconds"), (1.0, SECONDS)), **dict.fromkeys(("min", "minute", "minutes"), (60.0, SECONDS)),
+    **dict.fromkeys(("h", "hour", "hours"), (3600.0, SECONDS)), **dict.fromkeys(("d", "day", "days"), (86400.0, SECONDS)),
+    SEED_EPOCHS: (1.0, SEED_EPOCHS), "seed-epoch": (1.0, SEED_EPOCHS), USD: (1.0, USD),
+}  # fmt: skip
+"""Units that a budget is written in: how many of what it counts."""
 
 
 @dataclass
@@ -109,6 +120,8 @@ class ComputeConfig:
     chain: int = 1
     template: str | None = None
     submit: bool = True
+    usd_per_core_hour: float | None = None
+    usd_per_gpu_hour: float | None = None
 
     def check(self) -> None:
         if self.where not in PLACES:
@@ -133,6 +146,9 @@ class ComputeConfig:
             raise unknown("device: compute.device", self.device, DEVICES)
         if self.memory is not None:
             checks.number("compute.memory", self.memory, above=0)
+        for key in ("usd_per_core_hour", "usd_per_gpu_hour"):
+            if getattr(self, key) is not None:
+                checks.number(f"compute.{key}", getattr(self, key), low=0)
         checks.number("compute.gpus_per_pack", self.gpus_per_pack, above=0, high=10_000)
         checks.number("compute.checkpoint_seconds", self.checkpoint_seconds, low=0)
         if self.gpus_per_pack > 1 and self.gpus_per_pack != int(self.gpus_per_pack):
@@ -197,6 +213,7 @@ class StudyConfig:
     study: str | None = None
     root: str = "results"
     seeds: Any = 10
+    budget: str | None = None
     grid: dict[str, Any] = field(default_factory=dict)
     blocks: dict[str, Any] = field(default_factory=dict)
     engine: str = "auto"
@@ -221,6 +238,8 @@ class StudyConfig:
         if self.study is not None:
             folder_name(self.study)
         parse_seeds(self.seeds)
+        if self.budget is not None and parse_budget(self.budget)[1] == USD and not self.compute.usd_per_core_hour:
+            raise UserError(f"budget={self.budget} needs compute.usd_per_core_hour; expected what an hour of one core costs, such as 0.04.")
 
 
 SECTIONS: dict[str, type] = {"training": TrainingConfig, "compute": ComputeConfig, "tracking": TrackingConfig, "search": SearchConfig}
@@ -287,6 +306,24 @@ def seconds_of(time: str) -> int:
     if not seconds:
         raise UserError(f"compute.time is '{shown(time)}'; expected a time limit such as 30 (minutes), 2:00:00 or 1-12:00:00.")
     return seconds
+
+
+def parse_budget(given: str) -> tuple[float, str]:
+    """``2 h`` as ``(7200.0, "seconds")``: the amount of a budget and what it counts.
+
+    Raises:
+        UserError: no number above 0, or no unit that there is.
+    """
+    number, _, unit = str(given).strip().partition(" ")
+    try:
+        amount, (times, counts) = float(number), UNITS[unit.strip()]
+    except (ValueError, KeyError):
+        amount, times, counts = math.nan, 1.0, ""
+    if not 0 < amount < math.inf:
+        raise UserError(
+            f"budget is '{shown(given)}'; expected a number above 0 and a unit: '2 h' (or s, min, d), '1e6 seed-epochs' or '10 USD'."
+        )
+    return amount * times, counts
 
 
 def whole(given: Any) -> int:

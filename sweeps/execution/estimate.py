@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from rich.console import Console
+import torch
 
 from ltm.engine import Engine, choose
 from ltm.errors import UserError
-from sweeps.config import Composed, StudyConfig
-from sweeps.console import counted, duration, say
-from sweeps.execution import cluster, placing
+from sweeps.config import StudyConfig
+from sweeps.execution import cluster
 from sweeps.execution.worker import training_of
-from sweeps.plan import Condition, Pack, Place, Plan, SeedRun, cut, digest, make
-from sweeps.record import folder_of, joined, lacking
+from sweeps.plan import Condition, Pack, Place, Plan, SeedRun, cut, digest
 from sweeps.store.ledger import Ledger
 
 OPERATIONS_A_SECOND = 8e10
@@ -34,9 +31,6 @@ IN_PROCESS_SECONDS = 10.0
 """A plan that is about so long in training is trained in this process: Ray takes about as long to start."""
 
 CPU = Place("auto", "cpu")
-
-AROUND = 20
-"""Seconds that a sweep of some dozens of conditions takes beside its training, on two cores."""
 
 
 def quick(packs: Iterable[Pack]) -> float:
@@ -84,12 +78,37 @@ class Measured:
     by_pack: tuple[float, ...]
     compiling: float
 
-    def elapsed(self, workers: int) -> float:
-        """Seconds of training on so many workers: the longest packs first, each to the worker that is free."""
-        busy = [0.0] * workers
-        for seconds in sorted(self.by_pack, reverse=True):
-            heapq.heapreplace(busy, busy[0] + seconds)
-        return max(busy)
+
+def in_turn(seconds: Iterable[float], workers: int) -> float:
+    """Seconds until so many workers are done with packs of these seconds: the longest first, each to the worker that is free."""
+    busy = [0.0] * workers
+    for one in sorted(seconds, reverse=True):
+        heapq.heapreplace(busy, busy[0] + one)
+    return max(busy)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What packs take, measured here.
+
+    Attributes:
+        seconds: of every pack where no seed run stops early, by id; ``compiling`` those of the kernels that were not yet there.
+        share: of their epochs that seed runs train, and ``why`` that is thought.
+        workers: packs at once on the place of every pack, by id.
+    """
+
+    seconds: dict[str, float]
+    compiling: float
+    share: float
+    why: str
+    workers: dict[str, tuple[str, int]]
+
+    def elapsed(self, packs: Iterable[str]) -> float:
+        """Seconds from the start to the end of these packs (ids) where no seed run stops early; CPUs and GPUs train side by side."""
+        by_place: dict[tuple[str, int], list[float]] = {}
+        for pack in packs:
+            by_place.setdefault(self.workers[pack], []).append(self.seconds[pack])
+        return max((in_turn(seconds, workers) for (_, workers), seconds in by_place.items()), default=0.0)
 
 
 def measure(packs: Sequence[Pack], place: Place = CPU, threads: int = 1) -> Measured:
@@ -136,47 +155,25 @@ def share_of_epochs(plan: Plan, ledger: Ledger) -> tuple[float, str]:
     return TYPICAL, f"if they stop early as those of the paper's studies do, after {TYPICAL:.0%} of their epochs"
 
 
-def dry_run(study: Composed, console: Console) -> int:
-    """Say what a command would train and how long that takes, measured here; nothing is written but compiled kernels, which the sweep takes. Returns 0.
+def estimated(
+    packs: Sequence[Pack], plan: Plan, places: Mapping[str, Place], slots: cluster.Slots, config: StudyConfig, ledger: Ledger
+) -> Estimate:
+    """Measure packs of a plan, each on its place.
 
     Raises:
-        UserError: what the sweep would refuse; or a search.
+        UserError: a place on a GPU, where this machine has none.
     """
-    config = study.config
-    cluster.check(config.compute)
-    if config.search.method != "none":
-        raise UserError("--dry-run: what a search trains depends on what it finds; expected a study without one (search=none).")
-    name, ledger = folder_of(study)
-    plan = joined(ledger, make(study), config, name)
-    missing = lacking(plan.runs, ledger)
-    slots = cluster.here(config.compute)
-    places = placing.decided(plan, config, slots, ledger)
-    packs = placing.packs_of(missing, places, slots, config.compute)
-    lacks = Counter(run.condition.id for run in missing)
-    for condition in plan.conditions:
-        say(console, f"{plan.labels[condition.id]}: {lacks[condition.id]} of {len(plan.seeds)} seeds to train")
-    say(
-        console,
-        f"study {name}: {plan.size}; {len(missing)} to train, in {counted(len(packs), 'pack')}",
-    )
-    if not packs:
-        return 0
-    share, why = share_of_epochs(plan, ledger)
-    longest = whole = compiling = 0.0
+    if any(place.device == "cuda" for place in places.values()) and not torch.cuda.device_count():
+        raise UserError(
+            "what packs take on a GPU cannot be measured on this machine, which has none; give the command where there is one, or leave out budget and --dry-run."
+        )
+    seconds: dict[str, float] = {}
+    workers: dict[str, tuple[str, int]] = {}
+    compiling = 0.0
     for place in dict.fromkeys(places.values()):
         mine = [pack for pack in packs if places[pack.runs[0].condition.id] == place]
         found = measure(mine, place, config.compute.cpus_per_pack)
-        longest = max(longest, found.elapsed(slots.on(place.device)[0]))
-        whole, compiling = whole + sum(found.by_pack), compiling + found.compiling
-    workers = f"{slots.cpu} workers" + (f" and {slots.cuda} on a GPU" if any(place.device == "cuda" for place in places.values()) else "")
-    each = "" if slots.cpu == 1 else f", {duration(share * whole)} if one did all"
-    say(
-        console,
-        f"training takes about {duration(share * longest)} on {workers} of this machine's kind{each}: {why}; at most {duration(longest)}",
-    )
-    say(
-        console,
-        f"beside it: {'some seconds to write a report, as it trains in one process' if is_here(missing, config) else f'{AROUND} s or so to start the workers and to write a report'};"
-        f" {duration(compiling)} to trace and compile kernels, which is done now and kept",
-    )
-    return 0
+        seconds |= {pack.id: one for pack, one in zip(mine, found.by_pack, strict=True)}
+        workers |= {pack.id: (place.device, slots.on(place.device)[0]) for pack in mine}
+        compiling += found.compiling
+    return Estimate(seconds, compiling, *share_of_epochs(plan, ledger), workers)

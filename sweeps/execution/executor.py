@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from sweeps.budget import Budget
 from sweeps.execution.cluster import Slots
 from sweeps.execution.progress import Progress
 from sweeps.execution.worker import Failure, Kind, Report
@@ -16,18 +17,31 @@ from sweeps.tracking.tracker import Tracker
 SCRATCH = ".tune"
 """The study's folder of Tune's state. No later command reads it: what is finished is in the ledger, and packs under way in ``checkpoints``."""
 
+SPENT = "the budget is used"
+"""Why a watch has stopped, where nothing is wrong."""
+
 
 class Watch:
-    """Tells progress and tracker what packs report, and collects those that failed; ``stopped`` says why all must end, where the storage takes no more.
+    """Tells progress and tracker what packs report, and collects those that failed; ``stopped`` says why all must end, where the storage takes no more
+    or the budget is used.
 
     Args:
         packs: by id.
         checkpoint_epochs: how often a pack is kept, for the words on one that was interrupted.
+        budget: of the command, where it has one.
     """
 
-    def __init__(self, progress: Progress, tracker: Tracker, packs: dict[str, Pack], ledger: Ledger, checkpoint_epochs: int) -> None:
+    def __init__(
+        self,
+        progress: Progress,
+        tracker: Tracker,
+        packs: dict[str, Pack],
+        ledger: Ledger,
+        checkpoint_epochs: int,
+        budget: Budget | None = None,
+    ) -> None:
         self.progress, self.tracker, self.packs, self.ledger = progress, tracker, packs, ledger
-        self.checkpoint_epochs = checkpoint_epochs
+        self.checkpoint_epochs, self.budget = checkpoint_epochs, budget
         self.failures: dict[str, Failure] = {}
         self.reported: dict[str, int] = {}
         self.stopped = ""
@@ -52,6 +66,11 @@ class Watch:
         self.reported[pack] = said.epoch
         self.progress.note(str(self.packs[pack].runs[0].condition.model["name"]), said.why_slow)
         self.progress.update(pack, said.seed_epochs, done=said.done)
+        if self.budget:
+            self.budget.begin()
+            self.budget.count(pack, said.seed_epochs - max(resumed, 0) * len(self.packs[pack].runs))
+            if self.budget.over and len(self.progress.finished) < len(self.progress.packs):
+                self.stopped = self.stopped or SPENT
         if said.done:
             self.tracker.finished(self.packs[pack].runs, said.name)
 

@@ -28,6 +28,8 @@ class Local:
         over, telling = threading.Event(), threading.Lock()
 
         def one(order: dict[str, Any]) -> None:
+            if over.is_set() or watch.stopped:
+                return
             worker = Worker(order)
             said = None
             while not (over.is_set() or watch.stopped or (said and said.done)):

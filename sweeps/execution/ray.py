@@ -33,6 +33,9 @@ class Ray:
     def train(self, plan: Plan, packs: Sequence[Pack], watch: Watch) -> None:
         compute = self.config.compute
         trials = orders(self.config, self.ledger, plan, packs)
+        slots = self.open()
+        early = 2 * (slots.cpu + slots.cuda)  # Tune starts the first ones as it makes them, before there are others to choose from
+        trials = trials[-early:][::-1] + trials[:-early]
         datasets = {run.condition.fingerprint: run.condition.dataset for pack in packs for run in pack.runs[:1]}
         known = tune.with_parameters(PackTrainable, tasks={key: data.build(dataset) for key, dataset in datasets.items()})
         # a pack on a GPU mostly waits for it: were it to have a core, too, a pack on CPUs that has the last core of a node would keep its GPU idle
@@ -45,7 +48,7 @@ class Ray:
         tuner = tune.Tuner(
             tune.with_resources(known, resources),
             param_space={"work": tune.grid_search(trials)},
-            tune_config=tune.TuneConfig(reuse_actors=True, scheduler=LastFirst(self.open())),
+            tune_config=tune.TuneConfig(reuse_actors=True, scheduler=LastFirst(slots)),
             run_config=tune.RunConfig(
                 name=f"packs-{time.time_ns()}",
                 callbacks=[watcher],

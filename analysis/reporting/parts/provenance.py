@@ -20,7 +20,7 @@ def section(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any]) -> Secti
     total, each = runs["seconds"].sum(), runs["seconds"].median()
     words = [
         f"<p>{len(runs):,} seed runs took {total:,.0f} s of training in all, {each:.2g} s a seed run (median; a pack's time divided by its seed runs), on"
-        f" {html.escape(hardware(sources))}.</p>",
+        f" {html.escape(hardware(sources))}: {cost(sources, runs, record)}.</p>",
         "<p>Every seed run, with its run_id, config and data fingerprint, is a row of <code>runs/*.parquet</code> beside this report;"
         " its column <code>provenance</code> names the file with its code, packages and processor.</p>",
         *(f"<p>{html.escape(line)}</p>" for line in versions(runs)),
@@ -50,6 +50,18 @@ def hardware(sources: dict[Any, dict[str, Any]]) -> str:
         for one in sources.values()
     }
     return "; ".join(sorted(machines)) or "hardware that an older ltm did not record"
+
+
+def cost(sources: dict[Any, dict[str, Any]], runs: pd.DataFrame, record: dict[str, Any]) -> str:
+    """Core-hours and GPU-hours of training, and US dollars where the study's config has rates; without idle time, start-up and reports."""
+    compute = record.get("config", {}).get("compute", {})
+    seconds = runs.groupby("provenance")["seconds"].sum()
+    cores = sum(spent * int(sources[name].get("threads") or 1) for name, spent in seconds.items()) / 3600
+    gpus = sum(spent for name, spent in seconds.items() if sources[name].get("gpu")) * float(compute.get("gpus_per_pack") or 1.0) / 3600
+    rates = [(cores, compute.get("usd_per_core_hour")), (gpus, compute.get("usd_per_gpu_hour"))]
+    known = [(hours, rate) for hours, rate in rates if hours and rate is not None]
+    words = f"{cores:.2g} core-hours" + (f" and {gpus:.2g} GPU-hours" if gpus else "")
+    return words + (f", {sum(hours * rate for hours, rate in known):.2g} USD at the rates of the config" if known else "")
 
 
 def versions(runs: pd.DataFrame) -> list[str]:

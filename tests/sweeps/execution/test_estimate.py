@@ -33,8 +33,9 @@ def test_effort_is_about_what_the_kernel_counts(model: str) -> None:
 
 
 def test_packs_go_to_the_worker_that_is_free_the_longest_first() -> None:
-    found = estimate.Measured((1.0, 4.0, 3.0, 2.0), 0.0)
-    assert [found.elapsed(workers) for workers in (1, 2, 4, 9)] == [10.0, 5.0, 4.0, 4.0]
+    assert [estimate.in_turn((1.0, 4.0, 3.0, 2.0), workers) for workers in (1, 2, 4, 9)] == [10.0, 5.0, 4.0, 4.0]
+    found = estimate.Estimate({"a": 4.0, "b": 3.0, "c": 9.0}, 0.0, 1.0, "", {"a": ("cpu", 1), "b": ("cpu", 1), "c": ("cuda", 2)})
+    assert (found.elapsed("ab"), found.elapsed("abc")) == (7.0, 9.0)
 
 
 def test_every_shape_is_timed_once_and_packs_by_their_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
