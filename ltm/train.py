@@ -54,7 +54,7 @@ def train(overrides: list[str], console: Console) -> int:
         _, ledger = folder_of(study)
         if not (rows := ledger.runs()).empty:
             show(rows, console)
-    return outcome.value
+    return outcome.status
 
 
 def show(rows: pd.DataFrame, console: Console) -> None:

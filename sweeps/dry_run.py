@@ -40,6 +40,8 @@ def dry_run(study: Composed, console: Console) -> int:
         packs = budgets.packs_of(budget, plan, missing, places, slots, config)
     else:
         packs = placing.packs_of(missing, places, slots, config.compute)
+    for line in (*plan.notes, *plan.of_data):
+        say(console, line)
     lacks = Counter(run.condition.id for run in missing)
     for condition in plan.conditions:
         say(console, f"{plan.labels[condition.id]}: {lacks[condition.id]} of {len(plan.seeds)} seeds to train")

@@ -220,6 +220,12 @@ class Plan:
         return f"{counted(conditions, 'condition')} x {counted(seeds, 'seed')} = {counted(conditions * seeds, 'seed run')}"
 
     @property
+    def of_data(self) -> tuple[str, ...]:
+        """What is to be told of its data, such as that missing values were filled."""
+        datasets = {condition.fingerprint: condition.dataset for condition in self.conditions}
+        return tuple(dict.fromkeys(note for dataset in datasets.values() for note in data.build(dataset).notes))
+
+    @property
     def runs(self) -> list[SeedRun]:
         return [SeedRun(condition, seed) for condition in self.conditions for seed in self.seeds]
 

@@ -84,14 +84,17 @@ def run(study: Composed, command: str, console: Console, reported: bool = True) 
         if healed := damage.heal(ledger):
             job.say(healed)
         plan, outcome, claimed = proposer.next(ledger), Outcome.DONE, False
+        told: set[str] = set()
         while plan and outcome.goes_on:
             missing = lacking(plan.runs, ledger)
             executor = executor_for(plan, missing, job)
             if not claimed:
                 plan = proposer.claim(plan, ledger, name, command, partial(ready, plan, missing, executor, job) if missing else None)
                 claimed = True
-            for line in plan.notes:
-                job.say(line)
+            for line in (*plan.notes, *plan.of_data):
+                if line not in told:
+                    job.say(line)
+                    told.add(line)
             job.say(
                 f"{plan.title or f'study {name}'}: {plan.size}; {len(plan.runs) - len(missing)} finished before, {len(missing)} to train"
                 + (" in this process" if missing and isinstance(executor, Local) else "")

@@ -103,6 +103,7 @@ class Task:
         series: the series that this forecasts, whose scale errors are measured on.
         labels: what the classes are called, in their order; empty where they have no other name than their number.
         words: of texts, for training, validation and test ``(B, V)``: how often each word of the training part came, as a share of the text's words. No network reads it.
+        notes: what is to be told of the data, a line each.
         draws: ``dataset`` (one for all seeds), ``seed`` (each seed run its own, by ``source``), ``stream`` (its training sequences new in every epoch).
     """
 
@@ -120,6 +121,7 @@ class Task:
     series: Series | None = None
     labels: tuple[str, ...] = ()
     words: tuple[sparse.csr_matrix, sparse.csr_matrix, sparse.csr_matrix] | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
     draws: str = "dataset"
     source: Source | None = field(default=None, repr=False)
 

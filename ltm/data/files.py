@@ -133,18 +133,19 @@ def column_of(path: Path, frame: pd.DataFrame, column: str) -> pd.Series:
     return frame[column]
 
 
-def numbers(path: Path, frame: pd.DataFrame, column: str, remedy: str) -> np.ndarray:
+def numbers(path: Path, frame: pd.DataFrame, column: str, remedy: str = "") -> np.ndarray:
     """One numeric column of a table, float64.
 
     Args:
-        remedy: what to do where a value is missing.
+        remedy: what to do where a value is missing; where not given, such a value is NaN.
 
     Raises:
         UserError: column missing, text or an empty cell in it.
     """
     held = column_of(path, frame, column)
     values = pd.to_numeric(held, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    bad = np.flatnonzero(~np.isfinite(values))
+    empty = held.isna().to_numpy() & (not remedy)
+    bad = np.flatnonzero(~np.isfinite(values) & ~empty)
     if len(bad):
         said, where = held.iloc[int(bad[0])], place(path, column, int(bad[0]))
         if pd.isna(said):

@@ -34,6 +34,7 @@ class Read:
         labels: names of the classes; empty where targets are numbers.
         labelled: one target a sequence.
         part: 0, 1 or 2 for every sequence, ``(B,)``; None where it is split by shares.
+        notes: what is to be told of how it was read.
     """
 
     inputs: np.ndarray
@@ -45,6 +46,7 @@ class Read:
     labelled: bool
     part: np.ndarray | None
     children: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     def of(self, index: np.ndarray) -> Sequences:
         """Some of the sequences, without the padding that none of them needs."""
@@ -104,7 +106,7 @@ class Own(Dataset):
         parts = raw if scaling == "none" else standardised(raw, [read.lengths[mine] for mine in index])
         return of_sequences(
             self.name, parts, fingerprint(raw, len(read.labels), symbols, read.labelled, scaling),
-            classes=len(read.labels), labels=read.labels, symbols=symbols, labelled=read.labelled,
+            classes=len(read.labels), labels=read.labels, symbols=symbols, labelled=read.labelled, notes=read.notes,
         )  # fmt: skip
 
     def check_size(self, sequences: int, steps: int, columns: int) -> None:

@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from ltm import checks
-from ltm.data import files
+from ltm.data import files, gaps
 from ltm.data.own import PARTS, Own, Read, classes_of
 from ltm.errors import UserError, shown, unknown
 
 REMEDY = "fill it in, or leave its sequence out"
+FILL = "name a rule for missing inputs (dataset.fill=previous or interpolate), or leave its sequence out"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class LongForm(Own):
         inputs: columns.
         target: a column of labels, text or numbers, which become classes in sorted order; or a list of columns of numbers.
         every: a target at every step; else one a sequence, which all its rows repeat.
+        fill: the rule for missing values of inputs (:data:`ltm.data.gaps.RULES`), within each sequence; a missing target is always refused.
         split: column that says ``train``, ``validation`` or ``test``, the same in all rows of a sequence; null: split by shares.
     """
 
@@ -39,10 +41,12 @@ class LongForm(Own):
     inputs: Sequence[str]
     target: str | Sequence[str]
     every: bool = False
+    fill: str = "refuse"
     split: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        gaps.check(self.fill)
         for key in ("step", "split"):
             if (value := getattr(self, key)) is not None:
                 checks.text(f"dataset.{key}", value)
@@ -67,7 +71,7 @@ class LongForm(Own):
             self.fail(
                 f"sequence {shown(rows.name(again))} has step {shown(rows.steps[again])} twice in {rows.path}; expected each step once."
             )
-        inputs = rows.numbers(*self.columns)
+        inputs, notes = rows.filled(self.columns, self.fill)
         labels: tuple[str, ...] = ()
         if self.symbols:
             self.check_symbols(inputs)
@@ -85,7 +89,17 @@ class LongForm(Own):
         self.check_size(len(rows.names), int(rows.lengths.max()), len(self.columns))
         weight = np.ones(len(rows.code)) if self.every else (rows.place == rows.lengths[rows.code] - 1).astype(float)
         part = self.part(rows) if self.split else None
-        return Read(rows.padded(inputs), rows.padded(targets), rows.padded(weight), rows.lengths, rows.names, labels, not self.every, part)
+        return Read(
+            rows.padded(inputs),
+            rows.padded(targets),
+            rows.padded(weight),
+            rows.lengths,
+            rows.names,
+            labels,
+            not self.every,
+            part,
+            notes=notes,
+        )
 
     def part(self, rows: Rows) -> np.ndarray:
         """Part of every sequence by the column that says it."""
@@ -148,6 +162,11 @@ class Rows:
     def numbers(self, *columns: str) -> np.ndarray:
         """Columns of numbers, ``(n, columns)``."""
         return np.stack([files.numbers(self.path, self.frame, column, REMEDY)[self.order] for column in columns], 1)
+
+    def filled(self, columns: Sequence[str], rule: str) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Columns of numbers whose gaps are filled within each sequence, ``(n, columns)``, and what was filled."""
+        found = [gaps.filled(self.path, self.frame, column, rule, FILL, self.order, self.code) for column in columns]
+        return np.stack([values for values, _ in found], 1), tuple(note for _, notes in found for note in notes)
 
     def texts(self, column: str) -> np.ndarray:
         """A column of labels, ``(n,)``: numbers where all are, else text."""

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
 from ltm import checks
+from ltm.data import fractional
 from ltm.data.base import Dataset, Task, forecast
-from ltm.errors import UserError
+from ltm.errors import UserError, shown
 
 SCALINGS = ("released", "train_only", "none")
+
+ESTIMATED = "estimated"
+"""Of ``dataset.difference``: d is estimated on the training part."""
+
+LEAST = 64
+"""Values of a training part from which d is estimated."""
 
 LONGEST = 1_000_000
 """Steps of a simulated series."""
@@ -26,6 +34,8 @@ class Series:
     """A univariate series and its split in time.
 
     ``train`` and ``validation`` count one-step-ahead pairs (x_t, x_{t+1}); the rest of the T - 1 pairs is the test part.
+    ``difference``: networks learn ``z = (1 - B)^d (x - level)`` of it in its stead, and errors are told in the units of x all the same: the one-step
+    forecast of x is that of z and what the known past adds (``carried``).
     ``scaling``: ``released`` is min-max to [0, 1] over the whole series, test part included; ``train_only`` fits the same
     map on the training part; ``none`` leaves the values.
 
@@ -38,6 +48,7 @@ class Series:
     train: int
     validation: int
     scaling: str = "released"
+    difference: float | None = None
 
     def __post_init__(self) -> None:
         def fail(message: str) -> None:
@@ -60,26 +71,44 @@ class Series:
             fail("the values span more than a float holds; scale them down.")
         if np.ptp(values) == 0 or (self.scaling == "train_only" and np.ptp(values[: self.train + 1]) == 0):
             fail("the series is constant; there is nothing to forecast.")
+        if self.difference is not None:
+            learned = self.learned
+            if np.ptp(learned[1 : self.train + 1]) <= 1e-12 * np.ptp(values):
+                fail(f"differenced by {self.difference:g} the training part is constant; there is nothing to forecast.")
+
+    @cached_property
+    def learned(self) -> np.ndarray:
+        """What networks learn, ``(T,)``: the values, or their fractional differences. The level is that of the training part."""
+        if self.difference is None:
+            return self.values
+        return fractional.differenced(self.values - fractional.level(self.values[: self.train + 1], self.difference), self.difference)
+
+    @property
+    def carried(self) -> np.ndarray:
+        """``(T,)``: what the values before each step add to a forecast of ``learned`` to make one of ``values``; 0 without differences."""
+        return self.values - self.learned
 
     @property
     def fingerprint(self) -> str:
         """sha256 of the values, the split and the scaling: the same for the same task everywhere."""
         digest = hashlib.sha256(np.ascontiguousarray(self.values, dtype="<f8").tobytes())
         digest.update(f"{self.train},{self.validation},{self.scaling}".encode())
+        if self.difference is not None:
+            digest.update(f",difference={self.difference!r}".encode())
         return digest.hexdigest()
 
     @property
     def offset_and_scale(self) -> tuple[float, float]:
-        """``(a, b)`` of the scaled value ``(x - a) / b``."""
+        """``(a, b)`` of the scaled value ``(x - a) / b``, x what is learned."""
         if self.scaling == "none":
             return 0.0, 1.0
-        part = self.values if self.scaling == "released" else self.values[: self.train + 1]
+        part = self.learned if self.scaling == "released" else self.learned[: self.train + 1]
         return float(part.min()), float(np.ptp(part))
 
     def task(self) -> Task:
         """The one-step-ahead task on the scaled series."""
         offset, scale = self.offset_and_scale
-        scaled = ((self.values - offset) / scale)[:, None]
+        scaled = ((self.learned - offset) / scale)[:, None]
         return forecast(scaled[:-1], scaled[1:], self.train, self.validation, self.name, series=self, fingerprint=self.fingerprint)
 
 
@@ -90,6 +119,7 @@ class SeriesDataset(Dataset):
     train: int
     validation: int
     scaling: str = "released"
+    difference: float | str | None = None
     ranges: ClassVar = {
         "length": (1, LONGEST), "hidden": (1, MOST_HIDDEN), "train": (0, checks.LARGEST), "validation": (0, checks.LARGEST)
     }  # fmt: skip
@@ -98,12 +128,34 @@ class SeriesDataset(Dataset):
         super().__post_init__()
         if (sigma := getattr(self, "sigma", None)) is not None:
             checks.number("dataset.sigma", sigma, above=0)
+        if self.difference is not None and self.difference != ESTIMATED:
+            if isinstance(self.difference, str):
+                raise UserError(f"dataset.difference is '{shown(self.difference)}'; expected a number, such as 0.4, or {ESTIMATED}.")
+            checks.number("dataset.difference", self.difference, above=-1, high=2)
 
     def values(self) -> np.ndarray:
         """The whole series, ``(T,)``, float64."""
         raise NotImplementedError
 
+    def read(self) -> tuple[np.ndarray, tuple[str, ...]]:
+        """The whole series, and what is to be told of how it was read."""
+        return self.values(), ()
+
     def task(self) -> Task:
         with np.errstate(all="ignore"):  # the series says which value is not finite
-            values = self.values()
-        return Series(self.name, values, self.train, self.validation, self.scaling).task()
+            values, notes = self.read()
+        series = Series(self.name, values, self.train, self.validation, self.scaling)
+        if self.difference is not None:
+            d = float(self.difference) if self.difference != ESTIMATED else self.estimated(values)
+            series = replace(series, difference=d)
+            how = ", as exact local Whittle estimates it on its training part" if self.difference == ESTIMATED else ""
+            notes = (*notes, f"{self.name} is differenced by d = {d:g}{how}; errors are in its own units")
+        return replace(series.task(), notes=notes)
+
+    def estimated(self, values: np.ndarray) -> float:
+        """d of the training part, rounded so that every machine differences alike."""
+        part = values[: self.train + 1]
+        m = int(len(part) ** fractional.BANDWIDTH)
+        if len(part) < LEAST or np.ptp(part) == 0:
+            self.fail(f"dataset.difference=estimated reads {len(part)} values of the training part; expected at least {LEAST} that vary.")
+        return round(fractional.exact_local_whittle(part, m)[0], 3)

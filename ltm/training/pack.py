@@ -129,7 +129,8 @@ class Training:
             return outputs, targets
         offset, scale = series.offset_and_scale
         actual = series.values[-outputs.shape[1] :].reshape(1, -1, 1)  # as they are: a 0 that was scaled and back may be none
-        return outputs * scale + offset, np.broadcast_to(actual, outputs.shape)
+        carried = series.carried[-outputs.shape[1] :].reshape(1, -1, 1)
+        return outputs * scale + offset + carried, np.broadcast_to(actual, outputs.shape)
 
     def checkpoint(self) -> bytes:
         """The whole state of training, as an ``.npz`` (no pickle)."""

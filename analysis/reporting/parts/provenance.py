@@ -23,7 +23,7 @@ def section(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any]) -> Secti
         f" {html.escape(hardware(sources))}: {cost(sources, runs, record)}.</p>",
         "<p>Every seed run, with its run_id, config and data fingerprint, is a row of <code>runs/*.parquet</code> beside this report;"
         " its column <code>provenance</code> names the file with its code, packages and processor.</p>",
-        *(f"<p>{html.escape(line)}</p>" for line in versions(runs)),
+        *(f"<p>{html.escape(line)}</p>" for line in [*filled(runs), *versions(runs)]),
         f"<pre>{html.escape(str(record.get('command', '')))}\n{html.escape(code(sources, runs))}</pre>",
         details("The study's config", f"<pre>{html.escape(yaml.safe_dump(record.get('config', {}), sort_keys=False))}</pre>"),
     ]
@@ -50,6 +50,13 @@ def hardware(sources: dict[Any, dict[str, Any]]) -> str:
         for one in sources.values()
     }
     return "; ".join(sorted(machines)) or "hardware that an older ltm did not record"
+
+
+def filled(runs: pd.DataFrame) -> list[str]:
+    """Which data have missing values that were filled, a line a rule."""
+    datasets = [json.loads(config)["dataset"] for config in runs["config"].unique()]
+    rules = sorted({(one["fill"], str(one["name"])) for one in datasets if one.get("fill", "refuse") != "refuse"})
+    return [f"Missing values of {name}, if it has any, are filled by the rule {rule} (dataset.fill)." for rule, name in rules]
 
 
 def cost(sources: dict[Any, dict[str, Any]], runs: pd.DataFrame, record: dict[str, Any]) -> str:

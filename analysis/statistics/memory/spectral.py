@@ -9,10 +9,8 @@ import numpy as np
 from scipy import stats
 
 from analysis.statistics import Outcome
+from ltm.data.fractional import BANDWIDTH
 from ltm.errors import UserError
-
-BANDWIDTH = 0.65
-"""Frequencies used: n^0.65, the usual compromise between the bias of short memory and the variance."""
 
 
 def series_of(x: np.ndarray, least: int = 16) -> np.ndarray:

@@ -111,7 +111,7 @@ class Networks:
 
         offset, scale = self.series.offset_and_scale
         outputs = choose("auto", self.network, self.task, Protocol()).predict(self.parameters).outputs[:, :, 0]
-        return self.series.values[1:][self.test :] - (outputs.astype(np.float64) * scale + offset)
+        return self.series.learned[1:][self.test :] - (outputs.astype(np.float64) * scale + offset)
 
     def response(self, lags: int = 100) -> np.ndarray:
         """A_k = mean over the test part of dy_t / dx_{t-k}, k = 1..lags, of every seed: Definition 3 of Zhao et al. (2020), linearised.

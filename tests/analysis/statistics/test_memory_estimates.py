@@ -7,7 +7,7 @@ import pytest
 
 from analysis.statistics import memory
 from analysis.statistics.memory import scaling, spurious
-from ltm.data import arfima
+from ltm.data import arfima, fractional
 from ltm.errors import UserError
 from tests.analysis.statistics import memory_transcribed as transcribed
 
@@ -70,7 +70,7 @@ def test_exact_local_whittle_is_that_of_a_peer(d: float) -> None:
     assert memory.exact_local_whittle(x, 60, mean=0.0).estimate == pytest.approx(peer.ELW().fit(x, 60).d_hat_, abs=1e-6)
     two_steps = peer.TwoStepELW(bounds=(-1.0, 2.2)).fit(x + 5, 60)
     assert memory.exact_local_whittle(x + 5, 60).estimate == pytest.approx(two_steps.d_hat_, abs=1e-6)
-    assert memory.exact.tapered(x + 5, 60) == pytest.approx(two_steps.d_step1_, abs=1e-6)
+    assert fractional.tapered(x + 5, 60) == pytest.approx(two_steps.d_step1_, abs=1e-6)
 
 
 @pytest.mark.parametrize("d", [0.2, 0.4, 0.7, 1.1])

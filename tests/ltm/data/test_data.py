@@ -87,8 +87,8 @@ def test_the_published_series_have_the_splits_of_the_paper(real_data: Path, monk
     [
         ("x\n1\n2\n3\n4\n", {"column": "y"}, "unknown column of .*'y'.*There are: x"),
         ("x\n1\ntwo\n3\n4\n", {}, "line 3: 'two' is not a number"),
-        ("x\n1\n\n3\n\n", {}, "line 3: no value, nor in 1 further lines; fill it in"),
-        ("x\n1\nnan\n3\n4\n", {}, "line 3: no value; fill it in .in pandas: frame.*interpolate.*, or cut"),
+        ("x\n1\n\n3\n\n", {}, "line 3: no value, nor in 1 further lines; name a rule for missing values .dataset.fill=previous"),
+        ("x\n1\nnan\n3\n4\n", {}, "line 3: no value; name a rule .* or cut"),
         ("", {}, "cannot be read as CSV"),
         ("x\n", {}, "no rows"),
         ("x\n1\n1\n1\n1\n1\n", {}, "constant"),

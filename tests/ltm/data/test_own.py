@@ -211,7 +211,7 @@ def put(column: str, row: int, value: Any) -> pd.DataFrame:
         (table(), {"scaling": "released"}, "unknown choice of dataset.scaling 'released'. There are: none, train_only"),
         (table(), {"validation_share": 0.5, "test_share": 0.5}, "leave nothing to train on"),
         (table(), {"every": "yes"}, "dataset.every is 'yes'; expected true or false"),
-        (put("b", 3, None), {}, "column 'b', line 5: no value; fill it in, or leave its sequence out"),
+        (put("b", 3, None), {}, "column 'b', line 5: no value; name a rule for missing inputs .dataset.fill=previous or interpolate., or leave its sequence out"),
         (put("b", 3, "x"), {}, "column 'b', line 5: 'x' is not a number"),
         (put("label", 3, None), {}, "column 'label', line 5: no value"),
         (put("sequence", 3, None), {}, "column 'sequence', line 5: no value"),
