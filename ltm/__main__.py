@@ -28,6 +28,7 @@ COMMANDS = {
         "tables and figures to a folder (--to DIR), or all seed runs to one file (--to FILE.csv or FILE.parquet)",
     ),
     "status": ("sweeps.__main__", "how far a study is, who trains what, time left"),
+    "watch": ("sweeps.watch", "follow a study on a page of this machine: ltm watch results/k_sweep; --once prints it here"),
     "verify": ("sweeps.__main__", "read every file of a study; --repair moves damaged ones away"),
     "compact": ("sweeps.__main__", "merge a study's many small files into few"),
     "data": ("ltm.data.__main__", "the published data files: ltm data list, ltm data fetch"),

@@ -47,10 +47,10 @@ def born(pid: int) -> int | None:
         return None
 
 
-def living(ledger: Ledger, but: str = "") -> list[Driver]:
+def living(ledger: Ledger, but: str = "", sweep: bool = True) -> list[Driver]:
     """The other drivers at work on this study, oldest first. Takes a few seconds where one is on another machine.
 
-    What a dead driver of this machine left behind is deleted, and what cannot be read.
+    What a dead driver of this machine left behind is deleted, and what cannot be read, unless ``sweep`` is false.
     """
     found, silent = [], {}
     for path in ledger.files("drivers", "json"):
@@ -61,13 +61,14 @@ def living(ledger: Ledger, but: str = "") -> list[Driver]:
             said = json.loads(text)
             driver = Driver(said["id"], said["host"], said["pid"], said["born"], said["since"], frozenset(said["taken"]))
         except (ValueError, KeyError, TypeError):  # a file is written whole: what cannot be read is left from a crash of its machine
-            remove(ledger, Path(path).stem)
+            if sweep:
+                remove(ledger, Path(path).stem)
             continue
         if driver.host != socket.gethostname():
             silent[driver] = ledger.text(f"drivers/{driver.id}.beat")
         elif alive(driver):
             found.append(driver)
-        else:
+        elif sweep:
             remove(ledger, driver.id)
     if silent:
         time.sleep(1.6 * BEAT_SECONDS)

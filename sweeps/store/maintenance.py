@@ -41,21 +41,21 @@ class Status:
     def missing(self) -> int:
         return max(self.planned - self.finished, 0) if self.planned is not None else self.running
 
+    @property
+    def left(self) -> str:
+        """Time left, in words."""
+        if self.rate and self.drivers:
+            return duration(self.missing / self.rate)
+        return "unknown: no driver is at work" if self.missing else "0:00"
+
     def table(self) -> Table:
         """For the terminal."""
         table = Table.grid(padding=(0, 2))
-        left = (
-            duration(self.missing / self.rate)
-            if self.rate and self.drivers
-            else "unknown: no driver is at work"
-            if self.missing
-            else "0:00"
-        )
         rows = {
             "planned": f"{self.planned:,}" if self.planned is not None else "a search decides as it goes", "finished": f"{self.finished:,}", "of them diverged": f"{self.diverged:,}", "missing": f"{self.missing:,}",
             "being trained": f"{self.running:,}", "failed last time": f"{self.failed:,}",
             "drivers": ", ".join(map(str, self.drivers)) or "none",
-            "rate": f"{self.rate:.2f} seed runs/s over the last hour with results" if self.rate else "unknown", "time left": left,
+            "rate": f"{self.rate:.2f} seed runs/s over the last hour with results" if self.rate else "unknown", "time left": self.left,
         }  # fmt: skip
         for name, value in rows.items():
             table.add_row(name, value)
@@ -63,13 +63,13 @@ class Status:
 
 
 def status(ledger: Ledger) -> Status:
-    """Read how far a study is: its record, its ledger and its drivers."""
+    """Read how far a study is: its record, its ledger and its drivers; nothing is written or deleted."""
     record = ledger.record()
     if not record:
         raise UserError(f"{ledger.path}/config.yaml is empty; the study's sweep command writes it anew.")
     planned = None if record.get("search") else len(record.get("conditions", {})) * len(parse_seeds(record["config"]["seeds"]))
     runs = ledger.runs(["run_id", "status", "pack"])
-    living = claims.living(ledger)
+    living = claims.living(ledger, sweep=False)
     taken = frozenset().union(*(driver.taken for driver in living))
     running = len(taken - set(runs["run_id"])) if taken else 0
     return Status(
