@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -111,7 +112,7 @@ def snapshot(ledger: Ledger) -> Snapshot:
     planned = None if record.get("search") else len(parse_seeds(record["config"]["seeds"]))
     by_condition = dict(list(runs.groupby("condition_id")))
     rows = tuple(row_of(label, by_condition.get(key, runs.iloc[:0]), planned) for key, label in labels.items())
-    return Snapshot(ledger.uri, time.strftime("%Y-%m-%d %H:%M:%S"), status, rows, ledger.failures())
+    return Snapshot(Path(ledger.path).name, time.strftime("%Y-%m-%d %H:%M:%S"), status, rows, ledger.failures())
 
 
 def row_of(label: str, runs: pd.DataFrame, planned: int | None) -> Row:
