@@ -28,6 +28,7 @@ ESTIMATORS: dict[str, Callable[[np.ndarray], Outcome]] = {
     "ARFIMA(0, d, 0)": lambda x: memory.arfima_of(x).d, "DFA": memory.dfa, "rescaled range": memory.rescaled_range,
 }  # fmt: skip
 
+
 def estimates(lengths: Sequence[int], paths: int) -> pd.DataFrame:
     """A row an estimator, n and d: bias, sd, and the share of 95 % intervals that cover d, each over ``paths`` paths."""
     rows = []
