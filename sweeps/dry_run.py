@@ -15,9 +15,6 @@ from sweeps.execution import cluster, estimate, placing
 from sweeps.plan import make
 from sweeps.record import folder_of, joined, lacking
 
-AROUND = 20
-"""Seconds that a sweep of some dozens of conditions takes beside its training, on two cores."""
-
 
 def dry_run(study: Composed, console: Console) -> int:
     """Say what a command would train and how long that takes, measured here; nothing is written but compiled kernels, which the sweep takes. Returns 0.
@@ -63,7 +60,7 @@ def dry_run(study: Composed, console: Console) -> int:
         say(console, budgets.announced(budget, plan, missing, found, packs))
     say(
         console,
-        f"beside it: {'some seconds to write a report, as it trains in one process' if estimate.is_here(missing, config) else f'{AROUND} s or so to start the workers and to write a report'};"
+        f"beside it: {'some seconds to write a report, as it trains in one process' if estimate.is_here(missing, config) else f'{estimate.AROUND} s or so to start the workers and to write a report'};"
         f" {duration(found.compiling)} to trace and compile kernels, which is done now and kept",
     )
     return 0

@@ -89,7 +89,7 @@ def one_way(scores: Sequence[np.ndarray]) -> dict[str, float]:
     if draws + within > 0:
         out["share"] = draws / (draws + within)
     if within > 0:
-        ratios = between / within / stats.f.ppf([0.975, 0.025], k - 1, n - k)
-        low, high = (max(0.0, (ratio - 1) / (ratio - 1 + each)) for ratio in ratios)
-        out |= {"low": float(low), "high": float(high)}
+        for name, at in (("low", 0.975), ("high", 0.025)):
+            ratio = between / within / float(stats.f.ppf(at, k - 1, n - k))
+            out[name] = max(0.0, (ratio - 1) / (ratio - 1 + each))
     return out

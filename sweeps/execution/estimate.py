@@ -30,6 +30,9 @@ TYPICAL, ENOUGH = 0.85, 10
 IN_PROCESS_SECONDS = 10.0
 """A plan that is about so long in training is trained in this process: Ray takes about as long to start."""
 
+AROUND = 20
+"""Seconds that a sweep of some dozens of conditions takes beside its training, on two cores."""
+
 CPU = Place("auto", "cpu")
 
 
