@@ -160,6 +160,6 @@ def spent(budget: Budget, plan: Plan, missing: Sequence[SeedRun], command: str) 
     low, high = min(done), max(done)
     whole = len(plan.seeds) * len(plan.conditions)
     return (
-        f"the budget of {budget.given} is used: {whole - len(missing):,} of {whole:,} seed runs are finished, {low if low == high else f'{low} to {high}'}"
+        f"the budget of {budget.given} is used ({budget.in_words(budget.used)}): {whole - len(missing):,} of {whole:,} seed runs are finished, {low if low == high else f'{low} to {high}'}"
         f" of {counted(len(plan.seeds), 'seed')} of every condition; {len(missing):,} are left. The same command goes on with a fresh budget:\n  {command}"
     )

@@ -11,12 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from sweeps.store.ledger import Ledger
 from tests import warm
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the torch engine's tensors are small: threads only get in their way
+
+settings.register_profile("ltm", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # machines are busy: no test asserts a time
+settings.load_profile("ltm")
 
 FIRST = ("analysis", "sweeps")
 """Folders whose tests start first: the longest are there, and a worker that begins one last is waited for."""

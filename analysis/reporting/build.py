@@ -252,7 +252,7 @@ def run_in_words(verdicts: Verdicts) -> str:
 
 def missing_runs(runs: pd.DataFrame, record: dict[str, Any]) -> str:
     """What the study still lacks, in words; empty where it lacks nothing."""
-    known = record.get("conditions", {})
+    known = record.get("conditions") or dict(zip(runs["condition_id"], runs["condition"], strict=True))
     seeds = int(runs.groupby("condition_id")["seed"].nunique().max())
     have = runs.groupby("condition_id").size()
     absent = [label for key, label in known.items() if key not in have.index]

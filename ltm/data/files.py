@@ -61,6 +61,11 @@ PUBLISHED = {
 }
 
 
+SHIPPED = Path(__file__).parent / "shipped"
+"""Series that come with ltm, found by their name where no file of one's own has it. ``nile_minima.csv``: yearly minima of the Nile at the Roda gauge, 622 to
+1284, as Toussoun measured and collected them (Mémoire sur l'histoire du Nil, 1925), 663 values."""
+
+
 def folders() -> list[Path]:
     """Where files are looked for: ``LTM_DATA_DIR`` alone if set, else ``data/`` here, then the user's cache."""
     named = os.environ.get("LTM_DATA_DIR")
@@ -82,7 +87,7 @@ def locate(name: str) -> Path:
     published = PUBLISHED.get(name)
     if published is None:
         path = Path(os.path.expanduser(name))
-        candidates = [path] if path.is_absolute() else [path, *(folder / path for folder in folders())]
+        candidates = [path] if path.is_absolute() else [path, *(folder / path for folder in (*folders(), SHIPPED))]
     else:
         candidates = [folder / name for folder in folders()]
     try:

@@ -98,9 +98,9 @@ def keep(ledger: Ledger, places: Mapping[str, Place]) -> None:
 
 
 def packs_of(missing: Sequence[SeedRun], places: Mapping[str, Place], slots: Slots, compute: ComputeConfig) -> list[Pack]:
-    """Seed runs cut into packs for the slots of each place, and no larger than the memory there; those of GPUs first, so that Ray places them first."""
+    """Seed runs cut into packs for the slots of each place, and no larger than the memory there."""
     packs = []
-    for place in sorted({places[run.condition.id] for run in missing}, key=lambda place: (place.device != "cuda", str(place))):
+    for place in sorted({places[run.condition.id] for run in missing}, key=str):
         mine = [run for run in missing if places[run.condition.id] == place]
         workers, free = slots.on(place.device)
         most = partial(lanes_within, compute.memory * GIB if compute.memory else free)

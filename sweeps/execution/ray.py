@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -32,10 +33,16 @@ class Ray:
 
     def train(self, plan: Plan, packs: Sequence[Pack], watch: Watch) -> None:
         compute = self.config.compute
-        trials = orders(self.config, self.ledger, plan, packs)
-        slots = self.open()
-        early = 2 * (slots.cpu + slots.cuda)  # Tune starts the first ones as it makes them, before there are others to choose from
-        trials = trials[-early:][::-1] + trials[:-early]
+        trials, slots = orders(self.config, self.ledger, plan, packs), self.open()
+        ahead = 2 * (slots.cpu + slots.cuda)
+        if watch.budget:  # Tune makes trials one by one, and sometimes starts any that it has made: so few are made ahead of their turn
+            os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(ahead))
+            turns = turns_of(plan, packs)
+            trials = sorted(
+                (order | {"turn": turn} for order, turn in zip(trials, turns, strict=True)), key=lambda order: int(order["turn"])
+            )
+        else:  # it starts the first ones as it makes them, before there are others to choose from
+            trials = trials[-ahead:][::-1] + trials[:-ahead]
         datasets = {run.condition.fingerprint: run.condition.dataset for pack in packs for run in pack.runs[:1]}
         known = tune.with_parameters(PackTrainable, tasks={key: data.build(dataset) for key, dataset in datasets.items()})
         # a pack on a GPU mostly waits for it: were it to have a core, too, a pack on CPUs that has the last core of a node would keep its GPU idle
@@ -98,8 +105,14 @@ class PackTrainable(tune.Trainable):
         return asdict(said) | {"failure": None, "error": failure.error, "kind": failure.kind.value}
 
 
+def turns_of(plan: Plan, packs: Sequence[Pack]) -> list[int]:
+    """When packs are to be trained under a budget: those of the first seeds before any other."""
+    place = {seed: i for i, seed in enumerate(plan.seeds)}
+    return [place[pack.runs[0].seed] for pack in packs]
+
+
 class LastFirst(FIFOScheduler):
-    """Gives a free worker the last trial that waits for one of its kind: with a GPU or without.
+    """Gives a free worker the last trial that waits for one of its kind, with a GPU or without, of those whose turn is first.
 
     Tune's own order gives it the first, for which a new worker may just be starting; Tune then ends that one. Where packs are shorter than the seconds that a
     worker takes to start, that happens again and again, and a node that joins a sweep never trains.
@@ -114,7 +127,7 @@ class LastFirst(FIFOScheduler):
         waiting = [trial for trial in reversed(trials) if trial.status == "PENDING"]
         busy = Counter(trial.config["work"]["device"] for trial in trials if trial.status == "RUNNING")
         free = [trial for trial in waiting if busy[device := trial.config["work"]["device"]] < self.slots.on(device)[0]]
-        return next(iter(free or waiting), None)
+        return min(free or waiting, key=lambda trial: trial.config["work"].get("turn", 0), default=None)
 
 
 class Watcher(tune.Callback, tune.Stopper):

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.reporting import tables
 from analysis.reporting.section import Section, Table
 from analysis.reporting.tables import called
-from analysis.studies.components import components, differences
+from analysis.studies.summary import components, differences
 from analysis.study import Study
 
 

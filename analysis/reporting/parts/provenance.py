@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import yaml
 
+from analysis.naming import settings_of
 from analysis.reporting.page import details
 from analysis.reporting.section import Section
 from sweeps.store.ledger import Ledger
@@ -54,7 +56,8 @@ def hardware(sources: dict[Any, dict[str, Any]]) -> str:
 
 def filled(runs: pd.DataFrame) -> list[str]:
     """Which data have missing values that were filled, a line a rule."""
-    datasets = [json.loads(config)["dataset"] for config in runs["config"].unique()]
+    configs: Sequence[object] = runs["config"].dropna().unique().tolist() if "config" in runs else []
+    datasets = [settings_of(config).get("dataset", {}) for config in configs]
     rules = sorted({(one["fill"], str(one["name"])) for one in datasets if one.get("fill", "refuse") != "refuse"})
     return [f"Missing values of {name}, if it has any, are filled by the rule {rule} (dataset.fill)." for rule, name in rules]
 

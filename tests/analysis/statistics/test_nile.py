@@ -1,4 +1,4 @@
-"""The flow of the Nile at Aswan, 1871-1970, as statsmodels ships it: the figures that the page on memory tells."""
+"""The Nile: minima at the Roda gauge, 622-1284, and flow at Aswan, 1871-1970, as statsmodels ships it. The figures that the page on memory tells."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 from statsmodels.datasets import nile
 
 from analysis.statistics import Outcome, memory
+from ltm.data import files
 
 
 def told(found: Outcome) -> tuple[float, float, float]:
@@ -23,3 +24,14 @@ def test_the_drop_of_1899_passes_for_long_memory() -> None:
     assert (flow[~late].mean(), flow[late].mean()) == pytest.approx((1097.75, 849.97), abs=0.01)  # as Cobb (1978) has them
     without = flow - np.where(late, flow[late].mean(), flow[~late].mean())
     assert told(memory.exact_local_whittle(without)) == (-0.14, -0.43, 0.14)
+
+
+def test_the_minima_have_the_published_long_memory() -> None:
+    _, table = files.read_table("nile_minima.csv")
+    assert (table["year"].iloc[0], table["year"].iloc[-1], len(table)) == (622, 1284, 663)
+    minima = table["minimum"].to_numpy(float)
+    # Baum, Hurn and Lindsay 2020, Stata Journal 20, pages 576 to 579
+    assert memory.local_whittle(minima).estimate == pytest.approx(0.409044, abs=2e-6)
+    assert memory.exact_local_whittle(minima).estimate == pytest.approx(0.407459, abs=2e-6)
+    assert told(memory.arfima_of(minima).d) == (0.40, 0.34, 0.46)
+    assert memory.qu(minima).p == pytest.approx(0.13, abs=0.02)

@@ -6,7 +6,8 @@ import pytest
 from scipy import stats
 
 from analysis.reporting.parts import components as part
-from analysis.studies.components import components, differences, one_way
+from analysis.statistics.components import one_way
+from analysis.studies.summary import components, differences
 from analysis.study import Study
 from tests.analysis.rows import rows
 

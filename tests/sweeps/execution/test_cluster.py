@@ -134,12 +134,13 @@ def test_a_free_worker_takes_the_last_trial_that_waits() -> None:
         found: SimpleNamespace | None = LastFirst(cluster.Slots(2, 1)).choose_trial_to_run(SimpleNamespace(get_trials=lambda: trials))
         return found
 
-    def trial(status: str, device: str = "cpu") -> SimpleNamespace:
-        return SimpleNamespace(status=status, config={"work": {"device": device}})
+    def trial(status: str, device: str = "cpu", turn: int = 0) -> SimpleNamespace:
+        return SimpleNamespace(status=status, config={"work": {"device": device, "turn": turn}})
 
     first, last, wide = trial("PENDING"), trial("PENDING"), trial("PENDING", "cuda")
     assert chosen(first, last, trial("RUNNING"), trial("TERMINATED")) is last
     assert chosen(trial("RUNNING"), trial("TERMINATED")) is None
+    assert chosen(first, trial("PENDING", turn=16), trial("PENDING", turn=32)) is first, "its turn comes before"
     assert chosen(first, wide) is wide
     assert chosen(first, wide, trial("RUNNING", "cuda")) is first, "the GPU is taken, a CPU is free"
     assert chosen(first, wide, trial("RUNNING"), trial("RUNNING")) is wide, "the CPUs are taken"
