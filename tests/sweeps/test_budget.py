@@ -103,7 +103,8 @@ def test_a_budget_ends_a_sweep_and_the_same_command_goes_on(tmp_path: Path, run:
     first = run(*command).stdout
     assert "budget 640 seed-epochs: all of it takes about 1,600 seed-epochs (none can stop early), so about 16 of 40 seeds" in first
     assert (
-        "the budget of 640 seed-epochs is used (640 seed-epochs): 32 of 80 seed runs are finished, 16 of 40 seeds of every condition; 48 are left." in first
+        "the budget of 640 seed-epochs is used (640 seed-epochs): 32 of 80 seed runs are finished, 16 of 40 seeds of every condition; 48 are left."
+        in first
     )
     assert "goes on with a fresh budget:\n  python -m ltm.sweep model=rnn,lstm seeds=40 study=one 'budget=640 seed-epochs' " in first
     assert first.rstrip().endswith("report/index.html")
