@@ -65,6 +65,17 @@ Peer = tuple[np.ndarray, Callable[[int], int], float]
 """Losses of the first updates ``(S, CHECKED)``; what trains for about so many updates of a seed and returns how many it did; CPU seconds of compiling."""
 
 
+def of_updates(update: Callable[[], float]) -> Peer:
+    """The peer of one seed that ``update`` trains, which returns its loss."""
+
+    def train(updates: int) -> int:
+        for _ in range(updates):
+            update()
+        return updates
+
+    return np.array([[update() for _ in range(CHECKED)]]), train, 0.0
+
+
 def torch_one_seed(job: Job) -> Peer:
     """``torch.nn``'s LSTM or GRU under a linear map of its last output, with Adam, for one seed."""
     import torch
@@ -92,12 +103,7 @@ def torch_one_seed(job: Job) -> Peer:
         optimiser.step()
         return float(loss.detach())
 
-    def train(updates: int) -> int:
-        for _ in range(updates):
-            update()
-        return updates
-
-    return np.array([[update() for _ in range(CHECKED)]]), train, 0.0
+    return of_updates(update)
 
 
 def torch_reviews(job: Job) -> Peer:
@@ -135,12 +141,7 @@ def torch_reviews(job: Job) -> Peer:
         optimiser.step()
         return float(loss.detach())
 
-    def train(updates: int) -> int:
-        for _ in range(updates):
-            update()
-        return updates
-
-    return np.array([[update() for _ in range(CHECKED)]]), train, 0.0
+    return of_updates(update)
 
 
 # JAX, imported inside the functions: XLA_FLAGS must be set before.
