@@ -63,8 +63,11 @@ def components(study: Study) -> pd.DataFrame:
         (:func:`one_way`).
     """
     found = []
-    for task, name, scores in by_draws(study):
-        found.append({"task": task, "condition": name, "draws": len(scores), "seeds": sum(map(len, scores)), **one_way(scores)})
+    for task, named in by_draws(study, 1).items():
+        for name, of_draw in named.items():
+            scores = [one.finished for one in of_draw.values()]
+            if len(scores) > 1:
+                found.append({"task": task, "condition": name, "draws": len(scores), "seeds": sum(map(len, scores)), **one_way(scores)})
     return pd.DataFrame(found)
 
 
@@ -76,11 +79,7 @@ def differences(study: Study) -> pd.DataFrame:
         has the better mean, ``equal``: on how many neither.
     """
     found = []
-    of_task: dict[str, dict[str, dict[str, Condition]]] = {}
-    for task, datasets in study.draws.items():
-        for one in (one for dataset in datasets for one in study.series[dataset] if len(one.finished) > 1):
-            of_task.setdefault(task, {}).setdefault(one.name, {})[one.dataset] = one
-    for task, named in of_task.items():
+    for task, named in by_draws(study, 2).items():
         for a, b in itertools.combinations(named, 2):
             shared = [(one, named[b][dataset]) for dataset, one in named[a].items() if dataset in named[b]]
             if len(shared) < 2:
@@ -96,10 +95,10 @@ def differences(study: Study) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def by_draws(study: Study) -> list[tuple[str, str, list[np.ndarray]]]:
-    """Finished scores of every condition on each draw of a law where some finished: the law's task, the condition, and an array a draw. At least two draws."""
-    found: dict[tuple[str, str], list[np.ndarray]] = {}
+def by_draws(study: Study, least: int) -> dict[str, dict[str, dict[str, Condition]]]:
+    """Conditions of at least so many finished seeds: by what their draws have in common, by name, and by draw."""
+    found: dict[str, dict[str, dict[str, Condition]]] = {}
     for task, datasets in study.draws.items():
-        for one in (one for dataset in datasets for one in study.series[dataset] if len(one.finished)):
-            found.setdefault((task, one.name), []).append(one.finished)
-    return [(task, name, scores) for (task, name), scores in found.items() if len(scores) > 1]
+        for one in (one for dataset in datasets for one in study.series[dataset] if len(one.finished) >= least):
+            found.setdefault(task, {}).setdefault(one.name, {})[one.dataset] = one
+    return found
