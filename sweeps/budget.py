@@ -97,7 +97,7 @@ def packs_of(
     budget: Budget, plan: Plan, missing: Sequence[SeedRun], places: dict[str, Place], slots: Slots, config: StudyConfig
 ) -> list[Pack]:
     """Small packs in the order in which they are to be trained: the first seeds of every condition, then the next ones."""
-    rank = {seed: i for i, seed in enumerate(plan.seeds)}
+    rank = turns_of(plan)
     most = max(Counter(run.condition.id for run in missing).values(), default=1)
     by_lanes: dict[int, list[SeedRun]] = {}
     lanes: dict[str, int] = {}
@@ -111,6 +111,11 @@ def packs_of(
         pack for size, runs in by_lanes.items() for pack in placing.packs_of(runs, places, slots, replace(config.compute, pack_size=size))
     ]
     return sorted(packs, key=lambda pack: (rank[pack.runs[0].seed], -pack.effort))
+
+
+def turns_of(plan: Plan) -> dict[int, int]:
+    """When seeds are to be trained under a budget: the first of every condition before the next."""
+    return {seed: i for i, seed in enumerate(plan.seeds)}
 
 
 def lanes_of(place: Place, run: SeedRun, seeds: int) -> int:

@@ -14,6 +14,7 @@ from ray.tune.schedulers import FIFOScheduler
 
 from ltm import data
 from ltm.data import Task
+from sweeps.budget import turns_of
 from sweeps.config import StudyConfig
 from sweeps.execution import cluster
 from sweeps.execution.executor import SCRATCH, Watch
@@ -37,10 +38,9 @@ class Ray:
         ahead = 2 * (slots.cpu + slots.cuda)
         if watch.budget:  # Tune makes trials one by one, and sometimes starts any that it has made: so few are made ahead of their turn
             os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(ahead))
-            turns = turns_of(plan, packs)
-            trials = sorted(
-                (order | {"turn": turn} for order, turn in zip(trials, turns, strict=True)), key=lambda order: int(order["turn"])
-            )
+            turns = turns_of(plan)
+            trials = [order | {"turn": turns[pack.runs[0].seed]} for order, pack in zip(trials, packs, strict=True)]
+            trials.sort(key=lambda order: int(order["turn"]))
         else:  # it starts the first ones as it makes them, before there are others to choose from
             trials = trials[-ahead:][::-1] + trials[:-ahead]
         datasets = {run.condition.fingerprint: run.condition.dataset for pack in packs for run in pack.runs[:1]}
@@ -103,12 +103,6 @@ class PackTrainable(tune.Trainable):
         said = self.worker.step()
         failure = said.failure or Failure(Kind.PACK, "")
         return asdict(said) | {"failure": None, "error": failure.error, "kind": failure.kind.value}
-
-
-def turns_of(plan: Plan, packs: Sequence[Pack]) -> list[int]:
-    """When packs are to be trained under a budget: those of the first seeds before any other."""
-    place = {seed: i for i, seed in enumerate(plan.seeds)}
-    return [place[pack.runs[0].seed] for pack in packs]
 
 
 class LastFirst(FIFOScheduler):
