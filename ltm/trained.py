@@ -71,7 +71,7 @@ def states(study: str | Path | Ledger, condition: str, seeds: Iterable[int] | No
     rows = chosen(ledger.runs(), ledger.uri, condition, seeds)
     (found,) = rebuilt(ledger, rows)
     which = tuple(int(seed) for seed in rows["seed"])
-    every, lengths = run(found.network, found.task, found.parameters, which, PARTS.index(part))
+    every, lengths = run(found.network, found.task, found.parameters, found.numbers, PARTS.index(part))
     sizes = {one.prefix + name: state.size for one in found.network.parts for name, state in one.cell.state().items()}
     *split, outputs = np.split(every, np.cumsum(list(sizes.values())), axis=3)
     outputs = outputs[:, :, 0] if found.task.labelled else outputs

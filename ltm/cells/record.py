@@ -62,6 +62,10 @@ class Record:
     def digest(self) -> str:
         return digest(self.text)
 
+    def elsewhere(self, draw: tuple[int, ...]) -> Record:
+        """The record of the same network whose seeds start from the initial values of other seeds, by a draw of data (:func:`ltm.data.draw_of`)."""
+        return Record(f"{self.text}\nstarts of draw {draw}", digest(f"{self.draws} {draw}")) if draw else self
+
 
 def record(network: Network) -> Record:
     """The record of a network, in some milliseconds.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 
 from ltm.cells import Network, check_children
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 ENGINES = ("auto", "torch", "cpu", "cuda")
 
-__all__ = ["ENGINES", "Engine", "PackState", "Prediction", "Protocol", "choose"]
+__all__ = ["ENGINES", "Engine", "PackState", "Prediction", "Protocol", "choose", "planned"]
 
 
 def choose(
@@ -51,6 +52,30 @@ def choose(
         if name != "auto":
             raise UserError(f"engine={name} does not cover {kind}: {error}; use engine=torch.") from None
         return fallback(Torch(network, task, protocol, seeds, device=device), f"{kind}: the step cannot be derived, {error}")
+
+
+def planned(
+    name: str, network: Network, task: Task, protocol: Protocol, threads: int = 1, device: str = "cpu", memory: float = math.inf
+) -> Engine:
+    """The engine that :func:`choose` takes, to be asked what a pack takes there (:meth:`Engine.memory`). Nothing is checked, and its GPU need not be here.
+
+    Args:
+        memory: bytes of the GPU, where that is not here.
+
+    Raises:
+        UserError: the engine that is named does not cover the network.
+    """
+    try:
+        if name == "cuda":
+            from ltm.engine.cuda import FusedCuda
+
+            return FusedCuda(network, task, protocol, here=False)
+        if name != "torch":
+            return Fused(network, task, protocol, threads=threads, free=math.inf)
+    except Unsupported as error:
+        if name != "auto":
+            raise UserError(f"engine={name} does not cover {type(network.cell).__name__}: {error}; use engine=torch.") from None
+    return Torch(network, task, protocol).sized_for(device, memory)
 
 
 def fits(network: Network, task: Task) -> None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ltm.cells import Network
-from ltm.data.base import Task
+from ltm.data.base import Sequences, Task
 from ltm.training import metrics
 from ltm.training.batches import Feed
 from ltm.training.losses import Loss, fitting
+from ltm.training.optimizers import OPTIMIZERS
 from ltm.training.schedules import factor
 from ltm.training.state import PackState, Protocol
 from ltm.training.stopping import WATCHED, judge
@@ -22,6 +23,12 @@ VERSION = 2
 
 TRAIN, VALIDATION, TEST = range(3)
 """The parts of a task."""
+
+EPOCH = 16
+"""Bytes of an epoch's two losses, as they are collected and as they are written."""
+
+ANSWER = 36
+"""Bytes of an output at a counted step beside the output: on the scale of its series, with its target and their difference, in float64."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,47 @@ class Engine(ABC):
         """What every lane is to predict at the counted steps of a part, as metrics read it: yes or no as booleans."""
         found = self.feed.targets(part, lanes)
         return [own > 0.5 for own in found] if self.loss.targets == "yes or no" else found
+
+    # ---- memory --------------------------------------------------------------------------------------------------------
+
+    def memory(self, lanes: int) -> float:
+        """Bytes that a pack of so many lanes takes at its peak, about, beside its task: the engine's own, what each lane has, and the data as they are read.
+
+        It depends on network, task and protocol alone, not on the lanes that this engine was made for.
+        """
+        return self.block(lanes) + lanes * self._of_a_lane() + self._data(lanes)
+
+    def _of_a_lane(self) -> float:
+        """Bytes of one lane: all that training changes, as often as it is held at once, or the results; losses by epoch; and targets."""
+        state = self.network.size * 4.0 * (2 + len(OPTIMIZERS[self.protocol.optimizer].slots))
+        columns = self.network.output_size + sum(part.cell.state()["d"].size for part in self.network.parts if "d" in part.cell.state())
+        counted = int((self.task.test.weight > 0).sum())
+        whole = self.task.steps if self.task.split else 0  # a series is run from its beginning
+        results = 4 * columns * (counted + whole) + ANSWER * self.network.output_size * counted
+        return state + max((self.copies - 1) * state, results) + EPOCH * self.protocol.max_epochs
+
+    def _data(self, lanes: int) -> float:
+        """Bytes of sequences: as the engine reads them; where they belong to the seed, as they are drawn too, those of training twice while they are put together."""
+        parts = self.task.train, self.task.validation, self.task.test
+        if self.task.split:
+            return self.read(self.task.train)
+        if self.task.draws == "dataset":
+            return sum(map(self.read, parts))
+        raw = [float(sum(array.nbytes for array in part.arrays.values())) for part in parts]
+        return lanes * (sum(map(self.read, parts)) + sum(raw) + raw[TRAIN])
+
+    copies: int = 3
+    """How often a lane's state is held at once: kept, in training, and as it is written."""
+
+    @abstractmethod
+    def block(self, lanes: int) -> float:
+        """Bytes that the engine needs to train so many lanes, about, beside what :meth:`memory` adds: steps as they are kept for the gradient."""
+
+    @abstractmethod
+    def read(self, part: Sequences) -> float:
+        """Bytes of these sequences as the engine reads them, about."""
+
+    # ---- what an engine does -------------------------------------------------------------------------------------------
 
     @abstractmethod
     def train(self, state: PackState, lanes: np.ndarray, epoch: int, count: int, rate: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,20 +26,27 @@ WARP = 32
 
 
 class FusedCuda(Fused):
-    """Thousands of lanes at once: a GPU hides the latency of one by the others, so its packs must be large."""
+    """Thousands of lanes at once: a GPU hides the latency of one by the others, so its packs must be large.
+
+    Args:
+        here: whether there must be a GPU; without one it can only be asked what a pack would take there.
+    """
 
     name = "cuda"
 
-    def __init__(self, network: Network, task: Task, protocol: Protocol, seeds: Sequence[int] = (), dtype: str = "float32") -> None:
+    def __init__(
+        self, network: Network, task: Task, protocol: Protocol, seeds: Sequence[int] = (), dtype: str = "float32", here: bool = True
+    ) -> None:
         if task.split is None:
             raise Unsupported("it has one long sequence only, and this task has batches")
         try:
             from numba import cuda
         except ImportError as error:
             raise UserError(f"engine=cuda needs numba.cuda ({error}): pip install 'ltm[gpu]', or use engine=auto.") from None
-        if not cuda.is_available():
+        self.here = here and cuda.is_available()
+        if here and not self.here:
             raise UserError("engine=cuda finds no NVIDIA GPU in this process, or no CUDA toolkit; use engine=auto.")
-        super().__init__(network, task, protocol, seeds, dtype=dtype, layout="seeds", width=WARP)
+        super().__init__(network, task, protocol, seeds, dtype=dtype, layout="seeds", width=WARP, free=None if here else math.inf)
 
     def _processor(self) -> Processor:
         """Eight sums at a time: with more, ``ptxas`` runs out of registers. The same text on every machine."""
@@ -64,6 +72,11 @@ class FusedCuda(Fused):
             for mine, theirs, whole in zip(host, device, arrays, strict=True):
                 theirs.copy_to_host(mine)
                 whole[first : first + most] = mine
+
+    def block(self, lanes: int) -> float:
+        compiled = self.compiled_for(lanes)
+        groups = -(-lanes // WARP)
+        return min(groups, self._most_groups(compiled, self.steps) if self.here else groups) * self._of_a_group(compiled)
 
     def _most_groups(self, compiled: Compiled, steps: int) -> int:
         """How many groups fit into half of the GPU's free memory, by the memory of their kernels."""

@@ -45,12 +45,17 @@ WIDE, VERY_WIDE = 800, 64
 """Steps of at most so many floating-point operations run two, or four, vectors side by side: alone they would wait for one another."""
 
 
+PROGRAM = 20 * 2.0**20
+"""Bytes of what a step is derived to, graphs and text, about (28 MB of two layers of 128 units)."""
+
+
 class Fused(Engine):
     """Groups of lanes, each taken through all updates of a call before the next; threads share the groups.
 
     Args:
         layout: what a vector is, ``seeds``, ``entries`` or ``units``; by cell and batch size where it is not given.
         width: lanes of a vector; by the step's cost where it is not given. It changes no bit of a lane of ``seeds`` or ``entries``.
+        free: bytes that it may take; what is free on this machine where it is not given.
 
     Raises (on construction):
         Unsupported: a step has something that cannot be derived.
@@ -58,6 +63,7 @@ class Fused(Engine):
     """
 
     name = "cpu"
+    copies = 4  # one of them as the kernel reads it
 
     def __init__(
         self,
@@ -69,6 +75,7 @@ class Fused(Engine):
         dtype: str = "float32",
         layout: str | None = None,
         width: int | None = None,
+        free: float | None = None,
     ) -> None:
         super().__init__(network, task, protocol, seeds)
         self.dtype, self.threads = np.dtype(dtype), threads
@@ -123,22 +130,21 @@ class Fused(Engine):
             self.widths = [one * n for n, most in ((1, math.inf), (2, WIDE), (4, VERY_WIDE)) if sum(k.flops) <= most]
         if self.layout.kind == "entries":
             self.widths = [w for w in self.widths if w == one or w <= processor.registers // 8 * self.layout.width]
-        self._fit()
+        self._fit(memory_available() if free is None else free)
 
     @property
     def steps(self) -> int:
         """Of the longest sequence."""
         return self.task.steps
 
-    def _fit(self) -> None:
-        """Take as many threads, and as wide groups, as trajectories fit into memory.
+    def _fit(self, free: float) -> None:
+        """Take as many threads, and as wide groups, as trajectories fit into so many bytes.
 
         Raises:
             UserError: not even one fits.
         """
         one = self.compiled(self.widths[0])
         need = sum(one.sizes(self.steps, self.lead)) * self.dtype.itemsize
-        free = memory_available()
         if need > free:
             raise UserError(
                 f"the trajectory of {one.lanes} seeds over {self.steps:,} steps takes {need / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB"
@@ -147,10 +153,29 @@ class Fused(Engine):
         wanted = self.threads, self.widths[-1]
         while len(self.widths) > 1 and need * self.widths[-1] / self.widths[0] > free:
             self.widths.pop()
-        self.threads = max(1, min(self.threads, int(free / (need * self.widths[-1] / self.widths[0]))))
+        self.threads = max(1, int(min(self.threads, free / (need * self.widths[-1] / self.widths[0]))))
         if (self.threads, self.widths[-1]) != wanted:
             lanes = self.compiled(self.widths[-1]).lanes
             log.warning("memory is short: groups of %d seeds on %d threads (%.1f GiB are free)", lanes, self.threads, free / 2**30)
+
+    def block(self, lanes: int) -> float:
+        compiled = self.compiled_for(lanes)
+        return PROGRAM + min(self.threads, -(-lanes // compiled.lanes)) * self._of_a_group(compiled)
+
+    def _of_a_group(self, compiled: Compiled) -> float:
+        """Bytes that a kernel works with, those of the sequences that it gathers among them."""
+        room = 4 * 32  # behind each of a pool's arrays
+        gathered = (self._columns() * self.steps + room) * compiled.kernel.layout.row if self.layout.gathered else 0
+        return float((sum(compiled.sizes(self.steps, self.lead)) + gathered) * self.dtype.itemsize)
+
+    def _columns(self) -> float:
+        """Numbers of a step of a sequence, as a kernel reads it: features, padded inputs, targets and the weight."""
+        windows = sum((K - 1 + self.steps) * I for _, K, I in self.inputs.layout.windows.values()) / self.steps
+        targets = 0 if self.series else self.network.output_size / (self.steps if self.task.labelled else 1)
+        return self.inputs.layout.width + windows + targets + 1
+
+    def read(self, part: Sequences) -> float:
+        return len(part) * self.steps * self._columns() * self.dtype.itemsize
 
     def _processor(self) -> vector.Processor | None:
         return vector.processor()

@@ -5,6 +5,7 @@ It is what the fused kernels are held to, and what trains wide networks on a GPU
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +21,8 @@ from torch.nn.functional import pad
 from ltm.cells import Network
 from ltm.data.base import Sequences, Task
 from ltm.engine.base import TEST, TRAIN, VALIDATION, Engine, PackState, Prediction
-from ltm.engine.unroll import Given, at_end, everywhere, features_of, kind_of_mask, taken, tops, unroll
-from ltm.errors import UserError
+from ltm.engine.devices import device_of, memory_of, sizes_of
+from ltm.engine.unroll import Given, at_end, everywhere, features_of, kind_of_mask, leaves, taken, tops, unroll
 from ltm.training import masks
 from ltm.training.losses import roughness_gradient, smooth_filters
 from ltm.training.optimizers import OPTIMIZERS
@@ -31,8 +32,17 @@ from ltm.training.state import SETTINGS, Protocol
 os.environ.setdefault("MKL_CBWR", "AUTO")
 """Read by MKL at its first product: else the last bits of one depend on its matrices' addresses, and so on a lane's place in a block."""
 
-MEMORY = 2 * 2**30
-"""Bytes that autograd may keep of a block of lanes on a CPU; on a GPU it is half of the memory."""
+WORKED = 8
+"""Copies of a block's parameters, beside its optimiser's slots twice, that an update works with: gradients, their squares in float64, new values."""
+
+NODE = 2_300.0
+"""Bytes of a kept tensor beside its numbers: its node of autograd's graph, its views, the least that is allocated (measured, series of 4,000 steps)."""
+
+MATRICES = 6
+"""Gradients of the largest parameter for every sequence of a block apart, of which so many are there at once on the way back (measured: 5 to 7, by the cell)."""
+
+FREED = 14 * 2**20
+"""Bytes of freed blocks that the allocator of a CPU keeps for the next (measured: 0 to 30 MiB, from run to run)."""
 
 
 class Torch(Engine):
@@ -49,6 +59,7 @@ class Torch(Engine):
     """
 
     name = "torch"
+    copies = 2  # written when a block's graph is gone
 
     def __init__(
         self,
@@ -62,8 +73,7 @@ class Torch(Engine):
     ) -> None:
         super().__init__(network, task, protocol, seeds)
         self.dtype, self.device = dtype, device_of(device)
-        gpu = self.device.type == "cuda"
-        self.memory = memory or (torch.cuda.get_device_properties(self.device).total_memory / 2 if gpu else MEMORY)
+        self.limit = memory or memory_of(self.device)
         self._prepared: dict[int, tuple[Sequences, Given]] = {}
 
     # ---- how much runs side by side ------------------------------------------------------------------------------------
@@ -71,13 +81,35 @@ class Torch(Engine):
     @cached_property
     def sizes(self) -> tuple[int, int]:
         """Lanes of a block, and sequences of a batch that run at once when something is trained: by task, network and memory alone."""
-        lanes, sequences = lanes_of(self.network, self.feed.batch, self.device), self.feed.batch
-        kept = self._kept_a_step() * self.task.train.steps
-        while lanes > 1 and kept * lanes > self.memory:
-            lanes = lanes // 2 if lanes > 64 or self.device.type == "cuda" else 1  # fewer than 64 would not fill a processor's vectors
-        while sequences > 1 and kept * sequences / self.feed.batch > self.memory:
-            sequences = -(-sequences // 2)
-        return lanes, sequences
+        return sizes_of(self.network, self.feed.batch, self.kept, self.limit, self.device)
+
+    @cached_property
+    def kept(self) -> float:
+        """Bytes that autograd keeps of one lane's batch."""
+        return self._kept_a_step[0] * self.task.train.steps
+
+    def sized_for(self, device: str, memory: float) -> Torch:
+        """This engine, to be asked what a pack takes on a device; on a GPU of so many bytes, where none is here."""
+        where = torch.device(device)
+        self.limit = memory / 2 if where.type == "cuda" and not torch.cuda.device_count() else memory_of(where)
+        self.sizes = sizes_of(self.network, self.feed.batch, self.kept, self.limit, where)
+        return self
+
+    def block(self, lanes: int) -> float:
+        side_by_side, sequences = self.sizes  # a block is filled up, however few the lanes are
+        updated = self.network.size * (WORKED + 2 * len(OPTIMIZERS[self.protocol.optimizer].slots))
+        largest = max(math.prod(parameter.shape) for parameter in self.network.parameters().values())
+        numbers = updated + MATRICES * sequences * largest
+        graph = NODE * self._kept_a_step[1] * self.task.train.steps  # that of torch, whatever its tensors hold
+        return FREED + graph + side_by_side * (self.kept * sequences / self.feed.batch + self.dtype.itemsize * numbers)
+
+    def _data(self, lanes: int) -> float:
+        later = 0.0 if self.task.split or self.task.draws != "dataset" else self.read(self.task.test)
+        return super()._data(lanes) - later  # test sequences are read when training is over, and its block gone
+
+    def read(self, part: Sequences) -> float:
+        one = features_of(self.network, self.task, part.take(slice(0, 1)), self._tensor)
+        return float(len(part) * sum(value.nbytes for value in leaves(one)))
 
     @property
     def evaluated(self) -> int:
@@ -85,16 +117,19 @@ class Torch(Engine):
         lanes, width, more = self.sizes[0], max(self.network.hidden_size, 1), 16 if self.device.type == "cuda" else 1
         return max(1, min(2**16 * more // (lanes * width), 2**24 * more // (lanes * width * self.task.steps)))
 
-    def _kept_a_step(self) -> float:
-        """Bytes that autograd keeps of one lane's batch, a step: half of what four steps take more than two."""
-        sums = []
+    @cached_property
+    def _kept_a_step(self) -> tuple[float, float]:
+        """Bytes that autograd keeps of one lane's batch, a step, and the tensors that it notes: half of what four steps take more than two."""
+        sums, counts = [], []
         for steps in (2, 4):
             seen: dict[int, int] = {}
+            calls: list[int] = []
             engine = self._short(steps)
-            with torch.autograd.graph.saved_tensors_hooks(partial(noted, seen), lambda tensor: tensor):
+            with torch.autograd.graph.saved_tensors_hooks(partial(noted, seen, calls), lambda tensor: tensor):
                 engine.gradient_of(np.stack([self.network.initial(0)]))
             sums.append(sum(seen.values()))
-        return max((sums[1] - sums[0]) / 2.0, 1.0)
+            counts.append(len(calls))
+        return max((sums[1] - sums[0]) / 2.0, 1.0), (counts[1] - counts[0]) / 2.0
 
     def _short(self, steps: int) -> Torch:
         """The same engine for one lane on the beginning of one batch."""
@@ -103,7 +138,7 @@ class Torch(Engine):
         weight[:, : -1 if self.task.labelled else 0] = 0.0
         part = Sequences(**{name: array[:, :steps] for name, array in train.arrays.items()} | {"weight": weight})
         task = replace(self.task, train=part, validation=part, test=part, split=None, draws="dataset", source=None)
-        engine = Torch(self.network, task, replace(self.protocol, batch=0, order="fixed"), (0,), self.dtype, str(self.device), self.memory)
+        engine = Torch(self.network, task, replace(self.protocol, batch=0, order="fixed"), (0,), self.dtype, str(self.device), self.limit)
         engine.sizes = 1, len(train)
         return engine
 
@@ -363,9 +398,10 @@ class Torch(Engine):
         return whole[0], whole[1]
 
 
-def noted(seen: dict[int, int], tensor: torch.Tensor) -> torch.Tensor:
-    """Note how many bytes the memory of a tensor has, by its address."""
+def noted(seen: dict[int, int], calls: list[int], tensor: torch.Tensor) -> torch.Tensor:
+    """Note how many bytes the memory of a tensor has, by its address, and that it was kept once more."""
     memory = tensor.untyped_storage()
+    calls.append(memory.nbytes())
     seen[memory.data_ptr()] = memory.nbytes()
     return tensor
 
@@ -375,28 +411,3 @@ def keep(state: PackState, params: torch.Tensor, slots: list[torch.Tensor]) -> N
     state.params[:] = params.cpu().numpy()
     for i, slot in enumerate(slots):
         state.slots[:, i] = slot.cpu().numpy()
-
-
-def lanes_of(network: Network, batch: int, device: torch.device) -> int:
-    """Lanes of a block: as many as cost little more than one. On a CPU one alone, or enough to fill whole vectors of its processor."""
-    width = batch * network.hidden_size
-    if device.type == "cuda":
-        return 2 ** int(np.clip(np.log2(2**17 / width), 0, 10))
-    return 128 if width <= 16 else 64 if width <= 512 else 1
-
-
-def device_of(name: str) -> torch.device:
-    """The device of this name.
-
-    Raises:
-        UserError: no such device here.
-    """
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f"device is '{name}'; expected cpu, cuda, or cuda:N.") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(
-            f"device={name} finds no such NVIDIA GPU in this process, which sees {torch.cuda.device_count()}; expected cpu, or a machine with one."
-        )
-    return device

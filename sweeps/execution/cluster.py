@@ -29,6 +29,10 @@ CLOUD_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN"
 SHARE = 0.6
 """Of the memory that is free, what packs may take: they are estimated, and others need some too."""
 
+WORKER = 640 * 2.0**20
+"""Bytes of a worker's process beside its pack: the interpreter with torch, and numba, whose first kernels take most where they are compiled anew. No estimate
+of a pack holds them."""
+
 
 @dataclass(frozen=True)
 class Slots:
@@ -161,7 +165,8 @@ def slots(compute: ComputeConfig, nodes: list[dict[str, float]]) -> Slots:
             " where the cluster grows on demand, say to how many packs at once with compute.slots=N."
         )
     shares = [node.get("memory", math.inf) / count for count, node in zip(held, nodes, strict=True) if count]
-    return Slots(cpu, cuda, SHARE * min(shares, default=math.inf), SHARE * gpu_memory() * min(compute.gpus_per_pack, 1.0))
+    memory = max(min(shares, default=math.inf) - WORKER, 0.0)
+    return Slots(cpu, cuda, SHARE * memory, SHARE * gpu_memory() * min(compute.gpus_per_pack, 1.0))
 
 
 def answers(address: str) -> None:

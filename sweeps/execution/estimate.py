@@ -12,10 +12,11 @@ import torch
 
 from ltm.engine import Engine, choose
 from ltm.errors import UserError
+from sweeps.condition import Condition, digest
 from sweeps.config import StudyConfig
 from sweeps.execution import cluster
 from sweeps.execution.worker import training_of
-from sweeps.plan import Condition, Pack, Place, Plan, SeedRun, cut, digest
+from sweeps.plan import Pack, Place, Plan, SeedRun, cut
 from sweeps.store.ledger import Ledger
 
 OPERATIONS_A_SECOND = 8e10
@@ -43,18 +44,22 @@ def quick(packs: Iterable[Pack]) -> float:
     return sum(pack.effort for pack in packs) / OPERATIONS_A_SECOND
 
 
-def is_here(missing: Sequence[SeedRun], config: StudyConfig) -> bool:
-    """Whether these train in the driver's own process: as ``compute.ray`` says, or where training takes no longer than Ray does to start."""
-    return config.compute.ray == "never" or (config.compute.ray == "auto" and is_short(missing, config))
+def is_here(missing: Sequence[SeedRun], config: StudyConfig, ahead: int = 0) -> bool:
+    """Whether these train in the driver's own process: as ``compute.ray`` says, or where training takes no longer than Ray does to start.
+
+    Args:
+        ahead: seed runs like these that may follow.
+    """
+    return config.compute.ray == "never" or (config.compute.ray == "auto" and is_short(missing, config, ahead))
 
 
-def is_short(missing: Sequence[SeedRun], config: StudyConfig) -> bool:
+def is_short(missing: Sequence[SeedRun], config: StudyConfig, ahead: int = 0) -> bool:
     """Whether all of it is trained here within about ``IN_PROCESS_SECONDS``, by a kernel and without what only Ray hands out."""
     compute = config.compute
     if compute.where == "cluster":
         return False
     slots = cluster.local_slots(compute)
-    seconds = quick(cut(missing, slots, compute.pack_size)) / slots
+    seconds = quick(cut(missing, slots, compute.pack_size)) / slots * (1 + ahead / max(len(missing), 1))
     kinds = {
         digest(
             [run.condition.dataset["kind"], {key: value for key, value in run.condition.model.items() if key not in ("name", "K", "init")}]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import groupby
 
-from ltm.cells import Network
 from ltm.data.base import Task
+from ltm.engine import planned
 from ltm.errors import UserError
 from ltm.training.state import Protocol
+from sweeps.condition import Condition
 from sweeps.config import ComputeConfig, StudyConfig
 from sweeps.execution.cluster import Slots, no_gpu
-from sweeps.plan import Condition, Pack, Place, Plan, SeedRun, cut
+from sweeps.plan import Pack, Place, Plan, SeedRun, cut
 from sweeps.record import write
 from sweeps.store.ledger import Ledger
 
@@ -24,8 +27,11 @@ WIDE = 300_000
 
 GIB = 2.0**30
 
-TENSORS = 12
-"""Arrays of a state's size that a step keeps for its gradient, about."""
+MOST = 2**20
+"""Seed runs of a pack, whatever its size."""
+
+HELD: dict[tuple[object, ...], int] = {}
+"""What :func:`lanes_within` has found, by all that it depends on: an engine is a twentieth of a second, and a study of a process has a thousand conditions."""
 
 LARGEST = {"cpu": 128, "cuda": 1024}
 """Seed runs of a pack at most, unless ``compute.pack_size`` says otherwise."""
@@ -60,10 +66,6 @@ def place_of(condition: Condition, config: StudyConfig, gpus: bool) -> Place:
     return Place("torch" if device == "cuda" else engine, device)
 
 
-COPIES = 2.5
-"""What a lane's own sequences take, times their size: as drawn, side by side with those of other lanes, and in the kernel's numbers."""
-
-
 def is_wide(condition: Condition) -> bool:
     network, task = condition.built()
     return network.size * of_an_update(task, condition.protocol) >= WIDE
@@ -72,14 +74,6 @@ def is_wide(condition: Condition) -> bool:
 def of_an_update(task: Task, protocol: Protocol) -> int:
     """Sequences that an update reads."""
     return min(protocol.batch or len(task.train), len(task.train))
-
-
-def memory(network: Network, task: Task, protocol: Protocol) -> float:
-    """Bytes that one lane takes in training, about: what every step of an update keeps for its gradient, and parameters with all that goes with them."""
-    units = sum(state.size for part in network.parts for state in part.cell.state().values())
-    own = () if task.draws == "dataset" else (*task.train.arrays.values(), *task.validation.arrays.values())
-    drawn = COPIES * sum(array.nbytes for array in own)
-    return 4.0 * (task.train.steps * of_an_update(task, protocol) * TENSORS * units + 6 * network.size) + drawn
 
 
 def kept(ledger: Ledger) -> dict[str, Place]:
@@ -103,11 +97,25 @@ def packs_of(missing: Sequence[SeedRun], places: Mapping[str, Place], slots: Slo
     for place in sorted({places[run.condition.id] for run in missing}, key=str):
         mine = [run for run in missing if places[run.condition.id] == place]
         workers, free = slots.on(place.device)
-        most = partial(lanes_within, compute.memory * GIB if compute.memory else free)
+        most = partial(lanes_within, compute.memory * GIB if compute.memory else free, place, compute.cpus_per_pack)
         packs += cut(mine, workers, compute.pack_size, LARGEST[place.device], most)
     return packs
 
 
-def lanes_within(free: float, condition: Condition) -> int:
-    """How many lanes of a condition a pack of so many bytes holds, 1 at least."""
-    return max(int(min(free / memory(*condition.built(), condition.protocol), 1e9)), 1)
+def lanes_within(free: float, place: Place, threads: int, condition: Condition) -> int:
+    """How many lanes of a condition a pack of so many bytes holds on a place, 1 at least, by the estimate of its engine (:meth:`ltm.engine.Engine.memory`)."""
+    if math.isinf(free):
+        return MOST
+    network, task = condition.built()
+    key = (repr(network), tuple(type(part.cell) for part in network.parts), form(task), repr(condition.protocol), place, threads, free)
+    if key not in HELD:
+        engine = planned(place.engine, network, task, condition.protocol, threads, place.device, free)
+        HELD[key] = max(bisect_right(range(1, MOST + 1), free, key=engine.memory), 1)
+    return HELD[key]
+
+
+def form(task: Task) -> tuple[object, ...]:
+    """What of a task decides how much memory it takes: paths of one process have one form."""
+    parts = [task.train] if task.split else [task.train, task.validation, task.test]
+    arrays = tuple((name, array.shape, array.dtype.str) for part in parts for name, array in part.arrays.items())
+    return task.split, task.draws, arrays, int((task.test.weight > 0).sum())

@@ -44,18 +44,20 @@ class Ray:
         else:  # it starts the first ones as it makes them, before there are others to choose from
             trials = trials[-ahead:][::-1] + trials[:-ahead]
         datasets = {run.condition.fingerprint: run.condition.dataset for pack in packs for run in pack.runs[:1]}
-        known = tune.with_parameters(PackTrainable, tasks={key: data.build(dataset) for key, dataset in datasets.items()})
+        tasks = {key: data.build(dataset) for key, dataset in datasets.items()}
+        # Tune copies its whole grid for each trial that it makes, and of orders that would be a million copies for a thousand packs: so its grid is of places
+        known = tune.with_parameters(PackTrainable, orders=trials, tasks=tasks)
         # a pack on a GPU mostly waits for it: were it to have a core, too, a pack on CPUs that has the last core of a node would keep its GPU idle
         needs = {"cpu": {"CPU": float(compute.cpus_per_pack)}, "cuda": {"GPU": compute.gpus_per_pack}}
 
         def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-            return tune.PlacementGroupFactory([needs[config["work"]["device"]]])
+            return tune.PlacementGroupFactory([needs[trials[config["work"]]["device"]]])
 
-        watcher = Watcher(watch)
+        watcher = Watcher(watch, trials)
         tuner = tune.Tuner(
             tune.with_resources(known, resources),
-            param_space={"work": tune.grid_search(trials)},
-            tune_config=tune.TuneConfig(reuse_actors=True, scheduler=LastFirst(slots)),
+            param_space={"work": tune.grid_search([*range(len(trials))])},
+            tune_config=tune.TuneConfig(reuse_actors=True, scheduler=LastFirst(slots, trials)),
             run_config=tune.RunConfig(
                 name=f"packs-{time.time_ns()}",
                 callbacks=[watcher],
@@ -86,14 +88,14 @@ def storage(ledger: Ledger) -> dict[str, Any]:
 
 
 class PackTrainable(tune.Trainable):
-    """Trains one pack a trial. Config: an order under the one key ``work`` (:class:`sweeps.execution.worker.Worker`).
+    """Trains one pack a trial. Config: under the one key ``work`` the place of its order (:class:`sweeps.execution.worker.Worker`) among all.
 
     That a pack failed is a result like any other (``error`` and ``kind``), so that Tune starts again only what was killed; that goes on from the
     worker's own checkpoint, which a later command finds too.
     """
 
-    def setup(self, config: dict[str, Any], tasks: Mapping[str, Task] | None = None) -> None:
-        self.worker = Worker(config["work"], tasks)
+    def setup(self, config: dict[str, Any], orders: Sequence[dict[str, Any]] = (), tasks: Mapping[str, Task] | None = None) -> None:
+        self.worker = Worker(orders[config["work"]], tasks)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)
@@ -112,23 +114,27 @@ class LastFirst(FIFOScheduler):
     worker takes to start, that happens again and again, and a node that joins a sweep never trains.
     """
 
-    def __init__(self, slots: cluster.Slots) -> None:
+    def __init__(self, slots: cluster.Slots, orders: Sequence[dict[str, Any]]) -> None:
         super().__init__()
-        self.slots = slots
+        self.slots, self.orders = slots, orders
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         trials = tune_controller.get_trials()
         waiting = [trial for trial in reversed(trials) if trial.status == "PENDING"]
-        busy = Counter(trial.config["work"]["device"] for trial in trials if trial.status == "RUNNING")
-        free = [trial for trial in waiting if busy[device := trial.config["work"]["device"]] < self.slots.on(device)[0]]
-        return min(free or waiting, key=lambda trial: trial.config["work"].get("turn", 0), default=None)
+        busy = Counter(self.order(trial)["device"] for trial in trials if trial.status == "RUNNING")
+        free = [trial for trial in waiting if busy[device := self.order(trial)["device"]] < self.slots.on(device)[0]]
+        return min(free or waiting, key=lambda trial: self.order(trial).get("turn", 0), default=None)
+
+    def order(self, trial: Any) -> dict[str, Any]:
+        return self.orders[trial.config["work"]]
 
 
 class Watcher(tune.Callback, tune.Stopper):
     """Passes on to a watch what Tune says of its trials."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, orders: Sequence[dict[str, Any]]) -> None:
         self.watch = watch
+        self.ids = [order["pack_id"] for order in orders]
 
     def __reduce__(self) -> Any:
         # Tune pickles its callbacks into its experiment state, which is never read here: the ledger knows what is done.
@@ -137,13 +143,13 @@ class Watcher(tune.Callback, tune.Stopper):
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
         failure = Failure(Kind(result["kind"]), result["error"]) if result["error"] else None
         said = {key: result[key] for key in ("done", "epoch", "seed_epochs", "resumed", "why_slow", "name")}
-        self.watch.report(trial.config["work"]["pack_id"], Report(**said, failure=failure))
+        self.watch.report(self.ids[trial.config["work"]], Report(**said, failure=failure))
 
     def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         self.watch.probe()
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        self.watch.failed(trial.config["work"]["pack_id"], Failure(Kind.PACK, "its worker died again and again (killed, or out of memory)"))
+        self.watch.failed(self.ids[trial.config["work"]], Failure(Kind.PACK, "its worker died again and again (killed, or out of memory)"))
         self.watch.probe()
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:

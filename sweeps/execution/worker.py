@@ -20,8 +20,9 @@ from ltm.data import Task
 from ltm.engine.base import VERSION
 from ltm.errors import UserError
 from ltm.training.pack import Training
+from sweeps.condition import recorded
 from sweeps.config import StudyConfig
-from sweeps.plan import Pack, Place, Plan, recorded
+from sweeps.plan import Pack, Place, Plan
 from sweeps.store import provenance
 from sweeps.store.checkpoints import Checkpoint
 from sweeps.store.ledger import Ledger
@@ -171,7 +172,7 @@ def training_of(pack: Pack, place: Place = CPU, threads: int = 1, known: Mapping
     """The pack's training, at its start. ``known``: tasks by fingerprint, for nodes that lack the data files."""
     condition = pack.runs[0].condition
     network, task = condition.built((known or {}).get(condition.fingerprint))
-    if recorded(network, task).digest != condition.step:
+    if recorded(network, task, condition.dataset).digest != condition.step:
         raise UserError(
             f"the cell '{condition.model['cell']}' computes something else here than where the sweep was started: its file differs, or was"
             " edited since; run the same command again."
@@ -191,6 +192,7 @@ def rows_of(pack: Pack, training: Training, labels: dict[str, str]) -> pd.DataFr
     conditions = [run.condition for run in pack.runs]
     return results.assign(
         run_id=[run.run_id for run in pack.runs],
+        seed=[run.seed for run in pack.runs],
         condition_id=[c.id for c in conditions],
         condition=[labels[c.id] for c in conditions],
         model=[str(c.model["name"]) for c in conditions],

@@ -11,6 +11,7 @@ import torch
 
 import ltm
 from ltm import trained
+from ltm.data import number_of
 from ltm.engine import Protocol
 from ltm.engine.torch import Torch
 from ltm.errors import UserError
@@ -107,6 +108,17 @@ def test_blocks_of_seeds_and_sequences_give_the_same_states(tmp_path: Path, monk
     apart = ltm.states(tmp_path, "lstm / parity")
     for name, held in whole.states.items():
         np.testing.assert_allclose(apart.states[name], held, atol=1e-6)
+
+
+def test_on_another_draw_of_the_data_seeds_read_what_they_were_tested_on(tmp_path: Path) -> None:
+    ledger = study(tmp_path, "model=lstm", *PARITY, "dataset.every=false", "dataset.draws=seed", "dataset.seed=3")
+    found = ltm.states(tmp_path, "lstm / parity")
+    assert found.seeds == (0, 1, 2)
+    right = []
+    for i, outputs in enumerate(found.outputs):
+        tested = found.task.part(2, number_of(found.seeds[i], {"seed": 3}))
+        right.append(float((outputs.argmax(-1) == tested.targets[tested.weight > 0].ravel()).mean()))
+    assert right == pytest.approx(ledger.runs().sort_values("seed")["test_accuracy"].tolist())
 
 
 def test_what_is_not_there_is_refused_in_one_line(tmp_path: Path) -> None:

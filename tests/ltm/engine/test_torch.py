@@ -17,7 +17,8 @@ from ltm.cells import MRNN, Network, Readout
 from ltm.cells.lstm import LSTM
 from ltm.data.base import Sequences, Task, forecast, generator
 from ltm.engine import choose
-from ltm.engine.torch import Torch, lanes_of
+from ltm.engine.devices import lanes_of
+from ltm.engine.torch import Torch
 from ltm.errors import UserError
 from ltm.training.masks import masks
 from ltm.training.optimizers import OPTIMIZERS
@@ -216,7 +217,7 @@ def test_units_are_dropped_by_the_masks_of_seed_update_place_and_layer(kind: str
 @pytest.mark.parametrize("labelled", [True, False], ids=["labelled", "every"])
 def test_little_memory_gives_the_same_numbers_in_smaller_pieces(labelled: bool) -> None:
     plain = engine(task(labelled=labelled), {"dropout": "nonrecurrent"}, Protocol(batch=8))
-    small = engine(task(labelled=labelled), {"dropout": "nonrecurrent"}, Protocol(batch=8), memory=plain._kept_a_step() * T / 3)
+    small = engine(task(labelled=labelled), {"dropout": "nonrecurrent"}, Protocol(batch=8), memory=plain._kept_a_step[0] * T / 3)
     assert plain.sizes[1] == 8
     assert small.sizes == (1, 2)
     params, rates = draws(plain.network), np.full(3, 0.3)
@@ -225,7 +226,7 @@ def test_little_memory_gives_the_same_numbers_in_smaller_pieces(labelled: bool) 
 
 
 def test_memory_is_estimated_by_the_steps_of_the_longest_sequence() -> None:
-    kept = [engine(task(), {"hidden_size": hidden})._kept_a_step() for hidden in (2, 20)]
+    kept = [engine(task(), {"hidden_size": hidden})._kept_a_step[0] for hidden in (2, 20)]
     assert 8 * 4 * 2 * 5 < kept[0] < 8 * 4 * 2 * 100, "some tensors of a state's size for each of four sequences"
     assert kept[1] > 5 * kept[0]
     network = cells.build({"cell": "lstm", "hidden_size": 2}, task())

@@ -18,6 +18,7 @@ from ltm.training.losses import roughness_gradient, smooth_filters
 from ltm.training.pack import Training
 from ltm.training.state import SETTINGS, Lane
 from sweeps import config, plan
+from sweeps.condition import Condition
 from tests.ltm.engine.series import series
 
 LANES = [
@@ -124,7 +125,7 @@ def test_a_checkpoint_of_fewer_settings_is_gone_on_from_with_those_of_the_pack()
 
 
 def test_no_id_changes_until_it_is_asked_for() -> None:
-    def condition(*words: str) -> plan.Condition:
+    def condition(*words: str) -> Condition:
         (found,) = plan.make(config.compose(["model=rnn2", "seeds=1", *words])).conditions
         return found
 

@@ -1,6 +1,7 @@
 """Clusters: what is asked of nodes, refusals in one line, real nodes that are killed, two drivers, a poisoned seed."""
 
 import dataclasses
+import math
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -55,7 +57,11 @@ def test_slots_are_counted_node_by_node() -> None:
 
 def test_packs_share_the_memory_of_their_node() -> None:
     nodes = [{"CPU": 8, "memory": 32e9}, {"CPU": 2, "memory": 4e9}, {"CPU": 0, "memory": 1e9}]
-    assert cluster.slots(ComputeConfig(), nodes).memory == pytest.approx(cluster.SHARE * 2e9)
+    assert cluster.slots(ComputeConfig(), nodes).memory == pytest.approx(cluster.SHARE * (2e9 - cluster.WORKER)), (
+        "each has a process of its own"
+    )
+    assert cluster.slots(ComputeConfig(), [{"CPU": 2, "memory": 2e8}]).memory == 0.0
+    assert cluster.slots(ComputeConfig(), [{"CPU": 2}]).memory == math.inf
 
 
 def test_a_ray_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,12 +136,17 @@ def test_a_free_worker_takes_the_last_trial_that_waits() -> None:
 
     from sweeps.execution.ray import LastFirst
 
+    orders: list[dict[str, Any]] = []
+
     def chosen(*trials: SimpleNamespace) -> SimpleNamespace | None:
-        found: SimpleNamespace | None = LastFirst(cluster.Slots(2, 1)).choose_trial_to_run(SimpleNamespace(get_trials=lambda: trials))
+        found: SimpleNamespace | None = LastFirst(cluster.Slots(2, 1), orders).choose_trial_to_run(
+            SimpleNamespace(get_trials=lambda: trials)
+        )
         return found
 
     def trial(status: str, device: str = "cpu", turn: int = 0) -> SimpleNamespace:
-        return SimpleNamespace(status=status, config={"work": {"device": device, "turn": turn}})
+        orders.append({"device": device, "turn": turn})
+        return SimpleNamespace(status=status, config={"work": len(orders) - 1})
 
     first, last, wide = trial("PENDING"), trial("PENDING"), trial("PENDING", "cuda")
     assert chosen(first, last, trial("RUNNING"), trial("TERMINATED")) is last
@@ -151,7 +162,7 @@ def test_another_version_on_a_node_is_refused_with_both_named() -> None:
 
     pack = object.__new__(PackTrainable)
     work = {"version": "9.9.9", "threads": 1, "folder": "/nowhere", "pack": {}, "engine": "auto", "device": "cpu"}
-    pack.setup({"work": work})
+    pack.setup({"work": 0}, orders=[work])
     result = pack.step()
     assert result["done"]
     assert result["kind"] == "refused"

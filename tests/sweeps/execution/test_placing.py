@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from ltm import sweep
+from ltm.engine import planned
 from ltm.errors import UserError
 from sweeps import config, plan, record
 from sweeps.execution import cluster, placing
@@ -60,8 +61,6 @@ def test_packs_are_cut_for_the_slots_of_their_place_and_its_memory(tmp_path: Pat
     whole = plan.make(study)
     ids = list(whole.labels)
     found = dict(zip(ids, (NARROW, WIDE), strict=True))
-    lane = [placing.memory(*c.built(), c.protocol) for c in whole.conditions]
-    assert lane[0] < 1e6 < lane[1]
 
     def lanes(slots: Slots, **compute: float) -> dict[str, list[int]]:
         packs = placing.packs_of(whole.runs, found, slots, dataclasses.replace(study.config.compute, **compute))  # type: ignore[arg-type]
@@ -69,9 +68,18 @@ def test_packs_are_cut_for_the_slots_of_their_place_and_its_memory(tmp_path: Pat
         return {key: [len(pack.runs) for pack in packs if pack.runs[0].condition.id == key] for key in ids}
 
     assert lanes(GPU) == {ids[0]: [32, 32], ids[1]: [64]}
-    assert lanes(Slots(2, 1, gpu_memory=20.5 * lane[1])) == {ids[0]: [32, 32], ids[1]: [20, 20, 20, 4]}
-    assert lanes(GPU, memory=0.5 * lane[1] / placing.GIB)[ids[1]] == [1] * 64
     assert lanes(GPU, pack_size=24) == {ids[0]: [24, 24, 16], ids[1]: [24, 24, 16]}
+
+    narrow, wide = whole.conditions
+    small = planned("auto", *narrow.built(), narrow.protocol).memory(20)
+    assert lanes(Slots(2, 1, memory=small))[ids[0]] == [20, 20, 20, 4], "of two hidden units"
+    roomy = planned("torch", *wide.built(), wide.protocol, device="cuda", memory=2.0**60)
+    gpu = roomy.memory(1) + 20 * (roomy.memory(2) - roomy.memory(1))
+    most = lanes(Slots(2, 1, gpu_memory=gpu))[ids[1]][0]
+    said = planned("torch", *wide.built(), wide.protocol, device="cuda", memory=gpu)
+    assert said.memory(most) <= gpu < said.memory(most + 1)
+    assert 1 < most < 64
+    assert lanes(GPU, memory=0.5 * small / placing.GIB)[ids[1]] == [1] * 64, "a pack has a lane, whatever is free"
 
 
 TOLD = """
