@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from ltm.data.series import SeriesDataset
+from ltm.data.series import KEPT, Simulated, noise_of
 from ltm.errors import UserError
 
 BURN_IN = 1000
@@ -55,13 +56,15 @@ def roots(ar: Sequence[float]) -> np.ndarray:
         return np.array([np.inf])
 
 
-def simulate(length: int, d: float, ar: Sequence[float] = (), ma: Sequence[float] = (), sigma: float = 1.0, seed: int = 0) -> np.ndarray:
+def simulate(
+    length: int, d: float, ar: Sequence[float] = (), ma: Sequence[float] = (), sigma: float = 1.0, seed: int = 0, path: int = 0
+) -> np.ndarray:
     """A Gaussian path of (1 - sum_i ar_i B^i) (1-B)^d y_t = (1 + sum_j ma_j B^j) e_t, e_t normal with sd ``sigma``.
 
     The paper's series is ``d=0.4, ar=[0.7, -0.4], ma=[-0.2]``: (1 - 0.7B + 0.4B^2)(1-B)^0.4 y_t = (1 - 0.2B) e_t.
 
     Returns:
-        Shape ``(length,)``, float64; the same for the same seed.
+        Shape ``(length,)``, float64; the same for the same seed and path, independent for another.
 
     Raises:
         UserError: d outside (-0.5, 0.5), or an AR part that is not stationary.
@@ -70,21 +73,21 @@ def simulate(length: int, d: float, ar: Sequence[float] = (), ma: Sequence[float
         raise UserError(f"ARFIMA: d is {d}; a stationary series needs -0.5 < d < 0.5.")
     if not np.abs(roots(ar)).max(initial=0.0) < 1:
         raise UserError(f"ARFIMA: ar={list(ar)} is not stationary; the roots of 1 - sum_i ar_i z^i must lie outside the unit circle.")
-    noise = fractional_noise(d, length + BURN_IN, np.random.default_rng(seed))
+    noise = fractional_noise(d, length + BURN_IN, noise_of(seed, path))
     return sigma * arma(noise, ar, ma)[BURN_IN:]
 
 
+simulated = lru_cache(maxsize=KEPT)(simulate)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Arfima(SeriesDataset):
+class Arfima(Simulated):
     """Simulated ARFIMA(p, d, q); the defaults are the paper's model."""
 
     kind = "arfima"
-    length: int = 4001
     d: float = 0.4
     ar: Sequence[float] = (0.7, -0.4)
     ma: Sequence[float] = (-0.2,)
-    sigma: float = 1.0
-    seed: int = 0
 
     def values(self) -> np.ndarray:
-        return simulate(self.length, self.d, self.ar, self.ma, self.sigma, self.seed)
+        return simulated(self.length, self.d, tuple(self.ar), tuple(self.ma), self.sigma, self.seed, self.path)

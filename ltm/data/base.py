@@ -238,6 +238,8 @@ class Dataset:
     kind: ClassVar[str]
     ranges: ClassVar[dict[str, tuple[int, int]]] = {}
     """Of whole numbers that have another one than 1 to 2,147,483,647."""
+    instead: ClassVar[dict[str, str]] = {}
+    """Keys of other kinds that this one cannot have, and what a message says of it, and of what to do in their stead."""
 
     def __post_init__(self) -> None:
         checks.fields(self, lambda key: f"dataset.{key}", {"seed": (0, 2**63 - 1)} | self.ranges)

@@ -3,45 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from math import fsum
 
 import numpy as np
 
-from ltm.data.series import SeriesDataset
+from ltm.data.series import KEPT, Simulated, noise_of
 
 BURN_IN = 500
 
 
-def simulate(length: int, hidden: int = 1, sigma: float = 1.0, seed: int = 0) -> np.ndarray:
+def simulate(length: int, hidden: int = 1, sigma: float = 1.0, seed: int = 0, path: int = 0) -> np.ndarray:
     """y_t = V h_t + c + e_t, h_t = tanh(W_h h_{t-1} + W_x y_{t-1} + b), all weights uniform(-1/sqrt(hidden), 1/sqrt(hidden)).
 
-    Its best one-step forecast has RMSE ``sigma``.
+    Its best one-step forecast has RMSE ``sigma``. The seed draws the weights, so another seed is another process; a path has noise of its own.
 
     Returns:
-        Shape ``(length,)``, float64; the same for the same seed.
+        Shape ``(length,)``, float64; the same for the same seed and path, on every processor.
     """
     rng = np.random.default_rng(seed)
     bound = hidden**-0.5
     W_h = rng.uniform(-bound, bound, (hidden, hidden))
     W_x, b, V = rng.uniform(-bound, bound, (3, hidden))
     c = rng.uniform(-bound, bound)
-    noise = sigma * rng.standard_normal(length + BURN_IN)
+    noise = sigma * (noise_of(seed, path) if path else rng).standard_normal(length + BURN_IN)
     y = np.zeros(length + BURN_IN)
     h = np.zeros(hidden)
-    for t in range(1, len(y)):
-        h = np.tanh(W_h @ h + W_x * y[t - 1] + b)
-        y[t] = V @ h + c + noise[t]
+    for t in range(1, len(y)):  # products of matrices add in another order on another processor
+        h = np.tanh(np.array([fsum(row) for row in W_h * h]) + W_x * y[t - 1] + b)
+        y[t] = fsum(V * h) + c + noise[t]
     return y[BURN_IN:]
 
 
+simulated = lru_cache(maxsize=KEPT)(simulate)
+
+
 @dataclass(frozen=True, kw_only=True)
-class RandomRNN(SeriesDataset):
+class RandomRNN(Simulated):
     """The short-memory series of a random RNN."""
 
     kind = "random_rnn"
-    length: int = 4001
     hidden: int = 1
-    sigma: float = 1.0
-    seed: int = 0
 
     def values(self) -> np.ndarray:
-        return simulate(self.length, self.hidden, self.sigma, self.seed)
+        return simulated(self.length, self.hidden, self.sigma, self.seed, self.path)

@@ -1,4 +1,4 @@
-"""A series: values, split and scaling; how it becomes the sequence a cell learns; and the keys that every kind of series has."""
+"""A series: values, split and scaling; how it becomes the sequence a cell learns; and the keys that every kind of series has, or every simulated one."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ LEAST = 64
 
 LONGEST = 1_000_000
 """Steps of a simulated series."""
+
+KEPT = 256
+"""Simulated series that are kept: models of a study of paths ask for them in turn, and each takes tens of milliseconds."""
 
 MOST_HIDDEN = 1_000
 """Hidden units of the random RNN that makes a series."""
@@ -121,7 +124,8 @@ class SeriesDataset(Dataset):
     scaling: str = "released"
     difference: float | str | None = None
     ranges: ClassVar = {
-        "length": (1, LONGEST), "hidden": (1, MOST_HIDDEN), "train": (0, checks.LARGEST), "validation": (0, checks.LARGEST)
+        "length": (1, LONGEST), "hidden": (1, MOST_HIDDEN), "train": (0, checks.LARGEST), "validation": (0, checks.LARGEST),
+        "path": (0, 2**63 - 1), "origin": (0, checks.LARGEST),
     }  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -159,3 +163,27 @@ class SeriesDataset(Dataset):
         if len(part) < LEAST or np.ptp(part) == 0:
             self.fail(f"dataset.difference=estimated reads {len(part)} values of the training part; expected at least {LEAST} that vary.")
         return round(fractional.exact_local_whittle(part, m)[0], 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulated(SeriesDataset):
+    """Keys that every simulated series has.
+
+    Attributes:
+        sigma: standard deviation of the noise.
+        seed: of the data, not of the networks: of the process, where some of it is drawn, and of its noise.
+        path: which path of that process: one with other noise, independent of the noise of every other path.
+    """
+
+    length: int = 4001
+    sigma: float = 1.0
+    seed: int = 0
+    path: int = 0
+    instead: ClassVar = dict.fromkeys(
+        ("origin", "test"), "is simulated and has no origins; draw further paths of its process: grid.path=[0-9]"
+    )
+
+
+def noise_of(seed: int, path: int) -> np.random.Generator:
+    """Random numbers of a path's noise: of path 0 those of the seed itself, of the others those of its children (``SeedSequence.spawn``)."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(path,) if path else ()))
