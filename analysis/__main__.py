@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from analysis.seeds import How, report, study_of
 from analysis.statistics import power, sequential
 from analysis.statistics.families import CORRECTIONS
 from analysis.statistics.two_samples import diebold_mariano
+from analysis.studies import compare
 from analysis.studies.compare import Pair, every_test, pairs_of
 from analysis.studies.memory import networks
+from analysis.studies.paths.claims import example
 from analysis.studies.published import published
 from analysis.studies.search import fresh
 from analysis.studies.verdicts import judge
@@ -197,23 +200,26 @@ def on_compare(given: argparse.Namespace, console: Console) -> None:
             )
         )
         return
-    study = Study.of(runs, rule_of(given))
+    study = Study.of(runs, replace(rule_of(given), anytime="claims" in record))
     pairs = said(study, given, console)
     if study.rule.what.kind == "error":
         forecasts(pairs, networks.typical(runs, study.metric), ledger, console)
 
 
 def said(study: Study, given: argparse.Namespace, console: Console) -> list[Pair]:
-    """Print the verdict on two models or conditions, and every test of them. Returns the pairs."""
+    """Print the verdict on two models or conditions, and every test of them; of a process the claim over its paths. Returns the pairs on other series."""
     if not (given.a and given.b):
         raise UserError("compare needs --a and --b (models or conditions), or --published.")
     pairs = pairs_of(study, given.a, given.b)
     verdicts = judge(study, pairs, whole=False)
+    for claim in verdicts.paths:
+        console.print(f"[b]{claim.process}[/b]: {sentences.process(claim, verdicts)}", highlight=False, soft_wrap=True)
+        console.print(f"{sentences.alone(claim, verdicts)}", highlight=False, soft_wrap=True)
     for one in verdicts.comparisons:
         console.print(f"[b]{one.dataset}[/b]: {sentences.claim(one, verdicts)}", highlight=False, soft_wrap=True)
         every = every_test(one.a, one.b, np.random.default_rng(0))
         console.print(tables.for_terminal(every, "a - b and a against b; p not corrected; the verdict is the sentence above"))
-    return pairs
+    return [(one.a, one.b) for one in verdicts.comparisons]
 
 
 def forecasts(pairs: list[Pair], typical: pd.DataFrame, ledger: Ledger, console: Console) -> None:
@@ -255,7 +261,7 @@ def on_power(given: argparse.Namespace, console: Console) -> None:
         _, runs, record = load(given, console)
         study = Study.of(fresh(runs, record), Rule(given.metric))
     rng, rows = np.random.default_rng(0), []
-    for a, b in pairs_of(study, given.a, given.b):
+    for a, b in pairs_of(example(study), given.a, given.b):  # of a process on the first path, where the others have as many seeds
         n, m = len(a.errors), len(b.errors)
         if min(n, m) < 2:
             raise UserError(f"'{a.label}' and '{b.label}' have {n} and {m} seeds; the power of a test needs at least 2 of each.")
@@ -288,7 +294,7 @@ def on_power(given: argparse.Namespace, console: Console) -> None:
 
 def read_at_any_time(a: Condition, b: Condition) -> str:
     """The verdict that may be read after every pack, in words."""
-    found = sequential.anytime(*sequential.packs(a.seeds, a.errors, b.seeds, b.errors), pairs=a.pairs_with(b))
+    found = compare.read(a, b, interval=True)
     if not found.packs:
         return f"no pack of {sequential.PACK} seeds, of the same numbers, is complete in both, so nothing can be read yet"
     verdict = f"{a.name} {'beats' if found.theta > 0.5 else 'is beaten by'} {b.name}" if found.p < 0.05 else "nothing decided"

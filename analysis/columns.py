@@ -94,6 +94,9 @@ def metric_of(column: str, higher: bool | None = None) -> Metric:
 YES_OR_NO = {"True": "1", "true": "1", "yes": "1", "False": "0", "false": "0", "no": "0"}
 
 LENGTH = "K"
+DRAWS = ("path", "origin")
+"""Columns that name the draw of the data: rows of another path, or from another origin of one series, are of other data."""
+
 STATUS = "status"
 
 
@@ -180,6 +183,11 @@ def makes_conditions(column: pd.Series, seeds: pd.Series) -> bool:
     return len(per_value) > 1 and bool(per_value.min() > 1)
 
 
+def finite(column: pd.Series) -> np.ndarray:
+    """Which values of a column are numbers and not infinite, as booleans ``(rows,)``."""
+    return np.isfinite(column.to_numpy(float))
+
+
 def is_ledgers(columns: Iterable[object]) -> bool:
     """Whether columns are those of a ledger."""
     return {"condition", "status", "dataset", "model", "seed"} <= set(columns)
@@ -250,8 +258,18 @@ def rows(frame: pd.DataFrame, columns: Columns | None = None, source: str = "the
         }
     )  # fmt: skip
     out[at.score] = score
-    settings = text[list(at.by)].to_dict("records")
-    out["config"] = pd.Series([{"columns": one} for one in settings], index=out.index)
+    settings, drawn = text[list(at.by)].to_dict("records"), [name for name in at.by if name in DRAWS]
+    draws = pd.DataFrame({name: whole(text[name], lines).astype(int) for name in drawn}, index=out.index).to_dict("records")
+    out["config"] = pd.Series(
+        [
+            {"columns": {key: value for key, value in one.items() if key not in drawn}}
+            | ({"dataset": {"train": None, **draw}} if drawn else {})
+            for one, draw in zip(settings, draws, strict=True)
+        ],
+        index=out.index,
+    )
+    if drawn:
+        out["fingerprint"] = [" ".join([dataset, *map(str, draw.values())]) for dataset, draw in zip(out["dataset"], draws, strict=True)]
     out["condition"] = [
         " ".join(
             [
@@ -263,6 +281,8 @@ def rows(frame: pd.DataFrame, columns: Columns | None = None, source: str = "the
         )
         for model, K, dataset, one in zip(out["model"], out["K"], out["dataset"], settings, strict=True)
     ]
+    if drawn:
+        out["draws"] = out["condition"]  # a table does not say what seeds share: those of other paths are taken as others
     out = out.reset_index(drop=True)
     if (twice := np.flatnonzero(out.duplicated(["condition", "seed"]))).size:
         condition, seed = out.loc[twice[0], ["condition", "seed"]]

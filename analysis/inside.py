@@ -89,7 +89,7 @@ def on_error_flow(given: argparse.Namespace, console: Console, ledger: Ledger, r
     for condition in given.condition or labels[:MOST_CONDITIONS]:
         rows = trained.chosen(runs, ledger.uri, condition, None).head(given.seeds)
         (one,) = networks.rebuilt(ledger, rows)
-        untrained = np.stack([one.network.initial(int(seed)) for seed in rows["seed"]])
+        untrained = np.stack([one.network.initial(number) for number in one.numbers])
         try:
             for values, parameters in (("trained", one.parameters), ("untrained", untrained)):
                 flow = error_flow(one.network, one.task, parameters, given.lags)
@@ -118,7 +118,8 @@ def on_landscape(given: argparse.Namespace, console: Console, ledger: Ledger, ru
     row = mine if given.seed is not None else networks.typical(mine, rule.metric)
     (one,) = networks.rebuilt(ledger, row)
     seed, config = int(row.iloc[0]["seed"]), json.loads(row.iloc[0]["config"])
-    centre = one.network.initial(seed) if given.untrained else one.parameters[0]
+    (number,) = one.numbers
+    centre = one.network.initial(number) if given.untrained else one.parameters[0]
     places = place_of(one.network, given.x), place_of(one.network, given.y)
     if places[0] == places[1]:
         raise UserError(f"--x and --y are both {given.x}; expected two weights.")
@@ -126,7 +127,8 @@ def on_landscape(given: argparse.Namespace, console: Console, ledger: Ledger, ru
     x, y = (around(float(centre[place]), given.span, given.size) for place in places)
     loss = config["training"].get("loss") or ""
     losses = {
-        length: surface(one.network, of_length(config["dataset"], one.task, seed, length), centre, places, x, y, loss) for length in lengths
+        length: surface(one.network, of_length(config["dataset"], one.task, number, length), centre, places, x, y, loss)
+        for length in lengths
     }
     for length, values in losses.items():
         finite = values[np.isfinite(values)]

@@ -57,14 +57,16 @@ def study_of(table: Table | Study, **how: Unpack[How]) -> Study:
 
 
 def compare(table: Table | Study, a: str | None = None, b: str | None = None, **how: Unpack[How]) -> pd.DataFrame:
-    """Does a beat b? A row a comparison, with its verdict; the columns are those of ``tests.csv`` (:class:`analysis.studies.compare.Comparison`).
+    """Does a beat b? A row a comparison, with its verdict; the columns are those of ``tests.csv`` (:class:`analysis.studies.compare.Comparison`), or, of a study
+    of many paths, those of ``paths.csv`` (:class:`analysis.studies.paths.claims.PathClaim`), a row a claim about the process.
 
     Args:
         a, b: models or conditions; every pair of each series where neither is given.
     """
     study = study_of(table, **how)
     pairs = pairs_of(study, a, b) if a is not None and b is not None else pairs_among(study)
-    return frame(judge(study, pairs, whole=False).comparisons)
+    found = judge(study, pairs, whole=False)
+    return frame(found.paths or found.comparisons)
 
 
 def summarise(table: Table | Study, **how: Unpack[How]) -> pd.DataFrame:

@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.columns import METRICS, Columns, Metric, is_ledgers, metric_of, rows
+from analysis.columns import METRICS, Columns, Metric, finite, is_ledgers, metric_of, rows
 from analysis.naming import Spot, flat, settings_of, spots, told_apart
 from analysis.statistics import families, wins
 from ltm.errors import UserError, unknown
+
+MOST_DRAWS = 4
+"""Draws of one law that a figure has a panel for, each; of more the first stands for all."""
 
 MARGIN = 2.0
 """Within which a condition counts as no worse, or as equivalent: per cent of an error, percentage points of an accuracy or another share."""
@@ -32,6 +35,7 @@ class Rule:
         correction: a key of :data:`analysis.statistics.families.CORRECTIONS`.
         margin: of "no worse": per cent of an error, percentage points of an accuracy and of whatever else is a share.
         higher_is_better: where the score of anybody's table is another way than its name says (:func:`analysis.columns.metric_of`).
+        anytime: results decided how many seeds there are (``seeds=auto``): only what may be read at any time is told.
 
     Raises:
         UserError: an unknown correction, or a margin that is no number above 0.
@@ -41,6 +45,7 @@ class Rule:
     correction: str = "holm"
     margin: float = MARGIN
     higher_is_better: bool | None = None
+    anytime: bool = False
 
     def of(self, runs: pd.DataFrame) -> Rule:
         """This rule by a metric of a ledger's seed runs: its own, or that of the test part which most of their conditions have, the first of
@@ -51,13 +56,13 @@ class Rule:
         """
         if self.metric and self.metric not in METRICS:
             raise unknown("metric", self.metric, METRICS)
-        has = [name for name in METRICS if name in runs and runs[name].notna().any()]
+        has = [name for name in METRICS if name in runs and finite(runs[name]).any()]
         if self.metric and self.metric not in runs:
             raise UserError(f"these seed runs have no {self.metric}; choose another metric of {', '.join(has) or 'none'}.")
         if self.metric or not has:
             return self if self.metric else replace(self, metric=next(iter(METRICS)))
         tested = [name for name in has if name.startswith("test_")] or has
-        judged = [runs.loc[runs[name].notna(), "condition"].nunique() for name in tested]
+        judged = [runs.loc[finite(runs[name]), "condition"].nunique() for name in tested]
         return replace(self, metric=tested[judged.index(max(judged))])
 
     @property
@@ -106,6 +111,7 @@ class Condition:
         points: percentage points in 1 of a score: 100 of an accuracy from 0 to 1, 1 of one in per cent; 0 where differences are in per cent of a score.
         kind: of its metric (:class:`analysis.columns.Metric`); a seed that never had success has a time of +inf.
         spot: where its data lie among those of its study that differ in one number; None where they do not.
+        anytime: as of :class:`Rule`.
         draws: digest of the initial parameters that its seeds start from; None where an older ltm did not record them.
         fingerprint: of the data; empty where unknown.
     """
@@ -123,6 +129,7 @@ class Condition:
     points: float = 0.0
     kind: str = "error"
     spot: Spot | None = None
+    anytime: bool = False
 
     @property
     def family(self) -> str:
@@ -133,6 +140,11 @@ class Condition:
     def name(self) -> str:
         """What it is called beside others of its series: ``mrnn K=100 lr=0.01``."""
         return " ".join(filter(None, (self.model, "" if self.K is None else f"K={self.K}", self.words)))
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """What a user may call it by: ``mrnn``, ``mrnn K=100`` or ``mrnn K=100 / tree``."""
+        return self.model, self.name, self.label
 
     @cached_property
     def finished(self) -> np.ndarray:
@@ -171,7 +183,8 @@ class Condition:
 
     def pairs_with(self, other: Condition) -> bool:
         """Whether seeds belong together: both trained the same seeds from equal initial parameters, as an MRNN with K = 25 and K = 100 do."""
-        return self.draws is not None and self.draws == other.draws and self is not other and np.array_equal(self.seeds, other.seeds)
+        same = self.anytime or np.array_equal(self.seeds, other.seeds)
+        return self.draws is not None and self.draws == other.draws and self is not other and same
 
 
 def is_series(settings: Mapping[str, Mapping[str, Any]]) -> bool:
@@ -230,6 +243,7 @@ class Study:
         baselines: what needs no network, rows of :meth:`sweeps.store.ledger.Ledger.baselines`; empty where there are none.
         without: labels of the conditions that finished seeds, but none with a finite value of this metric: they are not judged.
         forecasts: whether all data are series to forecast, as far as is known; of other tasks no sentence speaks of series.
+        simulated: whether all data are known to be drawn from a seed, so that others of their law could have been.
     """
 
     conditions: tuple[Condition, ...]
@@ -237,6 +251,7 @@ class Study:
     baselines: pd.DataFrame = field(default_factory=pd.DataFrame)
     without: tuple[str, ...] = ()
     forecasts: bool = True
+    simulated: bool = False
 
     @classmethod
     def of(
@@ -283,16 +298,16 @@ class Study:
                 Condition(
                     str(labels[first]), str(datasets[first]), str(models[first]), None if pd.isna(K) else int(K), seeds[at], error[at],
                     draws=None if any(map(pd.isna, draws)) else str(draws[0]), fingerprint="" if pd.isna(data) else str(data),
-                    sign=rule.sign, points=points, kind=kind,
+                    sign=rule.sign, points=points, kind=kind, anytime=rule.anytime,
                 )
             )  # fmt: skip
             settings.append(settings_of(known["config"][first]))
         if (without and not conditions) or (kind == "time" and not np.isfinite(error).any()):
             raise UserError(f"no condition has a finite {rule.metric}; choose another metric of {', '.join(METRICS)}.")
         forecasts = kind == "error" and all(map(is_series, settings))
-        return cls(
-            tuple(with_words(conditions, settings)), rule, pd.DataFrame() if baselines is None else baselines, tuple(without), forecasts
-        )
+        simulated = bool(settings) and all({"seed", "path"} & set(one.get("dataset") or {}) for one in settings)
+        held = pd.DataFrame() if baselines is None else baselines
+        return cls(tuple(with_words(conditions, settings)), rule, held, tuple(without), forecasts, simulated)
 
     @property
     def noun(self) -> str:
@@ -360,12 +375,15 @@ class Study:
 
     @cached_property
     def samples(self) -> tuple[str, ...]:
-        """The series of figures with a panel each: of those that differ in one number the least, the largest and two between; all others."""
+        """The series of figures with a panel each: of those that differ in one number the least, the largest and two between; of many draws of one law the
+        first; all others."""
         tasks: dict[tuple[str, str], list[str]] = {}
         for dataset, spot in self.spots.items():
             tasks.setdefault((spot.task, spot.key), []).append(dataset)
         few = {some[round(i * (len(some) - 1) / 3)] for some in tasks.values() for i in range(4)}
-        return tuple(dataset for dataset in dict.fromkeys([*self.spots, *self.series]) if dataset in few or dataset not in self.spots)
+        out = {dataset for some in self.draws.values() if len(some) > MOST_DRAWS for dataset in some[1:]}
+        out |= {dataset for dataset in self.spots if dataset not in few}
+        return tuple(dataset for dataset in dict.fromkeys([*self.spots, *self.series]) if dataset not in out)
 
     def only(self, labels: Iterable[str]) -> Study:
         """The study of these conditions alone."""

@@ -1,4 +1,4 @@
-"""What a study found, in one paragraph: what beats the forecasts without a network, which network may be the best where, which K will do; and what
+"""What a study found, in one paragraph: what holds of a process, where its paths can say; what beats the forecasts without a network, which network may be the best where, which K will do; and what
 that is about. And the comparisons that matter, for the terminal."""
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from analysis.reporting.sentences import TESTS, baseline_of, null_of, over
+from analysis.reporting import sentences
+from analysis.reporting.sentences import TESTS, baseline_of, drawn, null_of, over
 from analysis.reporting.tables import called, p_cell, with_interval
 from analysis.studies.baselines import Share
 from analysis.studies.compare import Comparison
+from analysis.studies.paths.claims import LEAST, PathClaim, processes
 from analysis.studies.verdicts import Verdicts
 from analysis.study import Condition, Study
 from analysis.table import of_series
@@ -25,6 +27,9 @@ MOST_NAMES = 6
 MOST_SPANS = 3
 """Ranges of a number in a sentence; more are counted."""
 
+MOST_PROCESSES = 3
+"""Processes that the paragraph speaks of, each in a sentence."""
+
 MOST_PAIRS = 10
 """Comparisons that the terminal prints."""
 
@@ -33,14 +38,89 @@ T = TypeVar("T")
 
 def paragraph(verdicts: Verdicts) -> str:
     """The answer; its sentences are those of which the study knows something."""
-    known = verdicts.study.forecasts and all(one.fingerprint for one in verdicts.study)
+    study = verdicts.study
+    known = study.forecasts and all(one.fingerprint for one in study)
     about = ABOUT if known else ABOUT_TABLE
-    found = [worth(verdicts), best(verdicts), against(verdicts), lengths(verdicts), about]
-    return " ".join(filter(None, found))
+    told = " ".join(filter(None, (claimed(verdicts), worth(verdicts), best(verdicts), against(verdicts), lengths(verdicts))))
+    if verdicts.paths:
+        about = about.replace("All of this", "The rest") if told else ""
+        told = " ".join(filter(None, (process(verdicts), told)))
+    elif known and study.simulated and told and not processes(study):
+        about, told = ABOUT_SIMULATED, f"{of_series_only(study)}: {told[0].lower()}{told[1:]}"
+    return " ".join(filter(None, (told, about)))
 
 
 ABOUT = "All of this is about seeds, other initial parameters, on one path and one split of each series; it says nothing of another path."
 ABOUT_TABLE = "All of this is about seeds, on the data that they were trained on; it says nothing of other data."
+ABOUT_SIMULATED = "All of this is about seeds, other initial parameters, on one split of each series."
+
+
+def of_series_only(study: Study) -> str:
+    """What a study of simulated series is not about."""
+    if len(study.series) == 1:
+        return "A statement about this one simulated series, not about the process, as no other series was drawn"
+    return f"A statement about these {len(study.series)} simulated series, not about processes ({LEAST} paths of one are needed for that)"
+
+
+def process(verdicts: Verdicts) -> str:
+    """What holds of each process: who beats what others are held against, on average over its paths, and by how much at most."""
+    groups = of_series(verdicts.paths)
+    told = [of_process(some, verdicts) for some in list(groups.values())[:MOST_PROCESSES]]
+    return " ".join([*told, *([f"{len(groups) - MOST_PROCESSES} more processes stand below."] if len(groups) > MOST_PROCESSES else [])])
+
+
+def of_process(some: Sequence[PathClaim], verdicts: Verdicts) -> str:
+    decided = [one for one in some if one.decided]
+    if len(some) == 1:
+        words = sentences.process(some[0], verdicts)
+        return f"{words[0].upper()}{words[1:]}"
+    word, paths = drawn(verdicts.study), max(len(one.pairs) for one in some)
+    least, most = min(one.seeds[0] for one in some), max(one.seeds[1] for one in some)
+    where = (
+        f"On the process {some[0].process}, over {paths} simulated {word} ({least if least == most else f'{least} to {most}'} seeds each)"
+    )
+    if all(one.verdict == "too few paths" for one in some):
+        return f"{where}, no verdict is possible: {verdicts.needed_paths} {word} are needed for {counted(verdicts.tests, 'claim')}."
+    if not decided:
+        return f"{where}, none of {len(some)} pairs is told apart."
+    by: dict[str, list[PathClaim]] = {}
+    for one in decided:
+        by.setdefault(one.b.name, []).append(one)
+    parts = []
+    for name, mine in by.items():
+        better, worse = ([called(one.a.name) for one in mine if one.verdict == side] for side in ("better", "worse"))
+        sides = [f"is beaten by {among(better)}" if better else "", f"beats {among(worse)}" if worse else ""]
+        parts.append(f"{called(name)} {' and '.join(filter(None, sides))}")
+    one = max(decided, key=lambda one: abs(one.theta.estimate - 0.5))
+    a, b = (one.a, one.b) if one.verdict == "better" else (one.b, one.a)
+    low, high = sorted(abs(x - (one.verdict == "worse")) for x in (one.theta.low, one.theta.high))
+    share = abs(one.theta.estimate - (one.verdict == "worse"))
+    clearest = f"the clearest: {called(a.name)} over {called(b.name)}, with probability {share:.2f} on average over {word} ({low:.2f} to {high:.2f})"
+    left = len(some) - len(decided)
+    rest = f"; {left} of {len(some)} pairs {'is' if left == 1 else 'are'} not told apart" if left else ""
+    return f"{where}, {'; '.join(parts)}; {clearest}{rest}."
+
+
+def claimed(verdicts: Verdicts) -> str:
+    """Of the claims that decided how many seeds there are, what is decided and what is open."""
+    some = verdicts.claims
+    if not some:
+        return ""
+    places: dict[str, list[str]] = {}
+    for one in some:
+        if one.told:
+            places.setdefault(one.told, []).append(one.dataset)
+    series = len(of_series(some))
+    told = [f"{words}{on(datasets, series, verdicts.study)}" for words, datasets in sorted(places.items(), key=lambda item: -len(item[1]))]
+    more = f"; and {len(told) - MOST_NAMES} more" if len(told) > MOST_NAMES else ""
+    found, beside = [one for one in some if not one.is_open], [one for one in some if one.is_open and one.told]
+    seeds = counted(sum(len(one.errors) for one in verdicts.study), "seed run")
+    also = f", {len(beside)} more shown no worse or equivalent" if beside else ""
+    words = f"{len(found)} of {counted(len(some), 'claim')} decided with {seeds}{also}{': ' if told else ''}{'; '.join(told[:MOST_NAMES])}{more}."
+    near = [one.more for one in some if not one.told and np.isfinite(one.more)]
+    left = len(some) - len(found) - len(beside)
+    still = f" {left} open" if left else ""
+    return words + (still and f"{still}{f', of which the nearest would take about {min(near):,.0f} more seeds of each' if near else ''}.")
 
 
 def worth(verdicts: Verdicts) -> str:
@@ -196,7 +276,11 @@ def among(words: Sequence[str]) -> str:
 
 
 def pairs(verdicts: Verdicts) -> tuple[pd.DataFrame, str]:
-    """The comparisons that matter, and the test and hypothesis of their p: those of the best conditions of each series, with what they are held against."""
+    """The comparisons that matter, and the test and hypothesis of their p: those of the best conditions of each series, with what they are held against; of
+    processes their clearest claims.
+    """
+    if verdicts.paths:
+        return claims(verdicts)
     place = {one.label: i for some in verdicts.study.series.values() for i, one in enumerate(sorted(some, key=lambda one: one.level))}
     won = {one.condition.label: {"beat the baseline": f"{one.beating} of {one.n}"} for one in verdicts.shares}
     if verdicts.comparisons:
@@ -222,6 +306,23 @@ def pairs(verdicts: Verdicts) -> tuple[pd.DataFrame, str]:
             for one in shares
         ]  # fmt: skip
     return pd.DataFrame(rows), title
+
+
+def claims(verdicts: Verdicts) -> tuple[pd.DataFrame, str]:
+    """The clearest claims about processes."""
+    found = sorted(verdicts.paths, key=lambda one: (not one.decided, -abs(one.theta.estimate - 0.5)))
+    word, by = drawn(verdicts.study), over(verdicts, verdicts.tests)
+    rows = [
+        {
+            "process": one.process, "a": called(one.a.name), "b": called(one.b.name), "verdict of a": one.verdict, word: str(len(one.pairs)),
+            f"P({verdicts.study.rule.better.split()[0]})": with_interval(one.theta.estimate, one.theta.low, one.theta.high, 2),
+            "ahead on": f"{one.ahead} of {len(one.pairs)}", "p": p_cell(one.p_adjusted), f"first {word[:-1]} alone": one.alone[0],
+        }
+        for one in in_turn(list(of_series(found).values()))
+    ]  # fmt: skip
+    return pd.DataFrame(
+        rows
+    ), f"of the process: two-sided, null hypothesis P = 1/2 on average over {word}, t and sign flips of {word}, {by}"
 
 
 def in_turn(by_series: list[list[T]]) -> list[T]:

@@ -17,17 +17,21 @@ import pandas as pd
 from rich.console import Console
 
 import ltm
-from analysis.columns import METRICS
+from analysis.claims import Claims, decided
+from analysis.columns import METRICS, finite
 from analysis.reporting import answer, folder, plots, tables
 from analysis.reporting.page import DEFAULT, Head, page, rendered
-from analysis.reporting.parts import components, first, lengths, provenance, search, series, success, training
+from analysis.reporting.parts import claims, first, lengths, provenance, search, series, success, training
 from analysis.reporting.parts.memory import forgetting
 from analysis.reporting.parts.papers import hochreiter1997, reproduction, zhao2020
+from analysis.reporting.parts.paths import components, process
 from analysis.reporting.section import Plot, Section, Table
-from analysis.reporting.sentences import listed, over
+from analysis.reporting.sentences import drawn, listed, over
+from analysis.reporting.tables import called
 from analysis.studies import baselines
-from analysis.studies.compare import pairs_against
+from analysis.studies.compare import Pair, pairs_against
 from analysis.studies.memory.forgetting import measure
+from analysis.studies.paths import claims as paths
 from analysis.studies.search import fresh
 from analysis.studies.verdicts import Verdicts, judge
 from analysis.study import Rule, Study
@@ -101,26 +105,38 @@ def made(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], rule: Rule)
         searched, runs = search.section(runs, record), fresh(runs, record)
         if runs.empty:
             return Report(ledger, runs, record, None, [Section(""), searched])
-    given, rule = rule, rule.of(runs)
+    asked = Claims.of_record(record)
+    given, rule = rule, replace(rule.of(runs), anytime=bool(asked))
     study = Study.of(runs, rule, baselines.known(ledger, record, rule.metric))
-    source = (record.get("config") or {}).get("published")
+    source = (
+        None if asked else (record.get("config") or {}).get("published")
+    )  # what a paper's figures are held against are fixed numbers of seeds
     paper = PAPERS.get(str(source))
-    verdicts = judge(study, paper and paper.pairs(study))
-    memory = measure(ledger, runs, study)
+    verdicts = judge(study, [] if asked else paper and paper.pairs(study))
+    shown = paths.example(study)
+    seen = runs if shown is study else runs[~runs["condition"].isin({one.label for one in study} - {one.label for one in shown})]
+    memory = measure(ledger, seen, study)
     others = [] if given.metric else by_other_metrics(ledger, runs, record, study)
+    if asked:
+        names = {one.label: called(one.name) for some in (verdicts, *others) for one in some.study}
+        verdicts = replace(verdicts, claims=tuple(decided(asked, runs, names)))
+    alone = replace(verdicts, study=paths.beside(study))
+    to_compare = paper.pairs if paper else pairs_against
     parts = [
         first.section(verdicts),
+        claims.section(verdicts, asked),
+        process.section(verdicts),
         *(paper.sections(ledger, runs, verdicts, memory) if paper else []),
         lengths.section(verdicts),
-        success.section(runs, study, paper.pairs if paper else pairs_against),
-        *series.sections(verdicts),
-        series.across(verdicts),
+        *([] if asked else [of_example(success.section(seen, shown, to_compare if shown is study else no_pairs), study)]),
+        *series.sections(alone),
+        series.across(alone),
         components.section(study),
         *(part for one in others for part in apart(one)),
         searched,
         *([] if paper else [reproduction.section(runs, study, source, rule)]),
-        forgetting.section(ledger, runs, study, memory),
-        training.section(ledger, runs, study),
+        of_example(forgetting.section(ledger, seen, shown, memory), study),
+        of_example(training.section(ledger, seen, shown, runs), study),
         provenance.section(ledger, runs, record),
     ]
     parts = [part for i, part in enumerate(parts) if i == 0 or part.holds_something]
@@ -129,14 +145,26 @@ def made(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], rule: Rule)
     return Report(ledger, runs, record, verdicts, parts, others)
 
 
+def no_pairs(study: Study) -> list[Pair]:
+    """Of one path of a process nothing is claimed."""
+    return []
+
+
+def of_example(part: Section, study: Study) -> Section:
+    """A part that shows the first path alone of every process says so."""
+    if paths.processes(study) and part.holds_something:
+        part.text = f'<p class="quiet">Of each process the first of its {drawn(study)} alone.</p>{part.text}'
+    return part
+
+
 def by_other_metrics(ledger: Ledger, runs: pd.DataFrame, record: dict[str, Any], study: Study) -> list[Verdicts]:
     """The conditions that a study's metric leaves out, judged by that which most of them have, until none is left that has one."""
     found: list[Verdicts] = []
     left = runs[runs["condition"].isin(study.without)]
-    while len(left) and left[[name for name in METRICS if name in left]].notna().any(axis=None):
+    while any(finite(left[name]).any() for name in METRICS if name in left):
         rule = replace(study.rule, metric="").of(left)
         one = Study.of(left, rule, baselines.known(ledger, record, rule.metric))
-        found.append(judge(one))
+        found.append(judge(one, [] if rule.anytime else None))
         left = left[left["condition"].isin(one.without)]
     return found
 
@@ -184,12 +212,14 @@ def write_table(
     Returns:
         The path of ``index.html``.
     """
+    alone = replace(verdicts, study=paths.beside(verdicts.study))
     parts = [
         first.section(verdicts),
+        process.section(verdicts),
         lengths.section(verdicts),
-        success.section(pd.DataFrame(), verdicts.study),
-        *series.sections(verdicts),
-        series.across(verdicts),
+        success.section(pd.DataFrame(), alone.study),
+        *series.sections(alone),
+        series.across(alone),
     ]
     parts = [part for i, part in enumerate(parts) if i == 0 or part.holds_something]
     foot = f"Written on {today().isoformat()} by ltm {ltm.__version__}"
@@ -240,10 +270,17 @@ def run_in_words(verdicts: Verdicts) -> str:
     diverged, fate = sum(one.diverged for one in study), "without success" if study.rule.what.kind == "time" else "diverged"
     ranks = " (last in every rank; means are of the seeds that finished)" if diverged and fate == "diverged" else ""
     where = f"{len(study.series)} {study.noun if len(study.series) == 1 else study.nouns}"
+    names, of = {one.name for one in study}, paths.processes(study)
+    if of:
+        rest = len(paths.beside(study).series)
+        where = ", ".join(f"{len(some)} {drawn(study)} of {task}" for task, some in of.items()) + (
+            f" and {rest} other {study.nouns}" if rest else ""
+        )
+    best = f" and {over(verdicts, verdicts.best_tests)} (which may be the best)" if verdicts.best_tests or not verdicts.paths else ""
     words = (
-        f"{counted(sum(len(one.errors) for one in study), 'seed run')}: {counted(len(study), 'condition')} on {where}, {each} seeds each,"
+        f"{counted(sum(len(one.errors) for one in study), 'seed run')}: {counted(len(names) if of else len(study), 'condition')} on {where}, {each} seeds each,"
         f" {diverged} {fate}{ranks}. Judged by {plots.axis_label(study)}; {'smaller' if study.rule.sign > 0 else 'higher'} is better. Tests at 0.05, {over(verdicts, verdicts.tests)} (all that a condition is"
-        f" held against) and {over(verdicts, verdicts.best_tests)} (which may be the best)."
+        f" held against){best}."
     )
     if any(one.below_0 for one in study):
         words += " Of conditions with a score below 0, of which per cent have no meaning, it is not asked whether they are no worse than another."
@@ -251,7 +288,9 @@ def run_in_words(verdicts: Verdicts) -> str:
 
 
 def missing_runs(runs: pd.DataFrame, record: dict[str, Any]) -> str:
-    """What the study still lacks, in words; empty where it lacks nothing."""
+    """What the study still lacks, in words; empty where it lacks nothing, or where claims decide what it trains."""
+    if record.get("claims"):
+        return ""
     known = record.get("conditions") or dict(zip(runs["condition_id"], runs["condition"], strict=True))
     seeds = int(runs.groupby("condition_id")["seed"].nunique().max())
     have = runs.groupby("condition_id").size()
@@ -266,19 +305,23 @@ def to_terminal(report: Report, console: Console) -> None:
     """The answer, and the comparisons that matter; of a paper, its claims."""
     if report.verdicts is None:
         return
-    claims = next((part for part in report.parts if part.title == zhao2020.CLAIMS), None)
-    findings(report.verdicts, console, missing_runs(report.runs, {}), claims)
+    of_paper = next((part for part in report.parts if part.title == zhao2020.CLAIMS), None)
+    findings(report.verdicts, console, missing_runs(report.runs, {"claims": report.verdicts.claims}), of_paper)
     for one in report.others:
         console.print(f"By {one.study.rule.what.name}:", highlight=False)
         findings(one, console)
 
 
-def findings(verdicts: Verdicts, console: Console, missing: str = "", claims: Section | None = None) -> None:
+def findings(verdicts: Verdicts, console: Console, missing: str = "", of_paper: Section | None = None) -> None:
     console.print(answer.paragraph(verdicts), highlight=False)
     if missing:
         console.print(missing, highlight=False, soft_wrap=True)
-    if claims:
-        console.print(tables.for_terminal(zhao2020.at_a_glance(claims.tables[0].shown), zhao2020.CLAIMS))
+    if of_paper:
+        console.print(tables.for_terminal(zhao2020.at_a_glance(of_paper.tables[0].shown), zhao2020.CLAIMS))
+        return
+    if verdicts.claims:
+        table = claims.shown(sorted(verdicts.claims, key=lambda one: not one.told)[: answer.MOST_PAIRS])
+        console.print(tables.for_terminal(table, "claims: P holds after every pack of ten seeds"))
         return
     table, test = answer.pairs(verdicts)
     if len(table):

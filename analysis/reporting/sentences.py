@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from analysis.reporting.tables import called, p_value, score, shown
+from analysis.statistics import Outcome
 from analysis.statistics.families import CORRECTIONS
 from analysis.statistics.success import survival
 from analysis.statistics.success.shares import wilson
@@ -15,12 +16,14 @@ from analysis.studies.baselines import Share
 from analysis.studies.best import Place
 from analysis.studies.compare import Comparison
 from analysis.studies.filter_length import Trend
+from analysis.studies.paths.claims import PathClaim
 from analysis.studies.verdicts import Verdicts
-from analysis.study import Condition
+from analysis.study import Condition, Study
 from sweeps.console import counted
 
 TESTS = {
-    "wins": "relabelling", "signs": "sign test of seeds that share their start", "shares": "Barnard's exact test", "log-rank": "log-rank test"
+    "wins": "relabelling", "signs": "sign test of seeds that share their start", "shares": "Barnard's exact test", "log-rank": "log-rank test",
+    "bets": "bets that may be read after every pack of ten seeds",
 }  # fmt: skip
 """By :attr:`analysis.studies.compare.Comparison.test`."""
 
@@ -52,6 +55,41 @@ def claim(one: Comparison, verdicts: Verdicts) -> str:
         "too few seeds": f"{a} and {b}: too few seeds for a verdict ({verdicts.needed} each are needed for {counted(verdicts.tests, 'test')})",
     }.get(one.verdict, f"{a} against {b} is {one.verdict}")
     return " ".join(filter(None, (f"{head}.", effect(one, verdicts.study.rule.better), tested(one, verdicts), of_means(one), seeds(one))))
+
+
+def drawn(study: Study) -> str:
+    """What several draws of a process are called."""
+    return "paths" if study.forecasts else "draws"
+
+
+def process(one: PathClaim, verdicts: Verdicts) -> str:
+    """One claim about a process, the winner first."""
+    word, (least, most) = drawn(verdicts.study), one.seeds
+    ahead = one.theta if one.theta.estimate >= 0.5 else Outcome(1 - one.theta.estimate, 1 - one.theta.high, 1 - one.theta.low)
+    a, b = (called(side.name) for side in ((one.a, one.b) if one.theta.estimate >= 0.5 else (one.b, one.a)))
+    each = f"{least}" if least == most else f"{least} to {most}"
+    where = f"on {one.process} ({len(one.pairs)} simulated {word}, {each} seeds each of {a} and {b} on every {word[:-1]})"
+    p = f"95 % {ahead.low:.2f} to {ahead.high:.2f}; {p_value(one.p_adjusted)}, {over(verdicts, verdicts.tests)}"
+    spread = (
+        f"; between {word} the probability varies with sd {one.spread.estimate:.2f} (95 % {one.spread.low:.2f} to {one.spread.high:.2f})"
+        if np.isfinite(one.spread.estimate)
+        else ""
+    )
+    share = f"{ahead.estimate:.2f} on average over {word} ({p})"
+    if one.decided:
+        return f"{where} a seed of {a} beats one of {b} with probability {share}{spread}."
+    why = f"{len(one.pairs)} {word} are too few for a verdict on the process ({verdicts.needed_paths} are needed for {counted(verdicts.tests, 'claim')})"
+    head = why if one.verdict == "too few paths" else f"{a} and {b} are not told apart"
+    return f"{where} {head}: a seed of {a} beats one of {b} with probability {share}{spread}."
+
+
+def alone(one: PathClaim, verdicts: Verdicts) -> str:
+    """What each path alone would have said, which is about that path."""
+    word = drawn(verdicts.study)
+    return (
+        f"Each {word[:-1]} alone, about that {word[:-1]} only, corrected over its own pairs: {called(one.a.name)} against {called(one.b.name)} is {one.alone[0]} on the first ({one.a.dataset});"
+        f" better on {one.alone.count('better')} of {len(one.pairs)}, worse on {one.alone.count('worse')}; P is above 1/2 on {one.ahead}."
+    )
 
 
 def both_lose(one: Comparison, verdicts: Verdicts) -> str:

@@ -262,6 +262,14 @@ def check_margin(margin: float) -> None:
         raise UserError(f"margin is {margin:g} per cent; expected a number above 0.")
 
 
+def with_margin(x: np.ndarray, y: np.ndarray, margin: float, sign: int = 1, points: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Errors of which those of x are granted a margin: x is no worse than y by more where it now wins against y. Arguments as of :func:`each_no_worse`."""
+    check_margin(margin)
+    if points:  # an accuracy is a count over a count: equal ones must stay equal once the margin is granted
+        return np.round(x - margin / points, DIGITS), np.round(y, DIGITS)
+    return (x / (1 + margin / 100) if sign > 0 else x * (1 + margin / 100)), y
+
+
 def each_no_worse(
     x: np.ndarray, y: np.ndarray, margin: float, pairs: bool = False, finest: int = FINEST, sign: int = 1, points: float = 0.0
 ) -> np.ndarray:
@@ -271,11 +279,7 @@ def each_no_worse(
         sign: -1 for scores, higher is better, with their signs turned: x is then multiplied by 1 + margin / 100.
         points: percentage points in 1 of a score, where the margin is in these: it is taken off x.
     """
-    check_margin(margin)
-    if points:  # an accuracy is a count over a count: equal ones must stay equal once the margin is granted
-        granted, y = (np.round(one, DIGITS) for one in (x - margin / points, y))
-    else:
-        granted = x / (1 + margin / 100) if sign > 0 else x * (1 + margin / 100)
+    granted, y = with_margin(x, y, margin, sign, points)
     if pairs and x.shape != y.shape:
         raise UserError(f"pairs were asked of {x.shape[1]} and {y.shape[1]} seeds; expected the same seeds in both.")
     theta, p = each_signs(granted, y) if pairs else p_values(granted, y, finest)

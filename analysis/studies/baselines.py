@@ -6,15 +6,16 @@ A condition is held against the best baseline of its series: the one with the be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.statistics import wins
+from analysis.statistics import Outcome, wins
 from analysis.statistics.families import ALPHA
 from analysis.statistics.success.shares import wilson
+from analysis.studies import compare
 from analysis.study import Condition, Study
 from analysis.table import frame
 from sweeps.store.ledger import Ledger
@@ -33,7 +34,8 @@ class Share:
         beating: seeds with a better score; a diverged seed has none.
         level: score of the best constant, such as the majority class; NaN where there is none.
         low, high: Wilson's (1927) 95 % interval of the ``share`` that they are.
-        p: of the exact two-sided binomial test, null hypothesis: half of the seeds whose error is another than the baseline's.
+        p: of the exact two-sided binomial test, null hypothesis: half of the seeds whose error is another than the baseline's. Where results decided how many
+            seeds there are, both are of bets (:mod:`analysis.statistics.sequential.bets`).
         learned: whether the mean over finished seeds beats every constant, the best one in hindsight included.
         p_adjusted: corrected over its family, NaN until :func:`analysis.studies.verdicts.judge` has.
         verdict: beats, is beaten, too few seeds or undecided.
@@ -111,6 +113,8 @@ def against(study: Study) -> list[Share]:
         beating, untied = int((one.errors < one.sign * error).sum()), int((one.errors != one.sign * error).sum())
         interval = wilson(beating, len(one.errors))
         p = float(wins.sign_p(np.array(beating), np.array(untied)))
+        if one.anytime:
+            p, interval = so_far(one, error)
         constant = float(level.get(one.fingerprint, np.nan))
         learned = one.sign * one.mean < one.sign * constant if np.isfinite(constant) else len(one.finished) > 0
         shares.append(
@@ -119,11 +123,18 @@ def against(study: Study) -> list[Share]:
     return shares
 
 
+def so_far(one: Condition, error: float) -> tuple[float, Outcome]:
+    """p and the interval of the share of seeds that beat a constant, to be read after every pack of ten seeds."""
+    constant = replace(one, errors=np.full(len(one.errors), one.sign * error), draws=None)
+    found = compare.read(replace(one, draws=None), constant, interval=True)
+    return found.p, Outcome(found.theta, found.low, found.high, p=found.p)
+
+
 def verdict(one: Share, tests: int) -> str:
     """Does more than half, or less, of a condition's seeds beat the baseline? The p is corrected over so many tests."""
     if one.p_adjusted < ALPHA:
         return "beats" if one.share > 0.5 else "is beaten"
-    return "too few seeds" if wins.floor(one.n, one.n) * tests >= ALPHA else "undecided"
+    return "too few seeds" if wins.floor(one.n, one.n) * tests >= ALPHA and not one.condition.anytime else "undecided"
 
 
 def summary_rows(summary: pd.DataFrame, findings: Sequence[Share], study: Study) -> pd.DataFrame:

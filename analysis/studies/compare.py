@@ -88,13 +88,13 @@ def pairs_of(study: Study, a: str, b: str) -> list[Pair]:
     Raises:
         UserError: an unknown name (the known are listed), or no series in common.
     """
-    known = {name for one in study for name in (one.model, one.name, one.label)}
+    known = {name for one in study for name in one.names}
     for name in (a, b):
         if name not in known:
             raise unknown("model or condition", name, known)
     pairs: dict[frozenset[str], Pair] = {}
     for conditions in study.series.values():
-        firsts, seconds = ([one for one in conditions if name in (one.model, one.name, one.label)] for name in (a, b))
+        firsts, seconds = ([one for one in conditions if name in one.names] for name in (a, b))
         for x, y in itertools.product(firsts, seconds):
             if x is not y:
                 pairs.setdefault(frozenset((x.label, y.label)), (x, y))
@@ -118,7 +118,10 @@ def pairs_against(study: Study, models: Sequence[str] = AGAINST) -> list[Pair]:
 
 
 def test_of(a: Condition, b: Condition) -> str:
-    """The test of a pair: of wins; of signs where seeds share their start; of shares, exact, for success; of rates for a time until it."""
+    """The test of a pair: of wins; of signs where seeds share their start; of shares, exact, for success; of rates for a time until it; bets where
+    results decided how many seeds there are."""
+    if a.anytime:
+        return "bets"
     return "signs" if a.pairs_with(b) else {"success": "shares", "time": "log-rank"}.get(a.kind, "wins")
 
 
@@ -135,14 +138,21 @@ def comparisons(pairs: Iterable[Pair], margin: float) -> list[Comparison]:
     return [compared(a, b, float(theta[i]), float(p[i]), float(no_worse[i]), float(equivalent[i])) for i, (a, b) in enumerate(pairs)]
 
 
-def tested(pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray]:
-    """theta and the two-sided p of every pair by :func:`test_of`; where log-rank's direction is not that of theta, as the curves cross, p is 1."""
+def tested(pairs: Sequence[Pair], finest: int = wins.FINEST) -> tuple[np.ndarray, np.ndarray]:  # noqa: PT028 (no test)
+    """theta and the two-sided p of every pair by :func:`test_of`; where log-rank's direction is not that of theta, as the curves cross, p is 1.
+
+    Args:
+        finest: as of :func:`analysis.statistics.wins.p_values`.
+    """
     theta, p = np.full(len(pairs), np.nan), np.full(len(pairs), np.nan)
     for (_, _, test), rows, x, y in alike(pairs):
-        if test == "signs":
+        if test == "bets":
+            readings = [read(*pairs[i]) for i in rows]
+            theta[rows], p[rows] = [one.theta for one in readings], [one.p for one in readings]
+        elif test == "signs":
             theta[rows], p[rows] = wins.each_signs(x, y)
         elif test == "wins":
-            theta[rows], p[rows] = wins.p_values(x, y)
+            theta[rows], p[rows] = wins.p_values(x, y, finest)
         elif test == "shares":
             theta[rows] = 0.5 + (y.mean(1) - x.mean(1)) / 2  # errors are successes with their signs turned
             p[rows] = [shares.barnard(*of_shares(*pairs[i])).p for i in rows]
@@ -163,7 +173,9 @@ def margins(pairs: Sequence[Pair], margin: float) -> np.ndarray:
     p, asked = np.full(len(pairs), np.nan), np.array([i for i, (a, b) in enumerate(pairs) if not (a.below_0 or b.below_0)], int)
     for (_, _, test), rows, x, y in alike([pairs[i] for i in asked]):
         first = pairs[asked[rows[0]]][0]
-        if first.kind == "success":
+        if test == "bets":
+            p[asked[rows]] = [no_worse_so_far(pairs[i], margin) for i in asked[rows]]
+        elif first.kind == "success":
             p[asked[rows]] = [shares.no_worse(*of_shares(*pairs[i]), margin / 100) for i in asked[rows]]
         else:
             p[asked[rows]] = wins.each_no_worse(x, y, margin, test == "signs", sign=first.sign, points=first.points)
@@ -181,17 +193,32 @@ def alike(pairs: Sequence[Pair]) -> Iterable[tuple[tuple[int, int, str], np.ndar
 
 def compared(a: Condition, b: Condition, theta: float, p: float, no_worse: float, equivalent: float) -> Comparison:
     """One comparison with its effects, from the p-values that were found."""
-    together = a.pairs_with(b)
+    together, reading = a.pairs_with(b), read(a, b, interval=a.anytime)
+    if a.anytime:
+        gap = wins.typical_difference(a.errors, b.errors)
+        means, typical = Outcome(np.nan), replace(gap, low=np.nan, high=np.nan).turned(a.sign)
+        return Comparison(a, b, Outcome(theta, reading.low, reading.high, p=p), typical, means, no_worse, equivalent, reading)
     if a.kind == "success":
-        return Comparison(a, b, *of_success(a, b, theta, p), Outcome(np.nan), no_worse, equivalent, read(a, b, together))
+        return Comparison(a, b, *of_success(a, b, theta, p), Outcome(np.nan), no_worse, equivalent, reading)
     beats = wins.signs(a.errors, b.errors) if together else wins.beats(a.errors, b.errors, p)
     gap = wins.paired_difference(a.errors, b.errors) if together else wins.typical_difference(a.errors, b.errors)
     means = difference_of_means(a, b).turned(a.sign)
-    return Comparison(a, b, replace(beats, estimate=theta, p=p), gap.turned(a.sign), means, no_worse, equivalent, read(a, b, together))
+    return Comparison(a, b, replace(beats, estimate=theta, p=p), gap.turned(a.sign), means, no_worse, equivalent, reading)
 
 
-def read(a: Condition, b: Condition, together: bool) -> sequential.Reading:
-    return sequential.anytime(*sequential.packs(a.seeds, a.errors, b.seeds, b.errors), pairs=together, interval=False)
+def read(a: Condition, b: Condition, interval: bool = False) -> sequential.Reading:
+    """The verdict that may be read at any time."""
+    return sequential.anytime(*sequential.packs(a.seeds, a.errors, b.seeds, b.errors), pairs=a.pairs_with(b), interval=interval)
+
+
+def no_worse_so_far(pair: Pair, margin: float) -> float:
+    """One-sided p, at any time, of "a is worse than b by more than the margin"; NaN of success, where a margin makes every tie a win."""
+    a, b = pair
+    if a.kind == "success":
+        return np.nan
+    x, y = wins.with_margin(*sequential.packs(a.seeds, a.errors, b.seeds, b.errors), margin, a.sign, a.points)
+    found = sequential.directed(x, y, a.pairs_with(b)).of_a
+    return float(min(1.0, np.exp(-found[-1]))) if len(found) else 1.0
 
 
 def of_success(a: Condition, b: Condition, theta: float, p: float) -> tuple[Outcome, Outcome]:
@@ -221,14 +248,14 @@ def every_test(a: Condition, b: Condition, rng: np.random.Generator) -> pd.DataF
     x, y = (one.errors[np.isfinite(one.errors)] for one in (a, b))
     if a.kind == "success":
         return success_tests(a, b)
-    reading = sequential.anytime(*sequential.packs(a.seeds, a.errors, b.seeds, b.errors), pairs=a.pairs_with(b))
+    reading = read(a, b, interval=True)
     rows: list[tuple[str, str, Outcome]] = [
         (f"wins{' (the default)' if test_of(a, b) == 'wins' else ''}", "a beats b as often as b beats a", wins.beats(a.errors, b.errors)),
         (f"wins, read after each pack of 10 ({reading.packs} so far)", "the same, at every reading at once",
          Outcome(reading.theta, reading.low, reading.high, p=reading.p)),
         ("median difference (Hodges-Lehmann)", "a shift of 0", wins.typical_difference(a.errors, b.errors).turned(a.sign)),
     ]  # fmt: skip
-    if a.pairs_with(b):
+    if a.pairs_with(b) and len(a.errors) == len(b.errors):
         rows.append(
             (
                 "sign test of seeds that share their start (the default of such)",

@@ -79,8 +79,10 @@ class Trend:
 
 
 def trends(study: Study) -> list[Trend]:
-    """Every model and series that was trained with several K; no p corrected yet."""
-    found = []
+    """Every model and series that was trained with several K; no p corrected yet. None where results decided how many seeds there are."""
+    found: list[Trend] = []
+    if study.rule.anytime:
+        return found
     for (dataset, model), by_length in study.lengths().items():
         errors = {K: one.errors for K, one in by_length.items()}
         bare = Trend(dataset, model, by_length, np.nan, np.nan, {})

@@ -18,6 +18,8 @@ from ltm.errors import UserError
 def published(runs: pd.DataFrame, source: str | Path, correction: str = "holm") -> pd.DataFrame:
     """Welch's test of every condition's finished seeds against its published mean, sd and n. Null hypothesis: equal means; corrected over the table.
 
+    Seeds of one score alone, as two of an accuracy often are, say nothing of their spread: no test is made of them.
+
     Args:
         source: a published table by name (``zhao2020_table2``) or the path of a CSV (:func:`analysis.literature.read`).
 
@@ -40,7 +42,7 @@ def published(runs: pd.DataFrame, source: str | Path, correction: str = "holm") 
             {
                 "dataset": row["dataset"], "condition": one.label, "metric": row["metric"], "n": len(a), "mean": a.mean(), "sd": a.std(), "published_n": theirs[2],
                 "published_mean": theirs[0], "published_sd": theirs[1], "difference": found.estimate, "low": found.low,
-                "high": found.high, "percent": 100 * found.estimate / abs(theirs[0]) if theirs[0] else np.nan, "p": found.p,
+                "high": found.high, "percent": 100 * found.estimate / abs(theirs[0]) if theirs[0] else np.nan, "p": found.p if a.min() < a.max() else np.nan,
             }
         )  # fmt: skip
     if not rows:

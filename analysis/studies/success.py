@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
+from analysis.columns import finite
 from analysis.statistics.success.shares import wilson
 from analysis.statistics.success.survival import kaplan_meier
 from analysis.study import Rule, Study
@@ -40,7 +40,7 @@ def studies(runs: pd.DataFrame, study: Study) -> tuple[Study | None, Study | Non
 
 
 def by(runs: pd.DataFrame, rule: Rule, metric: str) -> Study | None:
-    if metric not in runs or not np.isfinite(runs[metric].to_numpy(float)).any():
+    if metric not in runs or not finite(runs[metric]).any():
         return None
     return Study.of(runs, replace(rule, metric=metric, higher_is_better=None))
 

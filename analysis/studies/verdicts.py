@@ -1,5 +1,5 @@
 """The claims of a report, judged together. Two families, each Holm's at 0.05 over all series of the study: what a condition, a filter length or a
-forecast without a network is held against, and who may be the best."""
+forecast without a network is held against, and who may be the best. Of a process with many paths a claim is one over all of them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from analysis.claims import Decided
 from analysis.statistics import families, power, wins
+from analysis.statistics.paths import least_paths
 from analysis.statistics.success import shares
 from analysis.studies import baselines, best, compare, filter_length
 from analysis.studies.baselines import Share
 from analysis.studies.best import Place
 from analysis.studies.compare import Comparison, Pair
 from analysis.studies.filter_length import Trend
+from analysis.studies.paths import claims as paths
+from analysis.studies.paths.claims import PathClaim
 from analysis.study import Study
 
 ALPHA = families.ALPHA
@@ -35,6 +39,8 @@ class Verdicts:
         trends: of every model and series whose K varies.
         best: the place of every condition of a series with several.
         tests, best_tests: how many p-values are in either family.
+        paths: of the pairs on paths of one process, a claim each; their series have no other.
+        claims: those that decided how many seeds there are, a family of their own (:mod:`analysis.claims`).
     """
 
     study: Study
@@ -44,6 +50,8 @@ class Verdicts:
     best: tuple[Place, ...]
     tests: int
     best_tests: int
+    paths: tuple[PathClaim, ...] = ()
+    claims: tuple[Decided, ...] = ()
 
     @property
     def needed(self) -> int:
@@ -60,6 +68,11 @@ class Verdicts:
     def could_see(self, n: int, m: int) -> float:
         """The probability of a win that n against m seeds would have shown with probability 0.8, at the level of the first test of family one; NaN for none."""
         return power.smallest_theta(n, m, alpha=ALPHA / (1 if self.study.rule.correction == "none" else max(self.tests, 1)))
+
+    @property
+    def needed_paths(self) -> int:
+        """Paths of a process from which a verdict on it is possible among so many tests."""
+        return least_paths(self.tests if self.study.rule.correction == "holm" else 1)
 
     @property
     def needed_best(self) -> int:
@@ -80,14 +93,15 @@ def judge(study: Study, pairs: Iterable[Pair] | None = None, whole: bool = True)
         pairs: which conditions to compare; those of :func:`analysis.studies.compare.pairs_against` where None.
         whole: whether to ask about baselines, filter lengths and the best, too.
     """
-    rule, asked = study.rule, study if whole else study.only([])
-    tests = compare.comparisons(compare.pairs_against(study) if pairs is None else pairs, rule.margin)
+    rule, asked = study.rule, paths.beside(study) if whole else study.only([])
+    claims, pairs = paths.split(study, compare.pairs_against(study) if pairs is None else pairs)
+    tests = compare.comparisons(pairs, rule.margin)
     shares, trends = baselines.against(asked), filter_length.trends(asked)
     n = len(tests)
     family = np.array(
         [
             *(one.theta.p for one in tests), *(one.p_no_worse for one in tests), *(one.p for one in shares), *(one.p for one in trends),
-            *(p for one in trends for p in one.no_worse.values()),
+            *(p for one in trends for p in one.no_worse.values()), *(one.theta.p for one in claims),
         ],
         float,
     )  # fmt: skip
@@ -104,10 +118,13 @@ def judge(study: Study, pairs: Iterable[Pair] | None = None, whole: bool = True)
     shares = [replace(one, p_adjusted=next(corrected)) for one in shares]
     trends = [replace(one, p_adjusted=next(corrected)) for one in trends]
     trends = [replace(one, no_worse_adjusted={K: next(corrected) for K in one.no_worse}) for one in trends]
+    proven = families.adjust(np.array([one.proven for one in claims]), rule.correction).tolist()
+    claims = [replace(one, p_adjusted=next(corrected), proven_adjusted=p) for one, p in zip(claims, proven, strict=True)]
     places, best_tests = best.may_be_best(asked)
     return Verdicts(
         study, tuple(replace(one, verdict=verdict(one, factor)) for one in tests),
         tuple(replace(one, verdict=baselines.verdict(one, factor)) for one in shares), tuple(trends), tuple(places), count, best_tests,
+        tuple(replace(one, verdict=paths.verdict(one, factor)) for one in claims),
     )  # fmt: skip
 
 
@@ -121,7 +138,7 @@ def verdict(one: Comparison, tests: int) -> str:
         return "equivalent"
     if one.p_no_worse_adjusted < ALPHA:
         return "no worse"
-    return "too few seeds" if least_p(one) * tests >= ALPHA else "undecided"
+    return "too few seeds" if least_p(one) * tests >= ALPHA and not one.a.anytime else "undecided"
 
 
 def least_p(one: Comparison) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -52,3 +53,33 @@ def classified(dataset: str = "latching", solved: float = 0.8, **models: Sequenc
     accuracy = table["test_accuracy"]
     success = (accuracy > solved).astype(float).where(accuracy.notna())
     return table.assign(test_success=success, test_sequences=(1000 * accuracy + 10 * table["seed"]).where(success == 1))
+
+
+def on_paths(
+    paths: int,
+    seeds: int,
+    name: str = "arfima",
+    key: str = "path",
+    tau: float = 0.0,
+    of_path: float = 1.0,
+    elsewhere: bool = True,
+    **gaps: float,
+) -> pd.DataFrame:
+    """Rows of models on many paths of one process: normal errors of sd 1, a level that is the path's, and each model's gap, which differs by ``tau`` from
+    path to path. ``elsewhere``: whether seeds start from other initial parameters on each."""
+    rng = np.random.default_rng(5)
+    parts = []
+    for i in range(paths):
+        level = 10 + of_path * rng.normal()
+        errors = {model: level + gap + tau * rng.normal() * (gap != 0) + rng.normal(size=seeds) for model, gap in gaps.items()}
+        part = rows(name, **errors)
+        config = json.dumps({"dataset": {"name": name, "kind": "arfima", key: i, "train": 9}})
+        parts.append(
+            part.assign(
+                fingerprint=f"{name} {i}",
+                config=config,
+                condition=part["condition"] + f" {key}={i}",
+                draws=part["model"] + (f" {i}" if elsewhere else ""),
+            )
+        )
+    return pd.concat(parts, ignore_index=True)

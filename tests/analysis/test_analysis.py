@@ -37,6 +37,9 @@ def test_a_reproduction_is_tested_against_published_figures(tmp_path: Path) -> N
     found = published(table, "zhao2020_table2").set_index("condition")
     assert found.loc["rnn / tree", "p_adjusted"] > 0.05
     assert found.loc["lstm / tree", "p_adjusted"] < 1e-6
+    alike = published(rows(rnn=[0.25, 0.25], lstm=[0.3, 0.31]), "zhao2020_table2").set_index("condition")
+    assert np.isnan(alike.loc["rnn / tree", "p_adjusted"]), "two seeds of one score say nothing of their spread"
+    assert not np.isnan(alike.loc["lstm / tree", "p_adjusted"])
     with pytest.raises(UserError, match="'nobody'.*zhao2020_table2"):
         published(table, "nobody")
     (tmp_path / "mine.csv").write_text("dataset,model,K,metric,mean,sd,n\ntree,gru,,test_rmse,1,1,10\n")
@@ -95,7 +98,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_report_stands_alone_with_its_tables_beside_it(study: Path) -> None:
     page = (study / "report" / "index.html").read_text()
-    assert "The networks learned nothing: no mean beats a constant." in page  # in five epochs, and the page says so first
+    first = "A statement about this one simulated series, not about the process, as no other series was drawn"
+    assert f"{first}: the networks learned nothing: no mean beats a constant." in page  # in five epochs, and the page says so first
     assert (
         page.index("learned nothing")
         < page.index("</svg>")

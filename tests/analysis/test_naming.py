@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from analysis import Study, judge
-from analysis.naming import Spot, spots
+from analysis.naming import FIRST, Spot, spots, told_apart
 from analysis.reporting import answer, build, plots
 from analysis.reporting.parts import first, series, success
 from analysis.reporting.section import Plot
+from ltm.data import ADDED
 from tests.analysis.rows import classified
 
 LENGTHS = (2, 5, 8, 10, 15, 20, 25, 30, 40, 50)
@@ -43,8 +44,37 @@ def test_a_number_is_an_axis_from_three_values_on_and_other_settings_make_tasks(
     assert {spot.task for spot in over_splits} == {"reviews layout=transpose", "reviews layout=released"}
     lengths = spots("latching", [{"length": length, "seed": seed} for length in (5, 10, 20) for seed in range(4)])
     assert {(spot.key, spot.task) for spot in lengths} == {("length", f"latching seed={seed}") for seed in range(4)}
+    processes = spots("latching", [{"length": length, "seed": seed} for length in (5, 10, 20) for seed in range(6)])
+    assert {(spot.key, spot.task) for spot in processes} == {("seed", f"latching length={length}") for length in (5, 10, 20)}
+    assert [
+        (spot.drawn, spot.independent) for spot in (Spot("", key, 0) for key in ("seed", "path", "split seed", "origin", "length"))
+    ] == [
+        (True, True),
+        (True, True),
+        (True, False),
+        (True, False),
+        (False, False),
+    ]
     assert spots("own", [{"column": name} for name in "abc"]) == []
     assert spots("flag", [{"on": value} for value in (True, False, True)]) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "drawn", "independent"),
+    [
+        ("seed", True, True), ("path", True, True), ("noise path", True, True),
+        ("split seed", True, False), ("vectors seed", True, False), ("origin", True, False), ("length", False, False),
+    ],
+)  # fmt: skip
+def test_draws_are_no_axis_and_only_those_of_a_process_are_independent(key: str, drawn: bool, independent: bool) -> None:
+    assert (Spot("any", key, 1.0).drawn, Spot("any", key, 1.0).independent) == (drawn, independent)
+
+
+def test_data_from_before_there_were_paths_are_path_0() -> None:
+    grown = [{"d": 0.4}, {"d": 0.4, "path": 1}, {"d": 0.4, "path": 2}]
+    assert told_apart(grown) == ["path=0", "path=1", "path=2"]
+    assert [spot.at for spot in spots("arfima", grown)] == [0.0, 1.0, 2.0]
+    assert told_apart([{"d": 0.4}, {"d": 0.3}]) == ["d=0.4", "d=0.3"]
 
 
 def test_a_study_over_a_number_is_one_part_and_one_figure(runs: pd.DataFrame) -> None:
@@ -96,3 +126,7 @@ def test_a_figure_of_a_panel_a_series_shows_four_of_those_that_differ_in_a_numbe
     assert len(one.drawing.names) == 10
     whole = Plot("ranks", "", plots.critical_difference(pd.Series([1.0, 2.0], ["a", "b"]), 1.0), {})
     assert build.sampled(whole, study) is whole
+
+
+def test_keys_that_came_later_have_here_what_the_data_give_them() -> None:
+    assert FIRST.items() <= ADDED.items()

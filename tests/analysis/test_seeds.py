@@ -205,6 +205,25 @@ def test_compare_and_power_take_a_csv(tmp_path: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out.startswith("usage: ltm compare ")
 
 
+def test_a_column_of_paths_makes_claims_about_the_process(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        {"model": model, "path": path, "seed": seed, "rmse": 5 * path + gap + rng.normal()}
+        for path in range(8)
+        for model, gap in (("mine", 0.0), ("theirs", 3.0))
+        for seed in range(6)
+    ]
+    table = pd.DataFrame(rows)
+    found = analysis.compare(table, "mine", "theirs")
+    assert found[["a", "b", "paths", "verdict"]].to_numpy().tolist() == [["mine", "theirs", 8, "better"]]
+    origins = analysis.compare(table.rename(columns={"path": "origin"}), "mine", "theirs")
+    assert len(origins) == 8, "origins of one series share data: each is compared for itself"
+    page = Path(analysis.report(table, to=tmp_path)).read_text()
+    assert "a seed of mine beats one of theirs with probability" in page
+    with pytest.raises(UserError, match="column 'path' is 'a'; expected a whole number"):
+        analysis.compare(table.assign(path=table["path"].map(lambda path: "abcdefgh"[path])), "mine", "theirs")
+
+
 def test_importing_the_analysis_costs_nothing() -> None:
     code = (
         "import sys, analysis; assert not {'numpy', 'pandas', 'matplotlib', 'torch'} & set(sys.modules);"

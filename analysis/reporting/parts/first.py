@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,11 +18,12 @@ from analysis.reporting.section import Plot, Section, Table
 from analysis.reporting.tables import called
 from analysis.statistics.intervals import median_interval
 from analysis.studies.compare import AGAINST, Comparison
+from analysis.studies.paths.claims import PathClaim
 from analysis.studies.verdicts import DISAGREE, Verdicts
 from analysis.study import Condition
 
 SIGN_OF = {
-    "better": "▲", "worse": "▼", "equivalent": "=", "no worse": "≥", "undecided": "·", "too few seeds": "?", **dict.fromkeys(DISAGREE.values(), "◆"),
+    "better": "▲", "worse": "▼", "equivalent": "=", "no worse": "≥", "undecided": "·", "too few seeds": "?", "too few paths": "?", **dict.fromkeys(DISAGREE.values(), "◆"),
     "beats": "▲", "is beaten": "▼",
 }  # fmt: skip
 
@@ -74,23 +76,32 @@ def section(verdicts: Verdicts) -> Section:
     return part
 
 
-def in_order(tests: Sequence[Comparison]) -> list[Comparison]:
+T = TypeVar("T", Comparison, PathClaim)
+
+
+def in_order(tests: Sequence[T]) -> list[T]:
     """As they are held against RNN first, then LSTM, then others."""
     place = {model: i for i, model in enumerate(AGAINST)}
     return sorted(tests, key=lambda one: place.get(one.b.model, len(place)))
 
 
 def key_of(verdicts: Verdicts) -> str:
-    seen = {one.verdict for one in verdicts.comparisons} | {one.verdict for one in verdicts.shares}
+    seen = (
+        {one.verdict for one in verdicts.comparisons} | {one.verdict for one in verdicts.shares} | {one.verdict for one in verdicts.paths}
+    )
     signs = list(dict.fromkeys(sign for verdict, sign in SIGN_OF.items() if verdict in seen))
-    told = [f"{sign} {tables.SIGNS[sign]}{f' within {verdicts.study.rule.within}' * (sign in '=≥')}" for sign in signs]
+    told = [
+        f"{sign} {'too few paths' if sign == '?' and verdicts.paths else tables.SIGNS[sign]}{f' within {verdicts.study.rule.within}' * (sign in '=≥')}"
+        for sign in signs
+    ]
     both = f" A network that equals another and loses to the baseline (last column of its {verdicts.study.noun}) is no good {verdicts.study.plain}." if seen & {"equivalent", "no worse"} and verdicts.shares else ""  # fmt: skip
     figures = " or the ".join(
         filter(
             None,
             (
                 f"probability that a seed of the row has the {verdicts.study.rule.better} than one of the column"
-                if verdicts.comparisons
+                + f", on average over {sentences.drawn(verdicts.study)} of a process" * bool(verdicts.paths)
+                if verdicts.comparisons or verdicts.paths
                 else "",
                 "share of its seeds that beat the baseline" if verdicts.shares else "",
             ),
@@ -130,7 +141,7 @@ def references_of(verdicts: Verdicts) -> set[str]:
 
 def from_baseline(one: Condition, error: float) -> tuple[float, float, float]:
     """The median seed's distance from a baseline with the interval that the sign test inverts, per cent of it or points; none where seeds diverged."""
-    low, high = (np.nan, np.nan) if one.diverged else median_interval(one.finished)
+    low, high = (np.nan, np.nan) if one.diverged or one.anytime else median_interval(one.finished)
     found = [one.relative(x - error, error) for x in (one.median, low, high)]
     return found[0], found[1], found[2]
 
@@ -174,6 +185,10 @@ def matrix(verdicts: Verdicts) -> pd.DataFrame:
         for one in in_order(verdicts.comparisons)
         if one.b.model in references
     ]
+    cells += [
+        (one.process, one.a.name, called(one.b.name), f"{SIGN_OF[one.verdict]} {one.theta.estimate:.2f}")
+        for one in in_order(verdicts.paths)
+    ]
     spots = verdicts.study.spots
     cells += [
         (one.dataset, one.condition.name, PLAIN if spots else one.baseline, f"{SIGN_OF[one.verdict]} {one.share:.2f}")
@@ -195,8 +210,12 @@ def matrix(verdicts: Verdicts) -> pd.DataFrame:
 
 
 def few(whole: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
-    """Of a large matrix the conditions that may be the best somewhere."""
-    if len(whole) <= MOST_ROWS or verdicts.study.spots:
+    """Of a large matrix the conditions that may be the best somewhere, or beat another on a process; of many draws of one law the first."""
+    study = verdicts.study
+    hidden = set(study.series) - set(study.samples) - set(study.spots)
+    whole = whole.loc[:, [column[0] not in hidden for column in whole.columns]]
+    if len(whole) <= MOST_ROWS or study.spots:
         return whole
     inside = {called(one.condition.name) for one in verdicts.best if one.may_be_best}
+    inside |= {called(one.a.name) for one in verdicts.paths if one.verdict == "better"}
     return whole[whole.iloc[:, 0].isin(inside)].head(MOST_ROWS)

@@ -27,7 +27,9 @@ MANY = 40
 
 
 def sections(verdicts: Verdicts) -> list[Section]:
-    """A part a series, or for all series that differ in one number; the first has the files of all of them."""
+    """A part a series, or for all series that differ in one number, or of many draws of one law for the first; the first part has the files of all of them."""
+    if not len(verdicts.study):
+        return []
     study, shares, summary = verdicts.study, of_series(verdicts.shares), summarise(verdicts.study)
     if shares:
         summary = baselines.summary_rows(summary, verdicts.shares, study)
@@ -72,7 +74,7 @@ def sections(verdicts: Verdicts) -> list[Section]:
         whole = {"summary": summary, "tests": frame(verdicts.comparisons), "best": frame(verdicts.best), "shares": frame(verdicts.shares)}
         parts[0].kept = {name: table for name, table in whole.items() if len(table)}
         parts[0].kept["sentences"] = pd.DataFrame(every, columns=["dataset", "sentence"])
-    return parts
+    return [part for part in parts if part.title in study.samples or part.title not in study.series]
 
 
 def numbered(verdicts: Verdicts, summary: pd.DataFrame) -> list[Section]:
@@ -176,7 +178,7 @@ def across(verdicts: Verdicts) -> Section:
     """Over all series or tasks together: ranks."""
     study = verdicts.study
     part, where = Section(f"Across the {study.nouns}"), f"{len(study.series)} {study.nouns}"
-    mean_ranks, difference = ranks(study)
+    mean_ranks, difference = ranks(study) if len(study) else (pd.Series(dtype=float), np.nan)
     if mean_ranks.empty:
         return part
     caption = (

@@ -17,15 +17,21 @@ from sweeps.store.ledger import Ledger
 Curves = Mapping[str, Mapping[str, list[np.ndarray]]]
 
 
-def section(ledger: Ledger, runs: pd.DataFrame, study: Study) -> Section:
+def section(ledger: Ledger, runs: pd.DataFrame, study: Study, every: pd.DataFrame | None = None) -> Section:
+    """Of these seed runs.
+
+    Args:
+        every: all seed runs of the study, where these are some of them.
+    """
+    every = runs if every is None else every
     part, found, table = Section("Training"), curves(ledger, runs, study), ended(runs)
     if found:
         caption = f"Best validation loss so far: median and quartiles over seeds, the {len(PALETTE)} best conditions of a {study.noun}."
         finds = {dataset: finding(dataset, some) for dataset, some in found.items()}
         part.plots.append(Plot("learning_curves", caption, plots.learning_curves(found), finds))
-    caption = f"How training ended. Epochs are means; seconds are of all seeds together, {runs['seconds'].sum():,.0f} s for the study."
+    caption = f"How training ended. Epochs are means; seconds are of all seeds together, {every['seconds'].sum():,.0f} s for the study."
     part.more[f"How training ended: {sentences.counted(len(table), 'condition')}"] = [Table("training", caption, shown(table, study))]
-    part.kept["training"] = table
+    part.kept["training"] = table if every is runs else ended(every)
     return part
 
 

@@ -50,7 +50,7 @@ def of_length(dataset: Mapping[str, Any], task: Task, seed: int, length: int) ->
 
     Args:
         dataset: the resolved config of the task's dataset.
-        seed: of the seed run, whose sequences they are where each has its own.
+        seed: the number of the seed run on these data (:func:`ltm.data.number_of`), whose sequences they are where each has its own.
 
     Raises:
         UserError: a length that the task or the series does not have.

@@ -77,7 +77,8 @@ def rebuilt(ledger: Ledger, rows: pd.DataFrame) -> Iterator[Networks]:
 
 
 class Networks:
-    """The trained seed runs of one condition: ``rows`` of the ledger, their network, their task, their best parameters ``(S, N)``."""
+    """The trained seed runs of one condition: ``rows`` of the ledger, their network, their task, their best parameters ``(S, N)``, and the ``numbers`` that their
+    seeds drew by (:func:`ltm.data.number_of`)."""
 
     def __init__(self, rows: pd.DataFrame, parameters: np.ndarray) -> None:
         from ltm import cells, data
@@ -91,7 +92,8 @@ class Networks:
         if self.task.fingerprint != first["fingerprint"]:
             raise UserError(f"dataset '{self.dataset}' is not what '{self.condition}' was trained on (fingerprints differ).")
         self.network = cells.build(config["model"], self.task)
-        if record(self.network).digest != first["step"]:
+        self.numbers = tuple(data.number_of(int(seed), config["dataset"]) for seed in rows["seed"])
+        if record(self.network).elsewhere(data.draw_of(config["dataset"])).digest != first["step"]:
             raise UserError(f"the cell of '{self.condition}' computes something else now than when it was trained; run its sweep again.")
 
     @property

@@ -51,6 +51,14 @@ def test_a_study_is_judged_by_the_metric_of_most_conditions_and_the_rest_by_its_
     assert all(name.endswith("_test_rmse") for name in names)
 
 
+def test_a_network_whose_test_scores_are_no_numbers_hides_no_other(tmp_path: Path) -> None:
+    runs = pd.concat([rows("adding", name, test_rmse=error, validation_rmse=1.0) for name, error in (("rnn", 1.0), ("overflows", np.inf))])
+    study = Study.of(runs)
+    assert (study.metric, [one.model for one in study]) == ("test_rmse", ["rnn"])
+    (other,) = build.by_other_metrics(Ledger(str(tmp_path)), runs, {}, study)
+    assert (other.study.metric, [one.model for one in other.study]) == ("validation_rmse", ["overflows"])
+
+
 def test_nothing_else_is_judged_where_one_metric_fits_all(tmp_path: Path) -> None:
     classes = RUNS[RUNS["dataset"] != "adding"]
     assert build.by_other_metrics(Ledger(str(tmp_path)), classes, {}, Study.of(classes)) == []

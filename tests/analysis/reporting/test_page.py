@@ -52,13 +52,14 @@ def checked(browser: str, folder: Path, *pages: Path) -> list[dict[str, object]]
 
 
 def written(folder: Path, errors: dict[str, dict[str, np.ndarray]], networks: bool = False) -> Path:
-    """The report of a made-up study: errors by series (``arfima length=301``) and condition (``mrnn K=5``), NaN for a diverged seed; with networks, as yet
+    """The report of a made-up study: errors by series (``arfima length=301``, ``arfima path=3``) and condition (``mrnn K=5``), NaN for a diverged seed; with networks, as yet
     untrained, or without."""
     book, columns = Ledger(folder), [name for name in tables.COLUMNS if name != "pack"]
     for dataset, by_condition in errors.items():
         fingerprint = data.build(ARFIMA).fingerprint if networks else f"data of {dataset}"
-        called, _, length = dataset.partition(" length=")
-        of_data = ARFIMA | ({"length": int(length)} if length else {})
+        called, _, setting = dataset.partition(" ")
+        key, _, value = setting.partition("=")
+        of_data = ARFIMA | ({key: int(value)} if key else {})
         for name, values in by_condition.items():
             model, _, K = name.partition(" K=")
             parameters, step, seeds = np.zeros((len(values), 3), np.float32), None, range(len(values))
@@ -70,7 +71,7 @@ def written(folder: Path, errors: dict[str, dict[str, np.ndarray]], networks: bo
             frame = frame.assign(
                 run_id=[f"{dataset} {name} {seed}" for seed in range(len(values))], condition_id=f"{dataset} {name}", condition=f"{name} / {dataset}",
                 model=model, dataset=called, K=pd.array([int(K) if K else None] * len(values), dtype="Int64"), seed=seeds, test_rmse=values, step=step, config=json.dumps(config),
-                status=["diverged" if np.isnan(x) else "completed" for x in values], fingerprint=fingerprint, draws=model, code="0.0", engine="cpu",
+                status=["diverged" if np.isnan(x) else "completed" for x in values], fingerprint=fingerprint, draws=f"{model} {setting if key == 'path' else ''}", code="0.0", engine="cpu",
                 engine_version=1, seconds=0.5, epochs=9, best_epoch=5, provenance="made up",
             )  # fmt: skip
             curve = np.geomspace(1, 0.1, 9).astype(np.float32)
@@ -90,8 +91,8 @@ def written(folder: Path, errors: dict[str, dict[str, np.ndarray]], networks: bo
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Three studies: three series at three powers of ten with seven models, one of a long name, some seeds diverged; one of a sweep over K with shared starts; and one of
-    a series of ten lengths."""
+    """Four studies: three series at three powers of ten with seven models, one of a long name, some seeds diverged; one of a sweep over K with shared starts; one of
+    a series of ten lengths; and one of twelve paths."""
     rng = np.random.default_rng(0)
     models = ["rnn", "lstm", "rwa", "mrnn K=100", "mrnnf K=100", "mlstmf K=100", "gru", LONG]
     many = {
@@ -107,12 +108,18 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         f"arfima length={n}": {name: rng.gamma(40 + n // 90, 1 / 40, 20) for name in ("rnn", "lstm", "mrnn K=100")}
         for n in range(300, 1200, 90)
     }
-    return [written(folder / "many", many), written(folder / "lengths", lengths, networks=True), written(folder / "over", over)]
+    paths = {f"arfima path={i}": {name: rng.gamma(40 + 2 * j, 1 / 40, 10) for j, name in enumerate(models)} for i in range(12)}
+    return [
+        written(folder / "many", many),
+        written(folder / "lengths", lengths, networks=True),
+        written(folder / "over", over),
+        written(folder / "paths", paths),
+    ]
 
 
 def test_nothing_is_cut_off_and_nothing_accessible_is_broken(browser: str, reports: list[Path], tmp_path: Path) -> None:
     found = checked(browser, tmp_path, *reports)
-    assert [(one["scheme"], one["width"]) for one in found] == 3 * [("light", 1400), ("light", 400), ("dark", 1400), ("dark", 400)]
+    assert [(one["scheme"], one["width"]) for one in found] == 4 * [("light", 1400), ("light", 400), ("dark", 1400), ("dark", 400)]
     assert [line for one in found for line in one["found"]] == []  # type: ignore[attr-defined]
 
 
@@ -173,7 +180,7 @@ def test_a_figure_becomes_part_of_the_page() -> None:
 
 
 def test_figures_have_a_power_of_ten_and_words_for_those_who_do_not_see_them(reports: list[Path]) -> None:
-    many, lengths, over = (page.read_text() for page in reports)
+    many, lengths, over, _ = (page.read_text() for page in reports)
     assert "mean × 100 (95 %)" in many
     assert "mean × 1e-6 (95 %)" in many
     assert "35 diverged (last in every rank" in many

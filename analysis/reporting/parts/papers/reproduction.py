@@ -30,7 +30,7 @@ def section(runs: pd.DataFrame, study: Study, source: object, rule: Rule) -> Sec
     part.text = f"<p>{apart} of {len(found)} means differ from the published ones at 0.05. A check of the reproduction, not a verdict.</p>"
     caption = (
         f"Means and population sds (ddof = 0) of finished seeds beside those of <i>{html.escape(str(source))}</i>. <i>p</i>: Welch's test, two-sided, null hypothesis"
-        f" equal means, {CORRECTIONS[rule.correction]} over this table."
+        f" equal means, {CORRECTIONS[rule.correction]} over this table; none where all seeds have one score."
     )
     part.tables.append(Table("published", caption, shown(found, study)))
     part.kept["published"] = found

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.reporting.parts import components as part
-from analysis.statistics.components import one_way
-from analysis.studies.summary import components, differences
+from analysis.reporting.parts.paths import components as part
+from analysis.statistics.paths import one_way
+from analysis.studies.paths.components import components, differences
 from analysis.study import Study
 from tests.analysis.rows import rows
 
@@ -63,6 +63,44 @@ def test_a_study_over_splits_tells_luck_of_the_split_from_that_of_seeds() -> Non
     assert (row["a"], row["b"], row["better"]) == ("mlstmf", "lstm", 40)  # the split's luck is both conditions'
     assert row["mean"] == pytest.approx(-1.0, abs=0.2)
     assert row["sd"] == pytest.approx(row["sd_expected"], rel=0.3)
+
+
+def test_what_a_seed_brings_to_every_draw_is_told_apart_where_it_starts_alike() -> None:
+    rng = np.random.default_rng(4)
+    of_seed = 2.0 * rng.normal(size=40)
+    parts = [
+        rows(lstm=rng.normal() + of_seed + 0.5 * rng.normal(size=40)).assign(
+            fingerprint=f"split {i}", config=[{"dataset": {"name": "reviews", "split_seed": i}}] * 40, draws="lstm"
+        )
+        for i in range(8)
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    (row,) = components(Study.of(table.assign(dataset="reviews", condition=table["condition"] + table["fingerprint"]))).to_dict("records")
+    assert row["sd_seeds"] == pytest.approx((4 + 0.25) ** 0.5, rel=0.25)
+    assert row["sd_of_seed"] == pytest.approx(2, rel=0.3)
+    assert row["sd_product"] == pytest.approx(0.5, rel=0.15)
+    elsewhere = table.assign(dataset="reviews", condition=table["condition"] + table["fingerprint"], draws=table["fingerprint"])
+    assert np.isnan(components(Study.of(elsewhere))["sd_of_seed"]).all()
+
+
+def test_splits_and_seeds_that_only_add_up_are_told_apart_exactly() -> None:
+    effects, seeds = np.array([-0.03, -0.01, 0.0, 0.01, 0.03]), np.array([-0.1, 0.1])
+    parts = [
+        rows(lstm=0.5 + effect + seeds, gru=0.5 + effect + seeds[::-1] / 3).assign(
+            fingerprint=f"split {i}", config=[{"dataset": {"name": "reviews", "split_seed": i}}] * 4, draws=["lstm"] * 2 + ["gru"] * 2
+        )
+        for i, effect in enumerate(effects)
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    one = Study.of(table.assign(dataset="reviews", condition=table["condition"] + table["fingerprint"]))
+    lstm = components(one).set_index("condition").loc["lstm"]
+    assert lstm["sd_draws"] == pytest.approx(effects.std(ddof=1)), "one way, the seeds would hide it"
+    assert (lstm["sd_product"], lstm["sd_of_seed"]) == (pytest.approx(0, abs=1e-9), pytest.approx(0.2 / 2**0.5))
+    assert lstm["share"] == pytest.approx(effects.var(ddof=1) / (effects.var(ddof=1) + 0.02))
+    assert np.isnan(lstm["low"]), "the F distribution is not of such data"
+    (row,) = differences(one).to_dict("records")
+    assert (row["better"], row["equal"]) == (0, 5), "equal but for the last bits"
+    assert row["sd_expected"] == pytest.approx(0, abs=1e-9), "a seed's own part is the same on every split"
 
 
 def test_the_report_has_a_part_of_it_only_where_data_were_drawn_several_times() -> None:

@@ -1,0 +1,1 @@
+"""Parts of a report on data that were drawn several times."""
