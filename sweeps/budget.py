@@ -150,7 +150,9 @@ def announced(budget: Budget, plan: Plan, missing: Sequence[SeedRun], found: est
     budget.larger = max(int(budget.amount / (TURNS * turn)), 1)
     whole = budget.cost(found.share * found.elapsed(found.seconds), found.share * sum(pack.seed_epochs for pack in packs))
     seeds = len(missing) / len(begun)
-    words = f"budget {budget.given}: all of it takes about {budget.in_words(whole)} ({found.why})"
+    part = "this round" if plan.ahead else "all of it"
+    ahead = f", {counted(plan.ahead, 'seed run')} more may be asked for" if plan.ahead else ""
+    words = f"budget {budget.given}: {part} takes about {budget.in_words(whole)} ({found.why}{ahead})"
     if budget.amount >= whole:
         return words
     if budget.amount < turn:
@@ -160,11 +162,13 @@ def announced(budget: Budget, plan: Plan, missing: Sequence[SeedRun], found: est
 
 def spent(budget: Budget, plan: Plan, missing: Sequence[SeedRun], command: str) -> str:
     """What is said when the budget is used: what is there, what is left, how to go on."""
-    left = Counter(run.condition.id for run in missing)
-    done = [len(plan.seeds) - left[condition.id] for condition in plan.conditions]
-    low, high = min(done), max(done)
-    whole = len(plan.seeds) * len(plan.conditions)
+    whole, finished = len(plan.runs), "of this round are finished"
+    if not plan.seeds_of:
+        left = Counter(run.condition.id for run in missing)
+        done = [len(plan.seeds) - left[condition.id] for condition in plan.conditions]
+        low, high = min(done), max(done)
+        finished = f"are finished, {low if low == high else f'{low} to {high}'} of {counted(len(plan.seeds), 'seed')} of every condition"
     return (
-        f"the budget of {budget.given} is used ({budget.in_words(budget.used)}): {whole - len(missing):,} of {whole:,} seed runs are finished, {low if low == high else f'{low} to {high}'}"
-        f" of {counted(len(plan.seeds), 'seed')} of every condition; {len(missing):,} are left. The same command goes on with a fresh budget:\n  {command}"
+        f"the budget of {budget.given} is used ({budget.in_words(budget.used)}): {whole - len(missing):,} of {whole:,} seed runs"
+        f" {finished}; {len(missing):,} are left. The same command goes on with a fresh budget:\n  {command}"
     )

@@ -10,10 +10,12 @@ from ltm.errors import UserError
 from sweeps import budget as budgets
 from sweeps.budget import Budget
 from sweeps.config import Composed
+from sweeps.config.schema import mean_seeds
 from sweeps.console import counted, duration, say
 from sweeps.execution import cluster, estimate, placing
 from sweeps.plan import make
 from sweeps.record import folder_of, joined, lacking
+from sweeps.search.adaptive import Adaptive, proposer
 
 
 def dry_run(study: Composed, console: Console) -> int:
@@ -27,7 +29,14 @@ def dry_run(study: Composed, console: Console) -> int:
     if config.search.method != "none":
         raise UserError("--dry-run: what a search trains depends on what it finds; expected a study without one (search=none).")
     name, ledger = folder_of(study)
-    plan = joined(ledger, make(study), config, name)
+    adaptive = proposer(study) if mean_seeds(config.seeds) else None
+    asked = adaptive.claims if isinstance(adaptive, Adaptive) else None
+    plan = joined(ledger, adaptive.plan if adaptive else make(study), config, name, asked.record() if asked else None)
+    if asked:
+        say(
+            console,
+            f"seeds={config.seeds}: {counted(len(asked.claims), 'claim')} decide how many of these are trained, {asked.mean} of each condition in the mean",
+        )
     missing = lacking(plan.runs, ledger)
     slots = cluster.here(config.compute)
     places = placing.decided(plan, config, slots, ledger)

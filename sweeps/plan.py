@@ -2,110 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
-import math
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
-from ltm import cells, checks, data
-from ltm.cells import ADDED, Cell, Network
-from ltm.cells.record import Record, record
+from ltm import data
+from ltm.cells import Cell, Network
 from ltm.data.base import Task
-from ltm.engine.check import check
 from ltm.engine.compiler.decays import RECURRENCES
 from ltm.errors import UserError, shown
 from ltm.filters import PATTERNS
-from ltm.training import metrics
-from ltm.training.losses import fitting, smooth_filters
-from ltm.training.state import SETTINGS, Lane, Protocol
-from ltm.training.stopping import Until
-from sweeps.config import Composed, TrainingConfig, grid, parse_seeds
-from sweeps.config.schema import LATER
+from sweeps.condition import Condition, digest, label, resolve
+from sweeps.config import Composed, grid, parse_seeds
 from sweeps.console import counted
 
-PROTOCOL_VERSION = 1
-"""Raised whenever the same condition and seed would give other numbers by intention: no old result is then reused."""
-
-MOST_CONDITIONS, MOST_RUNS = 100_000, 10_000_000
-"""Conditions and seed runs of one study."""
-
-NAMES = ("name", "cell")
-"""Model keys that decide no numbers beyond what the record of the cell says."""
-
-RECORDED = ("default", "released")
-"""Values of model key ``init`` that only the record of the cell says; ids hold the others, so that a study can have several."""
+MOST_RUNS = 10_000_000
+"""Seed runs of one study."""
 
 LONGEST_PAST = 100
 """Past values from which on a longer window costs no more, about."""
-
-FLOATS = {one.name for one in fields(TrainingConfig) if one.type in (float, "float")}
-"""Training keys whose values are floats."""
-
-CHECKED_STEPS = 8
-RECORDS: dict[tuple[tuple[type[Cell], ...], str], Record] = {}
-
-SETTINGS_DIGITS = 12
-"""Digits of a condition's id that are of its settings and data; those after them are of what its cell computes."""
-
-
-def digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def off_default(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings without those at a default: keys that are added to ltm change no id of what was trained before."""
-    return {key: value for key, value in settings.items() if key not in defaults or value != defaults[key]}
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One point of the grid: everything but the seed.
-
-    ``fingerprint`` is that of the task (of a series: values, split, scaling), ``step`` the digest of what the network computes and ``draws`` that of
-    its initial values (:mod:`ltm.cells.record`).
-    """
-
-    model: dict[str, Any]
-    dataset: dict[str, Any]
-    training: dict[str, Any]
-    fingerprint: str
-    step: str
-    draws: str
-
-    @cached_property
-    def id(self) -> str:
-        """What decides the numbers: a hash of settings and data, then that of the cell's record. No name does."""
-        names = NAMES if self.model.get("init", "default") not in RECORDED else (*NAMES, "init")
-        model = off_default({key: value for key, value in self.model.items() if key not in names}, ADDED)
-        training = off_default(self.training, LATER)
-        if "smoothness" in training:  # the record of a cell does not say which of its parameters are smooth
-            training["smoothness"] = [training["smoothness"], smooth_filters(self.built()[0].parameters())]
-        return digest([model, training, self.fingerprint, PROTOCOL_VERSION])[:SETTINGS_DIGITS] + self.step
-
-    @property
-    def shape(self) -> str:
-        """Conditions of one shape may share a pack."""
-        training = {key: value for key, value in off_default(self.training, LATER).items() if key not in SETTINGS}
-        return digest([off_default(self.model, ADDED), training, self.fingerprint, self.step])
-
-    def built(self, task: Task | None = None) -> tuple[Network, Task]:
-        """Its network and its task, which is built where it is not given."""
-        task = task or data.build(self.dataset)
-        return cells.build(self.model, task), task
-
-    def lane(self, seed: int) -> Lane:
-        return Lane(seed, **{key: float(self.training[key]) for key in SETTINGS if key in self.training})
-
-    @property
-    def protocol(self) -> Protocol:
-        """The training that its lanes share; what is null stands for the protocol's own default."""
-        said = {f.name: value for f in fields(Protocol) if (value := self.training.get(f.name)) is not None}
-        return Protocol(**said | ({"until": Until.of(said["until"])} if "until" in said else {}))
 
 
 @dataclass(frozen=True)
@@ -204,6 +122,8 @@ class Plan:
         labels: of the conditions, by id.
         title, notes: what is said of it before it is trained.
         places: of the conditions, by id, once they are decided (:mod:`sweeps.execution.placing`).
+        seeds_of: of a condition, by id, where it does not train all ``seeds``.
+        ahead: seed runs that later plans may ask for, at most; so that workers are started for these, too.
     """
 
     conditions: tuple[Condition, ...]
@@ -212,12 +132,16 @@ class Plan:
     title: str = ""
     notes: tuple[str, ...] = ()
     places: dict[str, Place] = field(default_factory=dict)
+    seeds_of: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    ahead: int = 0
 
     @property
     def size(self) -> str:
         """``2 conditions x 100 seeds = 200 seed runs``."""
-        conditions, seeds = len(self.conditions), len(self.seeds)
-        return f"{counted(conditions, 'condition')} x {counted(seeds, 'seed')} = {counted(conditions * seeds, 'seed run')}"
+        conditions = counted(len(self.conditions), "condition")
+        each = {len(self.seeds_of.get(one.id, self.seeds)) for one in self.conditions}
+        times = f" x {counted(each.pop(), 'seed')}" if len(each) == 1 else ""
+        return f"{conditions}{times} = {counted(len(self.runs), 'seed run')}"
 
     @property
     def of_data(self) -> tuple[str, ...]:
@@ -227,7 +151,7 @@ class Plan:
 
     @property
     def runs(self) -> list[SeedRun]:
-        return [SeedRun(condition, seed) for condition in self.conditions for seed in self.seeds]
+        return [SeedRun(condition, seed) for condition in self.conditions for seed in self.seeds_of.get(condition.id, self.seeds)]
 
 
 def make(study: Composed) -> Plan:
@@ -237,10 +161,10 @@ def make(study: Composed) -> Plan:
         UserError: a grid key that nothing has, an empty list, or anything a cell, a series or the protocol rejects.
     """
     seeds = parse_seeds(study.config.seeds)
-    most = sum(map(points_of, study.blocks or (study,)))
-    if most > MOST_CONDITIONS or most * len(seeds) > MOST_RUNS:
+    most = sum(map(grid.points_of, study.blocks or (study,)))
+    if most > grid.MOST_CONDITIONS or most * len(seeds) > MOST_RUNS:
         raise UserError(
-            f"{most:,} conditions x {len(seeds):,} seeds are too many for one study; expected at most {MOST_CONDITIONS:,} conditions and"
+            f"{most:,} conditions x {len(seeds):,} seeds are too many for one study; expected at most {grid.MOST_CONDITIONS:,} conditions and"
             f" {MOST_RUNS:,} seed runs. Make several studies of them (study=NAME)."
         )
     conditions = {condition.id: condition for block in study.blocks or (study,) for condition in conditions_of(block)}
@@ -252,21 +176,10 @@ def make(study: Composed) -> Plan:
     return Plan(tuple(conditions.values()), tuple(seeds), labels, notes=whole_batches(conditions.values()))
 
 
-def axes_of(study: Composed) -> dict[str, list[Any]]:
-    """What a grid varies besides models and datasets: every key with its values."""
-    given = study.config.grid.items()
-    return {key: values if isinstance(values, list) else [values] for key, values in given if key not in ("model", "dataset")}
-
-
-def points_of(study: Composed) -> int:
-    """Points of a grid, those that coincide counted too."""
-    return len(study.models) * len(study.datasets) * math.prod(map(len, axes_of(study).values()))
-
-
 def conditions_of(study: Composed) -> list[Condition]:
     """The conditions of a grid, in its order, each once."""
-    config, axes = study.config, axes_of(study)
-    grid.check(axes, grid.keys_of(study.models, study.datasets, asdict(config.training)), "grid", "grid key")
+    config, axes = study.config, grid.axes_of(study)
+    grid.check(axes, grid.keys_of(study.models, study.datasets, asdict(config.training)), "grid", "grid key", data.instead(study.datasets))
     for key, values in axes.items():
         if not values:
             raise UserError(f"grid.{key} is empty; expected a list of values.")
@@ -296,100 +209,6 @@ def whole_batches(conditions: Iterable[Condition]) -> tuple[str, ...]:
                 f"training.batch is {batch}, and {condition.dataset['name']} has {counted(held, 'training sequence')}: each update reads all of it",
             )
     return tuple(found.values())
-
-
-def resolve(model: Mapping[str, Any], dataset: Mapping[str, Any], training: Mapping[str, Any], at: Mapping[str, Any]) -> Condition:
-    """One condition: the values of one grid point put where their keys belong (:mod:`sweeps.config.grid`), and all of it checked."""
-    sections = {"model": dict(model), "dataset": dict(dataset), "training": dict(training)}
-    for key, value in at.items():
-        section, name = cast(tuple[str, str], grid.place(key, sections))
-        sections[section][name] = value
-    if any(grid.place(key, sections) == ("model", "cells") for key in at):
-        sections["model"] = of_cells(sections["model"])
-    sections["model"], sections["training"] = with_floats(sections["model"]), as_floats(sections["training"], FLOATS)
-    for section in ("model", "dataset"):
-        checks.text(f"{section}.name", sections[section].get("name"))
-    TrainingConfig(**sections["training"]).check()
-    if (until := sections["training"].get("until")) is not None:
-        sections["training"]["until"] = Until.of(until).settings
-    task = data.build(sections["dataset"])
-    metrics.check(task.metrics, fitting(sections["training"].get("loss") or "", task).targets)
-    network = cells.build(sections["model"], task)
-    if sections["model"].get("K") == "full":
-        sections["model"]["K"] = task.steps
-    known = recorded(network, task)
-    condition = Condition(sections["model"], sections["dataset"], sections["training"], task.fingerprint, known.digest, known.draws)
-    condition.protocol.fitted(task)
-    return condition
-
-
-def of_cells(model: Mapping[str, Any]) -> dict[str, Any]:
-    """A model whose cells a grid names, without the fields of its own cell that none of them has: K multiplies nothing for ``[lstm, lstm]``."""
-    named = model["cells"] if isinstance(model["cells"], list) else []  # what it is else, cells.build refuses
-    if not named:
-        return dict(model)
-    vain = cells.options(cells.find(str(model["cell"]))) - cells.options(*(cells.find(str(one)) for one in named))
-    return {key: value for key, value in model.items() if key not in vain}
-
-
-def with_floats(model: Mapping[str, Any]) -> dict[str, Any]:
-    """A model with floats where these are expected, so that 1 and 1.0 are one condition: fields of its cells, and biases of gates."""
-    named = model.get("cells") if isinstance(model.get("cells"), list) else None
-    kinds = [cells.find(str(one)) for one in named or [model["cell"]]]
-    floats = {one.name for kind in kinds for one in fields(kind) if one.type in (float, "float")}
-    found = as_floats(model, {*floats, "forget_bias"})
-    gates = found.get("gate_biases")
-    return found | {"gate_biases": as_floats(gates, gates)} if isinstance(gates, Mapping) else found
-
-
-def as_floats(settings: Mapping[str, Any], keys: Container[str]) -> dict[str, Any]:
-    """Settings with whole numbers of these keys, and of lists of theirs, as floats."""
-
-    def one(value: Any) -> Any:
-        return [one(x) for x in value] if isinstance(value, list) else float(value) if type(value) is int else value
-
-    return {key: one(value) if key in keys else value for key, value in settings.items()}
-
-
-def recorded(network: Network, task: Task) -> Record:
-    """The record of a network, which is checked on a few steps when it is met first."""
-    key = tuple(type(part.cell) for part in network.parts), repr(network)
-    if key not in RECORDS:
-        check(network, task.train.inputs[0][:CHECKED_STEPS])
-        RECORDS[key] = record(network)
-    return RECORDS[key]
-
-
-def settings_of(condition_id: str) -> str | None:
-    """The part of a condition's id that is of its settings and data; None for an id as ltm made them before 0.2."""
-    return condition_id[:SETTINGS_DIGITS] if len(condition_id) == 2 * SETTINGS_DIGITS else None
-
-
-def label(condition: Condition, shown: Iterable[str]) -> str:
-    """How a condition is called in tables: ``mrnn K=100 / arfima``, with the further keys that its grid varies: ``mrnn K=100 lr=0.1 / arfima d=0.3``; and
-    with its decay, where that is not the fractional one."""
-    sections = {"model": condition.model, "dataset": condition.dataset, "training": condition.training}
-    if condition.model.get("decay", ADDED["decay"]) != ADDED["decay"] and not {"decay", "model.decay"} & set(shown := list(shown)):
-        shown = ["model.decay", *shown]
-    placed = [place for key in shown if (place := grid.place(key, sections)) and place != ("model", "K")]
-    twice = Counter(name for section, name in placed if section != "dataset")
-
-    def words(of: Iterable[str]) -> list[str]:
-        return [f"{f'{s}.{name}' if twice[name] > 1 else name}={in_label(sections[s][name])}" for s, name in placed if s in of]
-
-    model = str(condition.model["name"]) + (f" K={condition.model['K']}" if "K" in condition.model else "")
-    return " ".join([model, *words(("model", "training")), "/", str(condition.dataset["name"]), *words(("dataset",))])
-
-
-def in_label(value: Any) -> str:
-    """A value in a label: ``mrnnf+lstm`` for a list of names."""
-    return (
-        "+".join(value)
-        if isinstance(value, list) and value and all(isinstance(one, str) for one in value)
-        else "null"
-        if value is None
-        else str(value)
-    )
 
 
 def cut(

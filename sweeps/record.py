@@ -9,11 +9,12 @@ from typing import Any
 
 import yaml
 
-from ltm.cells import ADDED
+from ltm import cells, data
 from ltm.errors import UserError, shown
+from sweeps.condition import label, settings_of
 from sweeps.config import Composed, StudyConfig, grid
 from sweeps.config.schema import LATER, folder_name
-from sweeps.plan import Plan, SeedRun, label, settings_of
+from sweeps.plan import Plan, SeedRun
 from sweeps.store.ledger import Ledger
 from sweeps.store.provenance import code_version
 
@@ -66,7 +67,15 @@ def folder_of(study: Composed) -> tuple[str, Ledger]:
     return name, Ledger(str(Path(config.root) / name) if "://" not in config.root else f"{config.root}/{name}")
 
 
-def claim(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, command: str, before: Callable[[], None] | None = None) -> Plan:
+def claim(
+    ledger: Ledger,
+    plan: Plan,
+    config: StudyConfig,
+    name: str,
+    command: str,
+    before: Callable[[], None] | None = None,
+    claims: Mapping[str, Any] | None = None,
+) -> Plan:
     """Write the study's ``config.yaml``, unless the folder holds another study.
 
     A study grows: more seeds, models, series and values of what its labels name. What they do not name (``fixed``) is the same throughout, or the report
@@ -75,10 +84,11 @@ def claim(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, command: s
 
     Args:
         before: called before anything is written; what it raises leaves no trace.
+        claims: those that decide how many seeds there are (:meth:`analysis.claims.Claims.record`); None where seeds are fixed.
 
     Returns and raises as :func:`joined`.
     """
-    plan = joined(ledger, plan, config, name)
+    plan = joined(ledger, plan, config, name, claims)
     if before:
         before()
     record = ledger.record()
@@ -98,6 +108,7 @@ def claim(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, command: s
     }
     if grown and (before_this := [line for line in dict.fromkeys(earlier) if line != command]):
         made["earlier"] = before_this
+    made |= {"claims": dict(claims)} if claims else {}
     if "places" in record:
         made["places"] = record["places"]
     write(ledger, made)
@@ -109,7 +120,7 @@ def write(ledger: Ledger, record: Mapping[str, Any]) -> None:
     ledger.put(CONFIG, yaml.safe_dump(dict(record), sort_keys=False, allow_unicode=True).encode())
 
 
-def joined(ledger: Ledger, plan: Plan, config: StudyConfig, name: str) -> Plan:
+def joined(ledger: Ledger, plan: Plan, config: StudyConfig, name: str, claims: Mapping[str, Any] | None = None) -> Plan:
     """The plan as part of the study in its folder: with the labels that its conditions have there already.
 
     Raises:
@@ -120,9 +131,22 @@ def joined(ledger: Ledger, plan: Plan, config: StudyConfig, name: str) -> Plan:
     named = varied(record, config)
     plan = replace(plan, labels={c.id: held.get(c.id, label(c, named)) for c in plan.conditions})
     new = replace(plan, conditions=tuple(c for c in plan.conditions if c.id not in held))
-    if why := "a search" if record.get("search") else differs(record, plan, fixed_of(new, [*named, *grid.of_blocks(config)])):
+    if (
+        why := "a search"
+        if record.get("search")
+        else of_seeds(record, claims) or differs(record, plan, fixed_of(new, [*named, *grid.of_blocks(config)]))
+    ):
         raise UserError(f"{ledger.path} holds another study ({why}); choose another folder with study=NAME, such as study={name}_2.")
     return plan
+
+
+def of_seeds(record: Mapping[str, Any], claims: Mapping[str, Any] | None) -> str:
+    """What a study's record has otherwise of how many seeds there are; its budget may grow. Empty where nothing is."""
+    held = record.get("claims")
+    if not record or (held is None) == (claims is None):
+        same = not (held and claims) or all(held[key] == claims[key] for key in ("error_rate", "list"))
+        return "" if same else "with other claims or another error rate, which are fixed before the first seed"
+    return "with seeds=auto, where results decide how many seeds there are" if held else "with a fixed number of seeds"
 
 
 def varied(record: Mapping[str, Any], config: StudyConfig) -> list[str]:
@@ -174,7 +198,8 @@ def held_as(fixed: Fixed, key: str, value: Any) -> Any:
     of, _, name = key.rpartition(".")
     if key in fixed or not any(known.startswith(f"{of}.") for known in fixed):
         return fixed.get(key, value)
-    return (LATER if of == "training" else ADDED if of.startswith("model ") else {}).get(name, value)
+    later = LATER if of == "training" else cells.ADDED if of.startswith("model ") else data.ADDED
+    return later.get(name, value)
 
 
 def record_of(config: StudyConfig, name: str, command: str) -> dict[str, Any]:

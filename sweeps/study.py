@@ -63,7 +63,7 @@ class Job:
     console: Console
     tracker: Tracker
     budget: Budget | None = None
-    executor: Executor | None = None
+    ray: Executor | None = None
 
     def say(self, text: str) -> None:
         say(self.console, text)
@@ -107,8 +107,8 @@ def run(study: Composed, command: str, console: Console, reported: bool = True) 
         return outcome
     finally:
         job.tracker.close()
-        if job.executor:
-            job.executor.close()
+        if job.ray:
+            job.ray.close()
 
 
 def prepare(study: Composed) -> Proposer:
@@ -127,17 +127,15 @@ def prepare(study: Composed) -> Proposer:
 
 
 def executor_for(plan: Plan, missing: list[SeedRun], job: Job) -> Executor:
-    """Who trains these: Ray once it has started, and where training would take longer than its start; else this process."""
-    here = not missing or estimate.is_here(missing, job.config)
-    if job.executor is None or (isinstance(job.executor, Local) and not here):  # Ray that has started stays
-        if here:
-            job.executor = Local(job.config, job.ledger)
-        else:
-            cluster.quiet(job.config.verbose)
-            from sweeps.execution.ray import Ray
+    """Who trains these: Ray, where training would take longer than its start; else this process. Ray that has started is kept for what is longer again."""
+    if not missing or estimate.is_here(missing, job.config, 0 if job.ray else plan.ahead):
+        return Local(job.config, job.ledger)
+    if job.ray is None:
+        cluster.quiet(job.config.verbose)
+        from sweeps.execution.ray import Ray
 
-            job.executor = Ray(job.config, job.ledger)
-    return job.executor
+        job.ray = Ray(job.config, job.ledger)
+    return job.ray
 
 
 def ready(plan: Plan, missing: list[SeedRun], executor: Executor, job: Job) -> None:
@@ -264,8 +262,8 @@ def report(job: Job) -> None:
     from analysis.reporting import folder
 
     job.tracker.trained()
-    if job.executor:
-        job.executor.close()
+    if job.ray:
+        job.ray.close()
     if job.config.baselines == "all":
         baselines.complete(job.ledger, job.say)
     path = f"{job.ledger.path if job.ledger.is_local else job.ledger.uri}/report/index.html"

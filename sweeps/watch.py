@@ -109,7 +109,7 @@ def snapshot(ledger: Ledger) -> Snapshot:
     runs = ledger.runs()
     labels: dict[str, str] = dict(record["conditions"])
     labels |= {key: label for key, label in zip(runs["condition_id"], runs["condition"], strict=True) if key not in labels}
-    planned = None if record.get("search") else len(parse_seeds(record["config"]["seeds"]))
+    planned = None if record.get("search") or record.get("claims") else len(parse_seeds(record["config"]["seeds"]))
     by_condition = dict(list(runs.groupby("condition_id")))
     rows = tuple(row_of(label, by_condition.get(key, runs.iloc[:0]), planned) for key, label in labels.items())
     return Snapshot(Path(ledger.path).name, time.strftime("%Y-%m-%d %H:%M:%S"), status, rows, ledger.failures())

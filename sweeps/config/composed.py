@@ -230,6 +230,8 @@ def composed(chosen: dict[str, list[str] | None], common: Sequence[str]) -> dict
 
 def expand(group: str, choices: dict[str | None, dict[str, Any]], common: Sequence[str], keys: Sequence[str]) -> list[dict[str, Any]]:
     """The resolved config of every option (``choices`` by name; None is the composed one), with overrides of single keys where it has the key."""
+    from ltm import data  # with pandas, which --help does without
+
     resolved, used = [], set()
     for name, composed_alone in choices.items():
         plain = with_network(group, composed_alone)
@@ -241,7 +243,10 @@ def expand(group: str, choices: dict[str | None, dict[str, Any]], common: Sequen
             missing = next((o for o in mine if not o.startswith("+") and key_of(o).split(".", 1)[1] not in plain), None)
             if missing is None:
                 raise
-            raise unknown(f"key of {group}:", key_of(missing).split(".", 1)[1], [k for k in plain if k not in ("cell", "kind")]) from None
+            key = key_of(missing).split(".", 1)[1]
+            if group == "dataset" and key in (said := data.instead([plain])):
+                raise UserError(said[key]) from None
+            raise unknown(f"key of {group}:", key, [k for k in plain if k not in ("cell", "kind")]) from None
         resolved.append(container)
     for override in keys:
         if override not in used:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ltm.errors import UserError, shown, unknown
 
 if TYPE_CHECKING:
+    from sweeps.config.composed import Composed
     from sweeps.config.schema import StudyConfig
 
 SECTIONS = ("model", "dataset", "training")
 
 FIXED = {"name", "cell", "kind"}
 """What a model or dataset is, which no grid changes."""
+
+RANGE = re.compile(r"(\d{1,18})-(\d{1,18})", re.ASCII)
+"""A list item that stands for whole numbers, from the first to the last: ``0-19``."""
+
+MOST_CONDITIONS = 100_000
+"""Conditions of one study."""
 
 Has = Mapping[str, set[str]]
 """The keys of every section, over all models and datasets of a study."""
@@ -30,9 +40,11 @@ def flat(grid: Any) -> dict[str, Any]:
 
 
 def named(config: StudyConfig) -> list[str]:
-    """The keys that labels name: those of the grid and of blocks that have a list of values."""
+    """The keys that labels name: those of the grid and of blocks that have a list of values, or a range such as ``0-19``."""
     given = chain(config.grid.items(), *(flat(block).items() for block in config.blocks.values()))
-    return list(dict.fromkeys(key for key, value in given if isinstance(value, list) and key not in ("model", "dataset")))
+    return list(
+        dict.fromkeys(key for key, value in given if (isinstance(value, list) or is_range(value)) and key not in ("model", "dataset"))
+    )
 
 
 def of_blocks(config: StudyConfig) -> list[str]:
@@ -59,11 +71,60 @@ def place(key: str, sections: Mapping[str, Iterable[str]]) -> tuple[str, str] | 
     return next(((s, name) for s in sections if section in (None, s) and name in sections[s]), None)
 
 
-def check(keys: Iterable[str], has: Has, what: str, kind: str) -> None:
+def axes_of(study: Composed) -> dict[str, list[Any]]:
+    """What a grid varies besides models and datasets: every key with its values, those that ``0-19`` stands for one by one."""
+    training = asdict(study.config.training)
+    sections = [
+        {section: one, "training": training} for section, some in (("model", study.models), ("dataset", study.datasets)) for one in some
+    ]
+    lists = {
+        key: value if isinstance(value, list) else [value] for key, value in study.config.grid.items() if key not in ("model", "dataset")
+    }
+    return {key: spread(key, values) if is_whole(key, sections) else values for key, values in lists.items()}
+
+
+def points_of(study: Composed) -> int:
+    """Points of a grid, those that coincide counted too."""
+    return len(study.models) * len(study.datasets) * math.prod(map(len, axes_of(study).values()))
+
+
+def is_range(value: object) -> bool:
+    """Whether a list item may stand for several whole numbers."""
+    return isinstance(value, str) and RANGE.fullmatch(value) is not None
+
+
+def spread(key: str, values: Iterable[Any]) -> list[Any]:
+    """The values of a key with whole numbers: where ``0-19`` stands among them, these twenty.
+
+    Raises:
+        UserError: a range that runs backwards, or one of more numbers than a study has conditions.
+    """
+    found: list[Any] = []
+    for value in values:
+        if not is_range(value):
+            found.append(value)
+            continue
+        first, last = map(int, value.split("-"))
+        if last < first:
+            raise UserError(f"grid.{key}=[{value}] runs backwards; did you mean [{last}-{first}]?")
+        if last - first >= MOST_CONDITIONS:
+            raise UserError(f"grid.{key}=[{value}] are {last - first + 1:,} values; a study takes at most {MOST_CONDITIONS:,} conditions.")
+        found += range(first, last + 1)
+    return found
+
+
+def is_whole(key: str, sections: Iterable[Mapping[str, Mapping[str, Any]]]) -> bool:
+    """Whether a key has whole numbers: in each of these that has it, its value is one."""
+    held = [one[at[0]][at[1]] for one in sections if (at := place(key, one))]
+    return bool(held) and all(type(value) is int for value in held)
+
+
+def check(keys: Iterable[str], has: Has, what: str, kind: str, instead: Mapping[str, str] | None = None) -> None:
     """Every key is had by one section, and none is there twice.
 
     Args:
         what, kind: how a message calls them: ``grid`` and ``grid key``.
+        instead: messages of their own for names that no section has.
 
     Raises:
         UserError: a key that nothing has, a bare one that two sections have, one that is given with and without its section.
@@ -72,6 +133,8 @@ def check(keys: Iterable[str], has: Has, what: str, kind: str) -> None:
     for key in keys:
         section, name = split(key)
         where = [s for s in has if section in (None, s) and name in has[s]]
+        if not where and section in (None, "dataset") and name in (instead or {}):
+            raise UserError((instead or {})[name])
         if not where:
             raise unknown(kind, key, chain.from_iterable(has.values()))
         if len(where) > 1:

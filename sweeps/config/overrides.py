@@ -51,7 +51,7 @@ OPTIONS = "--help, --cfg, --info, --dry-run and --config-dir"
 
 
 def swept(override: str, folders: Folders) -> str:
-    """An override as it is, or, where commas, ``choice``, ``range`` or ``glob`` sweep it, as the grid's list of these values.
+    """An override as it is, or, where commas, ``choice``, ``range``, ``glob`` or a list with ``0-19`` in it sweep it, as the grid's list of these values.
 
     Raises:
         UserError: a key that has one value in a study.
@@ -60,10 +60,11 @@ def swept(override: str, folders: Folders) -> str:
         parsed = OverridesParser.create().parse_override(override)
     except HydraException:  # Hydra says so, when it composes
         return override
-    if not parsed.is_sweep_override():
-        return override
     key = parsed.key_or_group
     section, _, name = key.partition(".")
+    if not parsed.is_sweep_override():
+        spread = section in grid.SECTIONS and name and isinstance(held := parsed.value(), list) and any(map(grid.is_range, held))
+        return f"grid.{key}={override.split('=', 1)[1]}" if spread else override
     if parsed.package is not None or not (key in ("model", "dataset") or (section in (*grid.SECTIONS, "grid") and name)):
         raise one_value(key, override)
     if parsed.value_type == ValueType.INTERVAL_SWEEP:

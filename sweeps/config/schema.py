@@ -19,6 +19,9 @@ MOST_EPOCHS = 10_000_000
 MOST_SEEDS, LARGEST_SEED = 1_000_000, 2**63 - 1
 """Seeds of one study, and the largest one: seeds are 64-bit integers in generators and in the ledger."""
 
+AUTO, AUTO_MEAN = "auto", 100
+"""As many seeds as the claims need; and how many each condition may have in the mean."""
+
 MOST_TRIALS = 100_000
 MOST_RUNGS = 20
 
@@ -213,6 +216,8 @@ class StudyConfig:
     study: str | None = None
     root: str = "results"
     seeds: Any = 10
+    claims: Any = "all"
+    error_rate: float = 0.05
     budget: str | None = None
     grid: dict[str, Any] = field(default_factory=dict)
     blocks: dict[str, Any] = field(default_factory=dict)
@@ -238,6 +243,13 @@ class StudyConfig:
         if self.study is not None:
             folder_name(self.study)
         parse_seeds(self.seeds)
+        checks.number("error_rate", self.error_rate, above=0, high=0.5)
+        if self.claims != "all" and mean_seeds(self.seeds) is None:
+            raise UserError(f"claims are what seeds=auto decides, and seeds={shown(self.seeds)}; expected seeds=auto, or no claims.")
+        if mean_seeds(self.seeds) and self.search.method != "none":
+            raise UserError(
+                f"search.method is {self.search.method}, and seeds=auto decides claims; choose one of both: seeds=100, or search=none."
+            )
         if self.budget is not None and parse_budget(self.budget)[1] == USD and not self.compute.usd_per_core_hour:
             raise UserError(f"budget={self.budget} needs compute.usd_per_core_hour; expected what an hour of one core costs, such as 0.04.")
 
@@ -259,14 +271,35 @@ def folder_name(study: str) -> str:
     return study
 
 
+def mean_seeds(given: Any) -> int | None:
+    """Seeds of each condition in the mean, of ``auto`` (100) or ``auto 40``; None where seeds are fixed.
+
+    Raises:
+        UserError: no whole number above 0 after ``auto``, or too many.
+    """
+    word, _, number = given.strip().partition(" ") if isinstance(given, str) else ("", "", "")
+    if word != AUTO:
+        return None
+    try:
+        mean = whole(number) if number else AUTO_MEAN
+    except ValueError:
+        mean = 0
+    if not 0 < mean <= MOST_SEEDS:
+        raise UserError(
+            f"seeds={shown(given)} is not understood; expected {AUTO}, or with seeds of each condition in the mean: '{AUTO} 200'."
+        )
+    return mean
+
+
 def parse_seeds(given: Any) -> list[int]:
-    """Seeds of ``100`` (0 to 99), ``100-199`` (both included) or a list.
+    """Seeds of ``100`` (0 to 99), ``100-199`` (both included) or a list; of ``auto`` those that it has in the mean, as a size.
 
     Raises:
         UserError: none, too many, no whole numbers, reversed, negative, too large or twice.
     """
-    expected = "expected a number (seeds=100), a range (seeds=100-199) or a list (seeds=[1,5])"
+    expected = "expected a number (seeds=100), a range (seeds=100-199), a list (seeds=[1,5]) or auto"
     said = str(given) if len(str(given)) <= 80 else f"{str(given)[:80]}..."
+    given = mean_seeds(given) or given
     try:
         if isinstance(given, list):
             first, last, seeds = 0, len(given) - 1, [whole(seed) for seed in given]

@@ -21,9 +21,10 @@ from ltm import data
 from ltm.cells import ADDED
 from ltm.errors import UserError, unknown
 from ltm.training.metrics import of_validation
+from sweeps.condition import Condition, digest, label, off_default, resolve
 from sweeps.config import Composed, grid, parse_seeds
 from sweeps.config.schema import LATER
-from sweeps.plan import Condition, Plan, digest, label, off_default, resolve
+from sweeps.plan import Plan
 from sweeps.record import record_of, write
 from sweeps.search.space import axes_of
 from sweeps.store.ledger import Ledger
@@ -118,7 +119,7 @@ class Search(ABC):
 
     def claim(self, plan: Plan, ledger: Ledger, name: str, command: str, before: Callable[[], None] | None = None) -> Plan:
         """Write the study's record, unless its folder holds another study. More fresh seeds or trials are the same search."""
-        pairs = [[dataset, off_default(model, ADDED)] for dataset, model in self.pairs]
+        pairs = [[off_default(dataset, data.ADDED), off_default(model, ADDED)] for dataset, model in self.pairs]
         mine = digest([asdict(replace(self.search, trials=0)), off_default(self.training, LATER), pairs])
         held = ledger.record()
         if held and (held.get("search") or {}).get("id") != mine:

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Protocol
 
 from sweeps.config import Composed
+from sweeps.config.schema import mean_seeds
 from sweeps.plan import Plan
 from sweeps.search import METHODS
 from sweeps.store.ledger import Ledger
@@ -33,11 +34,12 @@ class Proposer(Protocol):
 
 
 def proposer_of(study: Composed) -> Proposer:
-    """The proposer of ``search.method``.
+    """The proposer of ``search.method``, or of ``seeds=auto``.
 
     Raises:
         UserError: what it cannot search.
     """
-    module, _, name = METHODS[study.config.search.method].partition(":")
+    adaptive = mean_seeds(study.config.seeds) is not None
+    module, _, name = ("adaptive:proposer" if adaptive else METHODS[study.config.search.method]).partition(":")
     proposer: Proposer = getattr(import_module(f"sweeps.search.{module}"), name)(study)
     return proposer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from sweeps.config import Composed
 from sweeps.plan import Plan, make
@@ -11,10 +12,11 @@ from sweeps.store.ledger import Ledger
 
 
 class Whole:
-    """Proposes the study's own plan, once."""
+    """Proposes the study's own plan, once, with what else is to be said of it."""
 
-    def __init__(self, study: Composed) -> None:
-        self.config, self.plan, self.over = study.config, make(study), False
+    def __init__(self, study: Composed, note: str = "") -> None:
+        plan = make(study)
+        self.config, self.plan, self.over = study.config, replace(plan, notes=(*plan.notes, *filter(None, [note]))), False
 
     def next(self, ledger: Ledger) -> Plan | None:
         if self.over:

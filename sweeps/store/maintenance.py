@@ -13,9 +13,9 @@ import pyarrow as pa
 from rich.table import Table
 
 from ltm.errors import UserError
+from sweeps.condition import digest
 from sweeps.config import parse_seeds
 from sweeps.console import duration
-from sweeps.plan import digest
 from sweeps.store import claims, damage
 from sweeps.store.ledger import DamagedError, GoneError, Ledger
 from sweeps.store.storage import pack_of
@@ -52,7 +52,7 @@ class Status:
         """For the terminal."""
         table = Table.grid(padding=(0, 2))
         rows = {
-            "planned": f"{self.planned:,}" if self.planned is not None else "a search decides as it goes", "finished": f"{self.finished:,}", "of them diverged": f"{self.diverged:,}", "missing": f"{self.missing:,}",
+            "planned": f"{self.planned:,}" if self.planned is not None else "a search, or claims, decide as it goes", "finished": f"{self.finished:,}", "of them diverged": f"{self.diverged:,}", "missing": f"{self.missing:,}",
             "being trained": f"{self.running:,}", "failed last time": f"{self.failed:,}",
             "drivers": ", ".join(map(str, self.drivers)) or "none",
             "rate": f"{self.rate:.2f} seed runs/s over the last hour with results" if self.rate else "unknown", "time left": self.left,
@@ -67,7 +67,11 @@ def status(ledger: Ledger) -> Status:
     record = ledger.record()
     if not record:
         raise UserError(f"{ledger.path}/config.yaml is empty; the study's sweep command writes it anew.")
-    planned = None if record.get("search") else len(record.get("conditions", {})) * len(parse_seeds(record["config"]["seeds"]))
+    planned = (
+        None
+        if record.get("search") or record.get("claims")
+        else len(record.get("conditions", {})) * len(parse_seeds(record["config"]["seeds"]))
+    )
     runs = ledger.runs(["run_id", "status", "pack"])
     living = claims.living(ledger, sweep=False)
     taken = frozenset().union(*(driver.taken for driver in living))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -70,6 +71,14 @@ def test_packs_are_larger_where_a_budget_holds_many() -> None:
         UserError, match=r"budget is '0.5 s', and the smallest pack \(16 seed runs of .*\) takes about 1 s; expected a larger"
     ):
         of(0.5)
+
+
+def test_of_a_round_of_seeds_auto_a_budget_says_what_is_left_of_the_round() -> None:
+    plan = make(config.compose(["model=rnn,lstm", "seeds=20", *SMALL]))
+    first, second = (one.id for one in plan.conditions)
+    plan = replace(plan, seeds_of={first: tuple(range(10)), second: tuple(range(10, 20))}, ahead=50)
+    said = budgets.spent(Budget("1 min", 60.0, "seconds"), plan, plan.runs[5:], "command")
+    assert "5 of 20 seed runs of this round are finished; 15 are left" in said
 
 
 def test_time_counts_from_the_first_pack_in_training(monkeypatch: pytest.MonkeyPatch) -> None:

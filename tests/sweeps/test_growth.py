@@ -42,6 +42,16 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
+def test_a_record_from_before_there_were_paths_grows_by_paths_and_is_not_another_path(folder: Folder) -> None:
+    folder.claim("model=rnn")
+    written = folder.ledger.record()
+    del written["fixed"]["dataset arfima.path"]
+    record.write(folder.ledger, written)
+    assert "dataset arfima.path is 0 there and 3 here" in folder.refused("model=rnn", "dataset.path=3")
+    folder.claim("model=rnn", "grid.path=[0-1]")
+    assert folder.labels == {"rnn / arfima", "rnn / arfima path=1"}
+
+
 def test_a_study_grows_by_models_series_and_values(folder: Folder) -> None:
     assert folder.claim("model=lstm") == ["lstm / arfima"]
     assert folder.claim("model=rnn") == ["rnn / arfima"]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from ltm.errors import UserError
 from ltm.training.state import Lane, Protocol
 from ltm.training.stopping import Until
 from sweeps import config, plan
+from sweeps.condition import Condition
 from sweeps.execution import worker
 
 
@@ -68,6 +70,7 @@ def test_what_changes_the_numbers_changes_the_id_and_names_do_not() -> None:
         "training.lr=0.02",
         "training.max_epochs=3",
         "dataset.seed=1",
+        "dataset.path=1",
         "dataset.scaling=train_only",
         "seeds=1-1",
     ):
@@ -77,6 +80,7 @@ def test_what_changes_the_numbers_changes_the_id_and_names_do_not() -> None:
         "tracking=off",
         "study=other",
         "dataset.name=mine",
+        "dataset.path=0",
         "engine=torch",
         "model.layers=1",
         "training.optimizer=adam",
@@ -93,7 +97,7 @@ def test_a_pack_survives_its_way_through_json() -> None:
 
 @given(seeds=st.integers(1, 300), workers=st.integers(1, 8), size=st.none() | st.integers(1, 200))
 def test_packs_hold_every_run_once_and_one_shape_each(seeds: int, workers: int, size: int | None) -> None:
-    condition = [plan.Condition({"name": n, "cell": n}, {"name": "x"}, {"lr": 0.1}, "f", n, n) for n in ("rnn", "lstm")]
+    condition = [Condition({"name": n, "cell": n}, {"name": "x"}, {"lr": 0.1}, "f", n, n) for n in ("rnn", "lstm")]
     runs = [plan.SeedRun(c, seed) for c in condition for seed in range(seeds)]
     packs = plan.cut(runs, workers, size)
     assert sorted(run.run_id for pack in packs for run in pack.runs) == sorted(run.run_id for run in runs)
@@ -130,6 +134,34 @@ def test_keys_that_came_later_change_no_id_at_their_default_and_do_elsewhere() -
     ):  # fmt: skip
         (other,) = small("model=lstm", "seeds=1", change).conditions
         assert other.id != base.conditions[0].id, change
+
+
+def test_seeds_start_elsewhere_on_another_draw_of_simulated_data() -> None:
+    found = [
+        small("model=mrnn", "seeds=3", *more).conditions[0] for more in ([], ["dataset.path=1"], ["dataset.path=2"], ["dataset.seed=1"])
+    ]
+    starts = [tuple(one.lane(seed).seed for seed in range(3)) for one in found]
+    assert starts[0] == (0, 1, 2), "as the paper's code has them"
+    assert len({seed for some in starts for seed in some}) == 12
+    assert starts[1:] == [
+        tuple(int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1)[0]) for seed in range(3))
+        for key in ((0, 1), (0, 2), (1, 0))
+    ]
+    assert len({one.draws for one in found}) == len({one.step for one in found}) == 4
+    (shorter,) = small("model=mrnn", "model.K=3", "seeds=3", "dataset.path=1").conditions
+    assert shorter.draws == found[1].draws, "on one path the starts of both K are the same"
+    assert [shorter.lane(seed).seed for seed in range(3)] == list(starts[1])
+    origins = [small("model=mrnn", "seeds=1", f"dataset.train={train}").conditions[0].draws for train in (200, 210)]
+    assert origins[0] == origins[1] == found[0].draws, "another cut of the same data is no other draw"
+
+
+def test_results_keep_the_number_of_the_seed() -> None:
+    pack = plan.cut(small("model=rnn", "seeds=2-4", "training.max_epochs=2", "dataset.path=1").runs, 1)[0]
+    training = worker.training_of(pack)
+    training.advance(2)
+    rows = worker.rows_of(pack, training, {pack.runs[0].condition.id: "rnn / arfima path=1"})
+    assert rows["seed"].tolist() == [2, 3, 4]
+    assert rows["test_rmse"].nunique() == 3
 
 
 def test_training_keys_reach_protocol_and_lanes_by_their_names() -> None:

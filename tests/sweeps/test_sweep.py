@@ -156,7 +156,7 @@ def test_a_folder_of_another_study_is_refused(run, tmp_path: Path) -> None:  # t
 
 
 SIZES = {
-    "bit_relay": 75, "decays": 6, "hpo": 10, "k_full": 20, "latching": 75, "latching_why": 16, "lstm1997": 12, "odyssey": 8, "paper": 120, "paper_reviews": 8, "paper_table2": 36, "smoke": 3,
+    "bit_relay": 75, "decays": 6, "hpo": 10, "k_full": 20, "latching": 75, "latching_why": 16, "lstm1997": 12, "odyssey": 8, "paper": 120, "paper_reviews": 8, "paper_table2": 36, "process": 54, "smoke": 3,
 }  # fmt: skip
 """Seed runs of every experiment at its smallest."""
 
@@ -182,6 +182,8 @@ def test_every_experiment_runs_at_its_smallest(run, tmp_path: Path, experiment: 
             *QUICK,
             *(f"~blocks.{name}" for name in ("lag_a_20", *both("lag_c", "two_a", "two_b", "adding", "multiplication"), "order_b")),
         )
+    elif experiment == "process":
+        small = (*QUICK, "grid.path=[0-1]")
     elif experiment == "latching_why":
         small = ("seeds=1", "grid.max_epochs=[2]", "tracking=off", "compute.cpus=1")
     elif experiment == "paper_reviews":

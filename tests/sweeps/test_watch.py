@@ -15,7 +15,7 @@ import pytest
 
 from analysis.statistics.intervals import mean_interval
 from sweeps import watch
-from sweeps.plan import digest
+from sweeps.condition import digest
 from sweeps.store import claims
 from sweeps.store.ledger import Ledger
 from tests.sweeps.store.test_ledger import BEST, CURVE, rows

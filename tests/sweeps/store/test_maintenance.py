@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sweeps.__main__ import main
-from sweeps.plan import digest
+from sweeps.condition import digest
 from sweeps.store import claims, maintenance
 from sweeps.store.ledger import Ledger
 from sweeps.store.storage import StorageError, pack_of
