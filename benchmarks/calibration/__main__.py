@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.calibration import families, lengths, pairs, scores, worlds
+from benchmarks.calibration import adaptive, families, lengths, pairs, paths, scores, worlds
 from benchmarks.calibration.promises import Rows, Section, as_table, markdown, work, worst_of_each
 
 SIZES = ((100, 100), (20, 100), (20, 20), (12, 12), (6, 6))
@@ -37,8 +37,10 @@ JOBS: dict[str, list[tuple[Section, tuple[object, ...]]]] = {
     "coverage": [(of, at) for of in (pairs.shift_coverage, pairs.theta_coverage) for at in SIZES],
     "means": [(pairs.means, (n,)) for n in (200, 100)],
     "sequential": [(pairs.stops, ()), *((pairs.false_alarms, (world,)) for world in worlds.TWELVE_PAIRS)],
+    "adaptive": [*((adaptive.planted, one) for one in adaptive.PLANTED), *((adaptive.false_claims, (name,)) for name in worlds.CROWDS)],
     "power": [(pairs.power, ())],
     "paired": [(pairs.sign_test, ())],
+    "paths": [*((paths.levels, (count,)) for count in (40, 20, 12, 6)), (paths.power, ())],
     "scores": [
         (of, at) for of in (scores.accuracies, scores.successes, scores.times) for at in ((100, 100), (20, 100), (20, 20), (12, 12))
     ],
