@@ -276,7 +276,8 @@ def on_power(given: argparse.Namespace, console: Console) -> None:
             if min(len(x), len(y)) < 2:
                 continue
             now = power.power(x, y, min(len(x), len(y)), rng, test, given.alpha)
-            needed = power.seeds_needed(x, y, rng, given.power, test, given.alpha)
+            with console.status(f"{a.dataset}: simulating studies of {a.name} against {b.name} until their power is {given.power:g}"):
+                needed = power.seeds_needed(x, y, rng, given.power, test, given.alpha)
             words = str(needed) if needed else f"over {power.MOST:,}"
             rows.append(
                 {
