@@ -120,13 +120,16 @@ def load(source: str) -> ModuleType:
 
 def load_from(folder: Path, name: str, source: str) -> ModuleType:
     path = folder / f"{name}.py"
-    if not path.exists() or path.read_text() != source:
-        log.info("Compiling a kernel, which takes seconds; it is kept in %s", folder.parent)
+    if path.exists() and path.read_text() != source:
         shutil.rmtree(folder, ignore_errors=True)
+    if not path.exists():  # nothing is removed here: another process may be writing and compiling the same
+        log.info("Compiling a kernel, which takes seconds; it is kept in %s", folder.parent)
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".{os.getpid()}"
-        temporary.write_text(source)
-        temporary.replace(path)
+        opened, temporary = tempfile.mkstemp(dir=folder)
+        with open(opened, "w") as file:
+            file.write(source)
+        os.utime(temporary, (0, 0))  # numba knows a source by its size and time: these are the same, whoever writes it last
+        os.replace(temporary, path)
     spec = importlib.util.spec_from_file_location(f"ltm_kernel_{name}", path)
     assert spec is not None
     assert spec.loader is not None

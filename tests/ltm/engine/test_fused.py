@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -226,6 +227,28 @@ def test_a_corrupt_kernel_cache_is_rebuilt(tmp_path: Path, monkeypatch: pytest.M
         if path.is_file():
             path.write_bytes(b"broken")
     np.testing.assert_array_equal(gradient(), expected)
+
+
+LOAD = """
+import sys, time
+from pathlib import Path
+from ltm.engine import modules
+here, me = Path(sys.argv[1]), sys.argv[2]
+(here / me).touch()
+while len(list(here.glob("ready*"))) < 3:
+    time.sleep(0.001)
+for i in range(100):
+    modules.load(f"import numba\\n@numba.njit(cache=True)\\ndef f(x):\\n    return x + {i}\\n")
+"""
+
+
+def test_processes_that_make_one_kernel_at_once_keep_out_of_each_others_way(tmp_path: Path) -> None:
+    environment = os.environ | {"LTM_CACHE_DIR": str(tmp_path / "kernels")}
+    command = [sys.executable, "-c", LOAD, str(tmp_path)]
+    started = [subprocess.Popen([*command, f"ready{i}"], env=environment, stderr=subprocess.PIPE, text=True) for i in range(3)]
+    said = [process.communicate()[1] for process in started]
+    assert [process.returncode for process in started] == [0] * 3, said
+    assert not any("cannot be used" in words for words in said), said
 
 
 def test_threads_and_groups_are_cut_to_the_memory_that_is_free(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
