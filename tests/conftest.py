@@ -14,12 +14,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from sweeps.store.ledger import Ledger
-from tests import warm
+from tests import waiting, warm
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the torch engine's tensors are small: threads only get in their way
 
-settings.register_profile("ltm", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # machines are busy: no test asserts a time
+settings.register_profile("ltm", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+# machines are busy: no test asserts a time, and none fails on one of them alone
 settings.load_profile("ltm")
 
 FIRST = ("analysis", "sweeps")
@@ -28,6 +29,9 @@ FIRST = ("analysis", "sweeps")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((i for i, folder in enumerate(FIRST) if folder in item.path.parts), len(FIRST)))
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.timeout(1800))
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -61,8 +65,9 @@ def run_process(tmp_path: Path) -> Run:
             env=os.environ | environment,
             capture_output=True,
             text=True,
-            timeout=500,
+            timeout=1500,
             check=False,
+            start_new_session=True,  # as in tests.warm
         )
         return checked(done, status)
 
@@ -74,12 +79,11 @@ def run_and_kill(tmp_path: Path) -> Callable[[Sequence[str], Ledger, int], set[s
     """Kill the driver of a sweep (SIGKILL) once the ledger has this many packs; returns the seed runs that were kept."""
 
     def call(command: Sequence[str], ledger: Ledger, packs: int) -> set[str]:
-        driver = subprocess.Popen([sys.executable, "-m", *command], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        end = time.monotonic() + 200
-        while len(ledger.files("runs")) < packs and time.monotonic() < end:
-            time.sleep(0.05)
-        driver.kill()
-        driver.wait()
+        driver = subprocess.Popen(
+            [sys.executable, "-m", *command], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        waiting.until(lambda: len(ledger.files("runs")) >= packs, driver)
+        waiting.killed(driver)
         time.sleep(4)  # Ray's workers notice that their driver is gone, and may finish a pack before
         return ledger.done()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 SLOW = ["tests.warm_imports"]
 
 
-def run(arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout: float = 500) -> subprocess.CompletedProcess[str]:
+def run(arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout: float = 1500) -> subprocess.CompletedProcess[str]:
     """Run a module with arguments in a folder and an environment. Returns its exit status and what it printed."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(SLOW)
@@ -35,6 +35,7 @@ def run(arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], tim
 
 
 def _child(arguments: list[str], cwd: str, environment: dict[str, str], printed: list[str]) -> None:
+    os.setsid()  # so that Linux shares the processor with it as with a command of a shell of its own, whatever tests run beside
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)

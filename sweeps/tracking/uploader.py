@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sweeps.tracking.marks import LOGGED, OVERVIEW, is_sent
 
-ANSWER_SECONDS = 3
+ANSWER_SECONDS = 5
 """How long a W&B server may take to answer whether the key is good."""
 
 BATCH_SECONDS = 180.0
@@ -26,7 +26,7 @@ BATCH_SECONDS = 180.0
 HURRY_SECONDS = 2.0
 """The same once all is trained."""
 
-STALL_SECONDS = 10.0
+STALL_SECONDS = 20.0
 """A process that has finished no run for so long is ended (W&B's own client tries again for hours); its runs are sent later."""
 
 RETRY_SECONDS, MOST_SECONDS = 30.0, 600.0

@@ -20,6 +20,7 @@ from analysis.studies.published import of_best
 from ltm.errors import UserError
 from sweeps.store.ledger import Ledger
 from sweeps.store.storage import pack_of
+from tests import waiting
 from tests.analysis.rows import rows
 
 
@@ -92,7 +93,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small study, trained once: two models, two filter lengths, four seeds."""
     folder = tmp_path_factory.mktemp("study")
     command = [sys.executable, "-m", "ltm.sweep", "+experiment=smoke", "tracking=off", "compute.cpus=1"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=waiting.LONG)
     return folder / "results" / "smoke"
 
 

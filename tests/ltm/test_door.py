@@ -13,6 +13,7 @@ from ltm.errors import UnfinishedError, UserError
 from sweeps import study
 from sweeps.store.ledger import Ledger
 from sweeps.study import Outcome
+from tests import waiting
 
 CELL = """
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ CONSOLE = "import sys\nfrom ltm.__main__ import main\nif __name__ == '__main__':
 
 
 def python(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=waiting.LONG, check=False)
 
 
 @pytest.mark.parametrize("code", ["", "main(['--help'])", "main(['sweep', '--help'])", "main(['sweep', '--info'])", "main(['swep'])"])

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +12,7 @@ import pytest
 from sweeps import config, plan, record
 from sweeps.execution import worker
 from sweeps.store.ledger import Ledger
+from tests import waiting
 
 SMALL = ("dataset.length=301", "dataset.train=150", "dataset.validation=75")
 QUICK = ("seeds=1", "training.max_epochs=2", "tracking=off", "compute.cpus=1")
@@ -107,13 +107,14 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path, ray
         "compute.cpus=1",
         f"compute.ray={ray}",
     ]
-    driver = subprocess.Popen([sys.executable, "-m", *command], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    driver = subprocess.Popen(
+        [sys.executable, "-m", *command], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it, and so would this
+    )  # fmt: skip
     book = Ledger(tmp_path / "results" / "k_sweep")
-    end = time.monotonic() + 200
-    while not book.files("runs") and time.monotonic() < end:
-        time.sleep(0.05)
+    waiting.until(lambda: book.files("runs"), driver)
     driver.send_signal(signal.SIGINT)
-    printed, _ = driver.communicate(timeout=120)
+    printed, _ = driver.communicate(timeout=waiting.LONG)
     assert driver.returncode == 130, printed
     assert "go on with the same command" in printed
     assert "python -m ltm.sweep +experiment=k_sweep" in printed

@@ -20,6 +20,7 @@ from ltm import cells, data
 from ltm.cells.record import record
 from sweeps.store import tables
 from sweeps.store.ledger import Ledger
+from tests import waiting
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
@@ -45,7 +46,7 @@ def checked(browser: str, folder: Path, *pages: Path) -> list[dict[str, object]]
     outer = folder / "outer.html"
     outer.write_text(f"<!doctype html><title>check</title><body><script>{CHECK.read_text()}\ncheck({calls})</script></body>")
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--virtual-time-budget=60000", "--dump-dom"]
-    done = subprocess.run([browser, *flags, outer.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([browser, *flags, outer.as_uri()], capture_output=True, text=True, timeout=waiting.LONG, check=True)
     (told,) = re.findall(r"<pre>(.*)</pre>", done.stdout, re.S)
     found: list[dict[str, object]] = json.loads(html.unescape(told))
     return found

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from sweeps.execution import cluster, worker
 from sweeps.store import claims
 from sweeps.store.ledger import Ledger
 from sweeps.tracking.tracker import Tracker
+from tests import waiting
 
 ROOT = Path(__file__).parents[3]
 SMALL = ("dataset.length=301", "dataset.train=150", "dataset.validation=75", "tracking=off", "compute.cpus=1", "compute.ray=always")
@@ -195,36 +195,41 @@ def test_a_poisoned_seed_is_found_named_and_stops_nothing(run, tmp_path: Path, r
     assert book.failures().empty
 
 
+WAITS = """
+import time
+from pathlib import Path
+from ltm.cells.rnn import RNN
+class Waits(RNN):
+    def initial(self, draws):
+        import ray
+        while ray.is_initialized() and ray.get_runtime_context().get_actor_id() and not Path(FOLDER, "first" if draws.seed < 2 else "rest").exists():
+            time.sleep(0.05)
+        return super().initial(draws)
+"""
+"""A cell whose first two seeds train when a file is there, and the others when another is."""
+
+
 @pytest.mark.long
 def test_a_second_driver_leaves_the_work_to_the_first_and_takes_over_when_it_dies(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "ltm.sweep",
-        "+experiment=k_sweep",
-        "seeds=2",
-        "training.max_epochs=3000",
-        "training.patience=3000",
-        "tracking=off",
-        "compute.cpus=1",
-        "compute.ray=always",
-    ]
-    book = Ledger(tmp_path / "results" / "k_sweep")
-    first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 100
-    while not book.files("drivers", "json") and time.monotonic() < end:
-        time.sleep(0.05)
-    second = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    while not book.files("runs") and time.monotonic() < end:
-        time.sleep(0.05)
-    first.kill()
-    first.wait()
-    printed, _ = second.communicate(timeout=300)
-    assert second.returncode == 0, printed
-    assert f"another driver is at work on this study: {socket.gethostname()} (pid {first.pid}" in printed
-    assert "32 seed runs are left to it, 0 are trained here" in printed
-    assert len(book.runs()) == 32
-    assert len(book.runs(["run_id"])) == 32
+    (tmp_path / "own.py").write_text(WAITS.replace("FOLDER", repr(str(tmp_path))))
+    cell = ("model=rnn", "model.cell=own:Waits", "seeds=8", "compute.pack_size=2", "training.max_epochs=20", "study=one")
+    command = [sys.executable, "-m", "ltm.sweep", *cell, *SMALL, "tracking=off", "compute.ray=always"]
+    book = Ledger(tmp_path / "results" / "one")
+    first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    waiting.until(lambda: book.files("drivers", "json"), first)
+    log = tmp_path / "second.log"
+    with log.open("w") as out:
+        second = subprocess.Popen(command, cwd=tmp_path, stdout=out, stderr=subprocess.STDOUT, text=True)
+    waiting.until(lambda: "are trained here" in log.read_text(), second, log.read_text)
+    assert f"another driver is at work on this study: {socket.gethostname()} (pid {first.pid}" in log.read_text()
+    assert "8 seed runs are left to it, 0 are trained here" in log.read_text()
+    (tmp_path / "first").touch()
+    waiting.until(lambda: book.files("runs"), first)
+    waiting.killed(first)
+    (tmp_path / "rest").touch()
+    assert second.wait(timeout=waiting.LONG) == 0, log.read_text()
+    assert len(book.runs()) == 8
+    assert len(book.runs(["run_id"])) == 8
     assert claims.living(book) == []
 
 
@@ -255,9 +260,7 @@ def checkpointed(folder: Path, epochs: int) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "ltm.sweep", "model=mlstm", "seeds=32", f"training.max_epochs={epochs}", f"training.patience={epochs}", "study=one",
                "tracking=off", "compute.cpus=1", "compute.ray=always", "compute.checkpoint_epochs=100", "compute.checkpoint_seconds=600"]  # fmt: skip
     driver = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    end = time.monotonic() + 120
-    while not list(folder.glob("results/one/checkpoints/*.npz")) and time.monotonic() < end:
-        time.sleep(0.02)
+    waiting.until(lambda: list(folder.glob("results/one/checkpoints/*.npz")), driver, pause=0.02)
     return driver
 
 
@@ -267,7 +270,7 @@ def test_storage_that_vanishes_under_a_sweep_stops_it_with_one_line(tmp_path: Pa
     driver = checkpointed(tmp_path, epochs=50000)
     folder.rename(tmp_path / "gone")
     folder.write_text("in the way")
-    printed, _ = driver.communicate(timeout=200)
+    printed, _ = driver.communicate(timeout=waiting.LONG)
     assert driver.returncode == 2, printed
     assert "Traceback" not in printed
     assert sum(line.startswith(("stopped: ", "error: ")) for line in printed.splitlines()) == 1
@@ -291,7 +294,7 @@ def test_a_pack_whose_worker_dies_goes_on_from_its_checkpoint_and_the_log_says_f
     driver = checkpointed(tmp_path, epochs=5000)
     worker = next(pid for pid, args in descendants(driver.pid).items() if "Trainable" in args)
     os.kill(worker, signal.SIGKILL)
-    printed, _ = driver.communicate(timeout=200)
+    printed, _ = driver.communicate(timeout=waiting.LONG)
     assert driver.returncode == 0, printed
     (line,) = [line for line in printed.splitlines() if "was interrupted" in line]
     before, start = (int(line.split(words)[1].split()[0].strip(",:")) for words in ("after epoch ", "from epoch "))

@@ -47,6 +47,9 @@ print(json.dumps({"before": before, "peak": bytes_of("VmHWM") - before, "estimat
 
 MIB = 2.0**20
 
+TRIES = 3
+"""The allocator keeps 0 to 30 MiB of freed blocks, from run to run of the same: a peak that is outside is measured again."""
+
 REVIEWS = ("dataset=reviews", "dataset.train=64", "training=batches", "training.batch=64", "training.order=fixed", "training.max_epochs=2")
 """One batch an epoch: every batch takes the same, as each is as long as its longest review, and the estimate is of these 64 reviews too. From the second epoch on
 those of validation are held too."""
@@ -84,13 +87,22 @@ def test_the_peak_of_a_pack_is_within_a_fifth_of_its_estimate(
         pytest.importorskip("gensim")
         variables["LTM_DATA_DIR"] = str(request.getfixturevalue("real_data"))
     command = [sys.executable, "-c", PEAK, engine, *overrides, f"seeds={lanes}"]
-    times = 2 if engine == "cpu" else 1  # the first leaves its kernels in the cache: what compiling takes is the worker's, not the pack's
-    for _ in range(times):
-        done = subprocess.run(command, capture_output=True, text=True, env=variables)
-        assert done.returncode == 0, done.stderr[-2000:]
-        found = json.loads(done.stdout.splitlines()[-1])
-        assert found["before"] <= WORKER
-    peak, estimate = found["peak"] / MIB, found["estimate"] / MIB
-    said = f"peak {peak:.0f} MiB, estimate {estimate:.0f} MiB"
-    assert peak <= 1.2 * estimate or peak - estimate < 20, said
-    assert peak < 100 or peak >= 0.8 * estimate, said
+    if engine == "cpu":  # leaves its kernels in the cache: what compiling takes is the worker's, not the pack's
+        measured(command, variables)
+    for _ in range(TRIES):
+        found = measured(command, variables)
+        peak, estimate = found["peak"] / MIB, found["estimate"] / MIB
+        above = peak > 1.2 * estimate and peak - estimate >= 20
+        below = peak >= 100 and peak < 0.8 * estimate
+        if not (above or below):
+            return
+    pytest.fail(f"peak {peak:.0f} MiB, estimate {estimate:.0f} MiB, each of {TRIES} times")
+
+
+def measured(command: list[str], variables: dict[str, str]) -> dict[str, float]:
+    """What a process printed of its pack, held to what a worker takes beside it."""
+    done = subprocess.run(command, capture_output=True, text=True, env=variables)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    assert found["before"] <= WORKER
+    return found

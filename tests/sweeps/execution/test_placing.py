@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -91,12 +90,16 @@ class Told(RNN):
         import ray
         if ray.is_initialized() and ray.get_runtime_context().get_actor_id():
             began = time.time()
-            time.sleep(0.5)
             here = ray.get_runtime_context().get_node_id(), os.environ.get("CUDA_VISIBLE_DEVICES", "")
+            Path(FOLDER, f"at-{self.hidden_size}-{here[0]}").touch()
+            while not (len(list(Path(FOLDER).glob("at-48-*"))) == 2 and list(Path(FOLDER).glob("at-2-*"))):
+                time.sleep(0.05)
+                assert time.time() < began + 300, "packs wait, and a GPU or every processor stands idle"
             with Path(FOLDER, str(os.getpid())).open("a") as file:
-                print(json.dumps([self.hidden_size, *here, began, time.time()]), file=file)
+                print(json.dumps([self.hidden_size, *here]), file=file)
         return super().initial(draws)
 """
+"""A cell that tells where it trains; nobody begins before a wide pack is on either GPU and a narrow one on a processor, at the same time."""
 
 
 @pytest.mark.long
@@ -133,9 +136,6 @@ def test_wide_packs_hold_the_gpus_of_three_nodes_while_narrow_ones_train_on_cpus
     assert rows.groupby("hidden_size").size().to_dict() == {2: 8, 48: 8}
     told = [json.loads(line) for file in (tmp_path / "told").iterdir() for line in file.read_text().splitlines()]
     narrow, wide = ([one for one in told if one[0] == size] for size in (2, 48))
-    first, second = Counter(node for _, node, *_ in wide).values()
-    assert first == second, "each GPU had two of the four packs: none stood idle"
-    assert {gpu for *_, gpu, _, _ in wide} == {"0"}
-    assert {gpu for *_, gpu, _, _ in narrow} == {""}
-    starts, ends = min(began for *_, began, _ in narrow), max(began for *_, began, _ in narrow)
-    assert any(starts < began < ends for *_, began, _ in wide), "both kinds train at the same time"
+    assert len({node for _, node, _ in wide}) == 2
+    assert {gpu for *_, gpu in wide} == {"0"}
+    assert {gpu for *_, gpu in narrow} == {""}

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +15,7 @@ from sweeps.condition import digest
 from sweeps.store import claims, maintenance
 from sweeps.store.ledger import Ledger
 from sweeps.store.storage import StorageError, pack_of
+from tests import waiting
 from tests.sweeps.store.test_ledger import BEST, CURVE, rows
 
 
@@ -108,12 +108,10 @@ def test_a_failure_is_forgotten_once_the_seed_run_finishes(tmp_path: Path) -> No
 
 def test_a_dead_driver_of_this_machine_is_swept_away_and_a_living_one_is_seen(tmp_path: Path) -> None:
     ledger = study(tmp_path)
-    code = f"from sweeps.store import claims; from sweeps.store.ledger import Ledger; import time\nwith claims.Claim(Ledger({str(tmp_path)!r}), ['a', 'b']): time.sleep(60)"
-    other = subprocess.Popen([sys.executable, "-c", code])
-    end = time.monotonic() + 30
-    while not (seen := claims.living(ledger)) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert [driver.pid for driver in seen] == [other.pid]
+    code = f"from sweeps.store import claims; from sweeps.store.ledger import Ledger; import time\nwith claims.Claim(Ledger({str(tmp_path)!r}), ['a', 'b']): time.sleep(1000)"
+    other = subprocess.Popen([sys.executable, "-c", code], text=True)
+    waiting.until(lambda: claims.living(ledger), other)
+    assert [driver.pid for driver in claims.living(ledger)] == [other.pid]
     with claims.Claim(ledger, ["b", "c"]) as mine:
         assert mine.taken == {"c"}
     other.send_signal(signal.SIGKILL)

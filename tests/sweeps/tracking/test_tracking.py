@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from sweeps.tracking import uploader
 from sweeps.tracking.logger import POINTS, Follower, by_epoch, folder_of
 from sweeps.tracking.marks import LOGGED, is_sent
 from sweeps.tracking.uploader import Sender, refusal
+from tests import waiting
 from tests.wandb_server import ENTITY, KEY, Run, Server, read
 
 SMALL = (
@@ -156,12 +156,12 @@ def finished_run(tmp_path: Path) -> Path:
     return written(tmp_path)
 
 
-def sent(folder: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, stall: float = 20.0) -> list[str]:
-    """Send one run to a server; what was said of it."""
+def sent(folder: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, answer: int, stall: float) -> list[str]:
+    """Send one run to a server that may take so many seconds; what was said of it."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     wandb.setup().settings.base_url = environment["WANDB_BASE_URL"]
-    monkeypatch.setattr(uploader, "ANSWER_SECONDS", 1)
+    monkeypatch.setattr(uploader, "ANSWER_SECONDS", answer)
     monkeypatch.setattr(uploader, "STALL_SECONDS", stall)
     said: list[str] = []
     Sender(folder.parents[1] / "wandb.log", said.append).close()
@@ -183,7 +183,10 @@ def sent(folder: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPa
 def test_what_cannot_be_sent_is_kept_and_the_reason_said_once(server, environment, says, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     finished_run = written(tmp_path, environment.get("entity"))
     with Server(**server) as at:
-        said = sent(finished_run, at.environment | environment, monkeypatch, stall=2.0 if "fails" in server else 20.0)
+        said = sent(
+            finished_run, at.environment | environment, monkeypatch,
+            answer=1 if "does not answer" in says else 30, stall=2.0 if "took in nothing" in says else 120.0,
+        )  # fmt: skip
     assert len(said) == 1, said
     assert re.search(rf"^W&B: .*{says}.*; the sweep goes on, and its W&B files are kept here\.$", said[0])
     assert not is_sent(finished_run)
@@ -192,21 +195,18 @@ def test_what_cannot_be_sent_is_kept_and_the_reason_said_once(server, environmen
 
 def test_a_server_that_recovers_gets_the_runs_that_were_kept(finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploader, "RETRY_SECONDS", 0.5)
-    monkeypatch.setattr(uploader, "ANSWER_SECONDS", 1)
+    monkeypatch.setattr(uploader, "ANSWER_SECONDS", 3)
+    monkeypatch.setattr(uploader, "STALL_SECONDS", 120.0)
     down = True
     with Server(fails=lambda path: 503 if down else 0) as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         said: list[str] = []
         sender = Sender(finished_run.parents[1] / "wandb.log", said.append)
-        while not said:
-            time.sleep(0.1)
+        waiting.until(lambda: said)
         down = False
-        end = time.monotonic() + 60
-        while not is_sent(finished_run) and time.monotonic() < end:
-            time.sleep(0.1)
+        waiting.until(lambda: is_sent(finished_run), told=lambda: "\n".join(said))
         sender.close()
-    assert is_sent(finished_run)
     assert [run.rows[0]["loss"] for run in server.runs.values()] == [0.5]
     assert [run.name for run in server.runs.values()] == ["one"]
 
@@ -219,11 +219,8 @@ def test_a_process_that_sends_ends_with_the_sweep_that_started_it(finished_run: 
         parent = subprocess.run(
             [sys.executable, "-c", start], env=os.environ | server.environment, capture_output=True, text=True, check=True
         )
-        child = Path("/proc") / parent.stdout.strip()
-        end = time.monotonic() + 30
-        while child.exists() and time.monotonic() < end:
-            time.sleep(0.2)
-        assert not child.exists()
+        child = Path("/proc") / parent.stdout.strip() / "stat"
+        waiting.until(lambda: not child.exists() or child.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
 def following(folder: Path) -> list[str]:
@@ -237,12 +234,12 @@ def test_the_process_that_follows_ends_with_the_sweep_that_told_it(tmp_path: Pat
     assert follower.stdin
     follower.stdin.write('{"what": "expect", "missing": {"a": 3}}\n')
     follower.stdin.close()  # as the system does for a driver that was killed
-    assert follower.wait(timeout=60) == 0
+    assert follower.wait(timeout=waiting.LONG) == 0
 
 
 def test_what_cannot_be_logged_is_said_and_the_rest_goes_on(tmp_path: Path) -> None:
     told = '{"what": "expect", "missing": {"a": 3}}\n{"what": "finished", "runs": {"a": 3}, "pack": "gone"}\n{"what": "trained"}\n{"what": "close"}\n'
-    done = subprocess.run(following(tmp_path), input=told, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(following(tmp_path), input=told, capture_output=True, text=True, timeout=waiting.LONG, check=True)
     assert len(done.stdout.splitlines()) == 1
     assert done.stdout.startswith("W&B could not log all of the study (finished): ")
 

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from ltm.errors import UserError
 from sweeps.config.schema import seconds_of
 from sweeps.execution.slurm import jobs, script
 from sweeps.store.ledger import Ledger
-from tests import warm
+from tests import waiting, warm
 from tests.conftest import Run
 
 SMALL = ("model=rnn", "dataset.length=301", "dataset.train=150", "dataset.validation=75", "tracking=off", "baselines=none")
@@ -181,12 +180,13 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
         pytest.skip("a SLURM of two nodes wants namespaces of its own, and this user may not make them (unshare)")
     folder = tmp_path_factory.mktemp("slurm")
     with (folder / "out").open("w") as out:
-        outer = subprocess.Popen([*UNSHARE, "bash", str(Path(__file__).with_name("cluster.sh")), str(folder)], stdout=out, stderr=out)
+        outer = subprocess.Popen(
+            [*UNSHARE, "bash", str(Path(__file__).with_name("cluster.sh")), str(folder)], stdout=out, stderr=out, text=True
+        )
     try:
-        ready, end = folder / "ready", time.monotonic() + 120
-        while not ready.exists() and outer.poll() is None and time.monotonic() < end:
-            time.sleep(0.2)
-        if not ready.exists():
+        try:
+            waiting.until((folder / "ready").exists, outer, pause=0.2)
+        except AssertionError:
             pytest.skip(f"a SLURM of two nodes does not start here: {(folder / 'out').read_text().strip()[-300:]}")
         (inner,) = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
         enter = ("nsenter", "--net", "--mount", "--uts", "--pid", "--target", inner, "env")
@@ -194,7 +194,9 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
 
         def command(*words: str, cwd: Path, **environment: str) -> str:
             known = os.environ | {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": f"{bin}:{where}"} | environment
-            done = subprocess.run([*enter, f"--chdir={cwd}", *words], env=known, capture_output=True, text=True, timeout=300, check=False)
+            done = subprocess.run(
+                [*enter, f"--chdir={cwd}", *words], env=known, capture_output=True, text=True, timeout=waiting.LONG, check=False
+            )
             assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
             return done.stdout
 
@@ -202,14 +204,6 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     finally:
         outer.kill()
         outer.wait()
-
-
-def until(condition: Callable[[], bool], seconds: float, words: Callable[[], str]) -> None:
-    """Wait for a condition; fails with the words, where it does not come true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, words()
-        time.sleep(0.2)
 
 
 @dataclass(frozen=True)
@@ -238,7 +232,7 @@ class Job:
         return "\n".join(path.read_text() for path in sorted((self.folder / "results" / "one" / "slurm").glob(f"{job}.log")))
 
     def until(self, condition: Callable[[], bool]) -> None:
-        until(condition, 300, self.log)
+        waiting.until(condition, told=self.log, pause=0.2)
 
     def go(self) -> None:
         (self.folder / "go").touch()
@@ -255,8 +249,9 @@ WAITING = """import pathlib, time
 from ltm.cells.rnn import RNN
 class Slow(RNN):
     def initial(self, draws):
-        if draws.seed >= 4 and not pathlib.Path({go!r}).exists():
-            time.sleep(3)
+        end = time.time() + 8
+        while draws.seed >= 4 and time.time() < end and not pathlib.Path({go!r}).exists():
+            time.sleep(0.1)
         return super().initial(draws)
 """
 """A cell whose seed runs wait until a file is there: so a job ends in the middle on a machine of any speed."""
