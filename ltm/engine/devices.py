@@ -1,6 +1,9 @@
-"""Devices of the torch engine: which there are, and how much of a pack runs side by side on one. It asks no GPU, but where one is named."""
+"""Devices of the torch engine: which there are, what autograd keeps there, and how much of a pack runs side by side. It asks no GPU, but where one is named."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -55,3 +58,17 @@ def sizes_of(network: Network, batch: int, kept: float, memory: float, device: t
     while sequences > 1 and kept * sequences / batch > memory:
         sequences = -(-sequences // 2)
     return lanes, sequences
+
+
+@contextmanager
+def kept_for_the_gradient() -> Iterator[list[tuple[int, int]]]:
+    """The address and the bytes of the memory of every tensor that autograd keeps meanwhile, as often as it is kept."""
+    kept: list[tuple[int, int]] = []
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        memory = tensor.untyped_storage()
+        kept.append((memory.data_ptr(), memory.nbytes()))
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        yield kept

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,7 +21,7 @@ from torch.nn.functional import pad
 from ltm.cells import Network
 from ltm.data.base import Sequences, Task
 from ltm.engine.base import TEST, TRAIN, VALIDATION, Engine, PackState, Prediction
-from ltm.engine.devices import device_of, memory_of, sizes_of
+from ltm.engine.devices import device_of, kept_for_the_gradient, memory_of, sizes_of
 from ltm.engine.unroll import Given, at_end, everywhere, features_of, kind_of_mask, leaves, taken, tops, unroll
 from ltm.training import masks
 from ltm.training.losses import roughness_gradient, smooth_filters
@@ -120,15 +120,13 @@ class Torch(Engine):
     @cached_property
     def _kept_a_step(self) -> tuple[float, float]:
         """Bytes that autograd keeps of one lane's batch, a step, and the tensors that it notes: half of what four steps take more than two."""
-        sums, counts = [], []
+        sums, counts = [], []  # a tensor's memory counts once, its node each time
         for steps in (2, 4):
-            seen: dict[int, int] = {}
-            calls: list[int] = []
             engine = self._short(steps)
-            with torch.autograd.graph.saved_tensors_hooks(partial(noted, seen, calls), lambda tensor: tensor):
+            with kept_for_the_gradient() as kept:
                 engine.gradient_of(np.stack([self.network.initial(0)]))
-            sums.append(sum(seen.values()))
-            counts.append(len(calls))
+            sums.append(sum(dict(kept).values()))
+            counts.append(len(kept))
         return max((sums[1] - sums[0]) / 2.0, 1.0), (counts[1] - counts[0]) / 2.0
 
     def _short(self, steps: int) -> Torch:
@@ -396,14 +394,6 @@ class Torch(Engine):
             state.put(lanes, running)
         whole = np.stack(curves, -1) if curves else np.zeros((2, len(state.status), 0), np.float32)
         return whole[0], whole[1]
-
-
-def noted(seen: dict[int, int], calls: list[int], tensor: torch.Tensor) -> torch.Tensor:
-    """Note how many bytes the memory of a tensor has, by its address, and that it was kept once more."""
-    memory = tensor.untyped_storage()
-    calls.append(memory.nbytes())
-    seen[memory.data_ptr()] = memory.nbytes()
-    return tensor
 
 
 def keep(state: PackState, params: torch.Tensor, slots: list[torch.Tensor]) -> None:
