@@ -29,9 +29,9 @@ CLOUD_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN"
 SHARE = 0.6
 """Of the memory that is free, what packs may take: they are estimated, and others need some too."""
 
-WORKER = 640 * 2.0**20
-"""Bytes of a worker's process beside its pack: the interpreter with torch, and numba, whose first kernels take most where they are compiled anew. No estimate
-of a pack holds them."""
+WORKER = 768 * 2.0**20
+"""Bytes of a worker's process beside its pack: the interpreter with torch, and numba, whose first kernels take most where they are compiled anew (measured: up
+to 604 MiB). No estimate of a pack holds them."""
 
 
 @dataclass(frozen=True)
