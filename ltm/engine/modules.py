@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+import uuid
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -125,11 +126,10 @@ def load_from(folder: Path, name: str, source: str) -> ModuleType:
     if not path.exists():  # nothing is removed here: another process may be writing and compiling the same
         log.info("Compiling a kernel, which takes seconds; it is kept in %s", folder.parent)
         folder.mkdir(parents=True, exist_ok=True)
-        opened, temporary = tempfile.mkstemp(dir=folder)
-        with open(opened, "w") as file:
-            file.write(source)
+        temporary = folder / f".{uuid.uuid4().hex}"
+        temporary.write_text(source)
         os.utime(temporary, (0, 0))  # numba knows a source by its size and time: these are the same, whoever writes it last
-        os.replace(temporary, path)
+        temporary.replace(path)
     spec = importlib.util.spec_from_file_location(f"ltm_kernel_{name}", path)
     assert spec is not None
     assert spec.loader is not None
