@@ -61,6 +61,18 @@ def sizes_of(network: Network, batch: int, kept: float, memory: float, device: t
 
 
 @contextmanager
+def one_thread(wanted: bool) -> Iterator[None]:
+    """One thread meanwhile, where that is wanted: at the edges of threads' shares torch computes some functions with other last bits."""
+    before = torch.get_num_threads()
+    try:
+        if wanted:
+            torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def kept_for_the_gradient() -> Iterator[list[tuple[int, int]]]:
     """The address and the bytes of the memory of every tensor that autograd keeps meanwhile, as often as it is kept."""
     kept: list[tuple[int, int]] = []

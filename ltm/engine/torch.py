@@ -9,7 +9,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ from torch.nn.functional import pad
 from ltm.cells import Network
 from ltm.data.base import Sequences, Task
 from ltm.engine.base import TEST, TRAIN, VALIDATION, Engine, PackState, Prediction
-from ltm.engine.devices import device_of, kept_for_the_gradient, memory_of, sizes_of
+from ltm.engine.devices import device_of, kept_for_the_gradient, memory_of, one_thread, sizes_of
 from ltm.engine.unroll import Given, at_end, everywhere, features_of, kind_of_mask, leaves, taken, tops, unroll
 from ltm.training import masks
 from ltm.training.losses import roughness_gradient, smooth_filters
@@ -151,16 +151,9 @@ class Torch(Engine):
         trained, validated = self.task.split or (self.task.train.weight.size, self.task.validation.weight.size)
         return took * (trained + 0.4 * validated) / short.task.train.weight.size  # validation has no backward pass
 
-    @contextmanager
-    def _threads(self) -> Iterator[None]:
-        """One thread where lanes run side by side: at the edges of threads' shares torch computes some functions with other last bits."""
-        before = torch.get_num_threads()
-        try:
-            if self.sizes[0] > 1 and self.device.type == "cpu":
-                torch.set_num_threads(1)
-            yield
-        finally:
-            torch.set_num_threads(before)
+    def _threads(self) -> AbstractContextManager[None]:
+        """One thread where lanes run side by side on a CPU."""
+        return one_thread(self.sizes[0] > 1 and self.device.type == "cpu")
 
     def _blocks(self, S: int) -> Iterator[tuple[np.ndarray, int]]:
         """Which of S lanes a block holds, filled up with the last one, and how many of them count."""
