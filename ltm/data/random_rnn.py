@@ -19,7 +19,7 @@ def simulate(length: int, hidden: int = 1, sigma: float = 1.0, seed: int = 0, pa
     Its best one-step forecast has RMSE ``sigma``. The seed draws the weights, so another seed is another process; a path has noise of its own.
 
     Returns:
-        Shape ``(length,)``, float64; the same for the same seed and path, on every processor.
+        Shape ``(length,)``, float64; the same for the same seed and path, on every processor with AVX2 (numpy's tanh differs on older ones).
     """
     rng = np.random.default_rng(seed)
     bound = hidden**-0.5

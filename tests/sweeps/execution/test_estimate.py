@@ -91,5 +91,5 @@ def test_compiling_what_ends_an_epoch_is_not_taken_for_training(tmp_path: Path, 
     few = ["dataset=latching", "dataset.length=10", "dataset.sequences=100", "training=batches", "training.max_epochs=20", "seeds=2"]
     (pack,) = plan.cut(plan.make(config.compose(["model=rnn", *few])).runs, 1)
     seconds, compiling = estimate.an_epoch(pack, estimate.CPU, 1)
-    assert compiling > 0.1
+    assert compiling > 0.5
     assert seconds < compiling / 2  # a few milliseconds
